@@ -1,0 +1,1 @@
+//! What lab and agent say to each other: JSON lines, versioned.

@@ -1,0 +1,1 @@
+//! What a run hands to other programs: one JSON document, versioned.

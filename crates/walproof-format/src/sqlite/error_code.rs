@@ -1,0 +1,1 @@
+//! SQLite's result codes and extended result codes, by name.

@@ -1,0 +1,2 @@
+//! Facts and histories in, findings and verdicts out.
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! A run from its plan to its report.
+
+pub mod leavings;

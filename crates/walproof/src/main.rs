@@ -1,0 +1,2 @@
+//! The command line: arguments, terminal, exit codes.
+fn main() {}

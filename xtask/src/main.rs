@@ -1,0 +1,2 @@
+//! The project's own chores: `cargo xtask bench NAME`, `cargo xtask prove NAME`.
+fn main() {}

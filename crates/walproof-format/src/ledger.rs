@@ -7,6 +7,8 @@
 //! The cells are `CELL_COUNT` rows on several pages; each holds the number of the commit that last changed it.
 //! The head row keeps a digest of all cells (the wrapping sum of [`cell_digest`]), updated in the same transaction.
 
+use serde::{Deserialize, Serialize};
+
 /// How many cells there are.
 pub const CELL_COUNT: u64 = 64;
 /// The chain hash before the first commit.
@@ -52,7 +54,7 @@ pub const fn mix(value: u64) -> u64 {
 }
 
 /// Rows of the final ledger above the horizon: what a final reader saw of one commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerRow {
     /// Commit number.
     pub number: u64,
@@ -67,7 +69,7 @@ pub struct LedgerRow {
 }
 
 /// What one agent saw when everybody had stopped and it reopened the database.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FinalState {
     /// The agent that looked.
     pub agent: u16,

@@ -1,0 +1,58 @@
+//! How often each thing that can go wrong was tried: what bounds and floors are computed from.
+//!
+//! An exposure is counted in commit order by the checker; what only the lab can know (kills sent, recoveries, last
+//! closes) stands in `verdict::Evidence`.
+
+use serde::{Deserialize, Serialize};
+
+/// Counts of one run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exposures {
+    /// Records seen.
+    pub records: u64,
+    /// Acknowledged commits, folds included.
+    pub commits: u64,
+    /// Acknowledged commits of each agent, by agent number.
+    pub commits_by_agent: Vec<u64>,
+    /// Successful read transactions.
+    pub reads: u64,
+    /// A commit by another agent than the commit before.
+    pub hand_overs: u64,
+    /// Commits after which the WAL held no more frames than after the commit before.
+    pub wal_resets: u64,
+    /// Connections opened.
+    pub opens: u64,
+    /// Connections opened by an agent that had opened one before.
+    pub reopens: u64,
+    /// Connections closed.
+    pub closes: u64,
+    /// Checkpoints that returned success.
+    pub checkpoints: u64,
+    /// Lives that ended after BEGIN and before the answer to COMMIT.
+    pub kills_inside_transaction: u64,
+    /// Commits that some other agent's read of the snapshot before overlapped.
+    pub overlapping_reads: u64,
+    /// Commits without an answer that are in the database.
+    pub maybes_landed: u64,
+    /// Commits without an answer that are not.
+    pub maybes_not_landed: u64,
+    /// Acknowledged commits that folded old rows.
+    pub folds: u64,
+    /// Writes that spilled the page cache before COMMIT.
+    pub spilled: u64,
+    /// Operations that ended BUSY.
+    pub busy: u64,
+    /// Operations that SQLite refused for another reason.
+    pub errors: u64,
+    /// When the first acknowledged commit returned.
+    pub first_commit_ns: Option<u64>,
+    /// When the last record ended.
+    pub last_record_ns: u64,
+}
+
+impl Exposures {
+    /// Commits of the agent that committed least among `agents` agents.
+    pub fn fewest_commits(&self, agents: usize) -> u64 {
+        (0..agents).map(|agent| self.commits_by_agent.get(agent).copied().unwrap_or(0)).min().unwrap_or(0)
+    }
+}

@@ -1,0 +1,797 @@
+//! The streaming checker of the ledger workload: one walk in commit order, constant time a record, bounded memory.
+//!
+//! The story of a record. Commits must chain: `hash(n) = chain(hash(n - 1), n, writer, counter, token)`. A commit
+//! that does not follow the tip is explained by attempts nobody had an answer of ("maybe": they may have landed), or
+//! else by attempts that must not be there (phantom), or it shows that something acknowledged was left out (lost).
+//! A read must show the hash accepted at its number. Within an agent numbers never fall. Across agents the
+//! real-time rule holds: whoever ended before another began comes before it in commit order. Walking in commit
+//! order it is enough to remember the latest beginning among strictly earlier transactions: nobody may end before
+//! it. Readers of one snapshot commute, so theirs counts from the next commit on. A maybe that landed counts by
+//! its beginning; its end is infinite, since recovery may have published it.
+//!
+//! After an anomaly the checker goes on with the side that goes on, so that one cause is not reported for ever.
+//!
+//! Where to look next: `merge` gives the order, `past` is the memory, `finals` the last account.
+
+use walproof_format::history::{FLAG_FOLD_REFUSED, FLAG_SPILLED, Operation, Phase, Place, Record};
+use walproof_format::ledger::{self, FinalState, chain, writer};
+use walproof_format::sqlite::error_code;
+
+use super::anomaly::{Anomaly, AnomalyKind, WitnessLine};
+use super::exposures::Exposures;
+use super::found::Found;
+use super::merge::{FLAGS_TORN, order_key};
+use super::past::{ATTEMPTS_MAX, Attempts, Commit, NOBODY, Past, Standing, built_on};
+use crate::finding::Certainty;
+
+/// What must be known before the first record.
+#[derive(Clone, Debug)]
+pub struct CheckerOptions {
+    /// Whether all agents read one CLOCK_MONOTONIC; without it the real-time rule is off.
+    pub shared_clock: bool,
+    /// Commit number in the head row before the first record.
+    pub first_number: u64,
+    /// Chain hash in the head row before the first record.
+    pub first_hash: u64,
+}
+
+impl Default for CheckerOptions {
+    fn default() -> Self {
+        Self { shared_clock: true, first_number: 0, first_hash: ledger::GENESIS }
+    }
+}
+
+/// Walks a history in commit order. A clone is a snapshot of constant size.
+#[derive(Clone, Debug)]
+pub struct LedgerChecker {
+    options: CheckerOptions,
+    pub(super) past: Past,
+    /// Attempts without an answer, above the tip.
+    maybes: Vec<Record>,
+    /// The smallest number among `maybes`.
+    maybe_lowest: u64,
+    /// Maybes whose number another commit took.
+    pub(super) not_landed: Attempts,
+    /// Attempts that promised to leave nothing: died before COMMIT, or rolled back.
+    pub(super) unpromised: Attempts,
+    /// Acknowledged commits whose number another commit has as well.
+    pub(super) rivals: Attempts,
+    agents: Vec<AgentState>,
+    real_time: RealTime,
+    overlap: Overlap,
+    /// Times in which the lab had stopped an agent.
+    pauses: Vec<(u64, u64)>,
+    /// PROTOCOL errors that a pause, told of later, may excuse.
+    protocol_errors: Vec<Record>,
+    pub(super) found: Found,
+    pub(super) exposures: Exposures,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct AgentState {
+    last: Option<Record>,
+    opens: u64,
+}
+
+/// Latest beginnings among transactions earlier in commit order.
+#[derive(Clone, Copy, Debug)]
+struct RealTime {
+    /// Of everything strictly before the snapshot at the tip.
+    newest: Record,
+    /// Of the readers of the tip.
+    newest_reader: Record,
+}
+
+/// The latest ends of reads of the tip's snapshot, by two different agents.
+#[derive(Clone, Copy, Debug, Default)]
+struct Overlap {
+    latest: (u16, u64),
+    latest_of_others: u64,
+}
+
+/// Pauses remembered; more are counted as covering everything after.
+const PAUSES_MAX: usize = 65_536;
+/// PROTOCOL errors that wait for their excuse.
+const PROTOCOL_ERRORS_MAX: usize = 1_024;
+/// How far a stale read looks ahead for the commit it should have seen.
+const STALE_LOOK_AHEAD: u64 = 64;
+
+impl LedgerChecker {
+    /// A checker before the first record.
+    pub fn new(options: CheckerOptions) -> Self {
+        Self {
+            past: Past::new(options.first_number, options.first_hash),
+            options,
+            maybes: Vec::new(),
+            maybe_lowest: u64::MAX,
+            not_landed: Attempts::default(),
+            unpromised: Attempts::default(),
+            rivals: Attempts::default(),
+            agents: Vec::new(),
+            real_time: RealTime { newest: NOBODY, newest_reader: NOBODY },
+            overlap: Overlap::default(),
+            pauses: Vec::new(),
+            protocol_errors: Vec::new(),
+            found: Found::default(),
+            exposures: Exposures::default(),
+        }
+    }
+
+    /// The next record in the order of [`super::Merge`].
+    #[inline]
+    pub fn feed(&mut self, record: &Record) {
+        self.exposures.records += 1;
+        self.exposures.last_record_ns = self.exposures.last_record_ns.max(record.end_ns);
+        if record.flags & (FLAGS_TORN | FLAG_FOLD_REFUSED | FLAG_SPILLED) != 0 {
+            self.flags(record);
+        }
+        match order_key(record) {
+            Some(_) if record.operation == Operation::Read => self.read(record),
+            Some(_) => self.commit(record),
+            None => self.aside(record),
+        }
+    }
+
+    /// The lab had stopped some agent from `start_ns` to `end_ns`. May come late.
+    pub fn note_pause(&mut self, start_ns: u64, end_ns: u64) {
+        if self.pauses.len() == PAUSES_MAX
+            && let Some(last) = self.pauses.last_mut()
+        {
+            last.1 = last.1.max(end_ns);
+            return;
+        }
+        self.pauses.push((start_ns, end_ns));
+    }
+
+    /// An agent died by a signal that the lab did not send.
+    pub fn note_death(&mut self, agent: u16, incarnation: u16, signal: i32, at_ns: u64) {
+        self.found.add(AnomalyKind::UnexpectedDeath, Certainty::Measured, at_ns, || {
+            let record = Record { agent, incarnation, start_ns: at_ns, operation: Operation::Close, ..NOBODY };
+            let what = format!("died of {}", signal_name(signal));
+            let line = WitnessLine { operation: "death", phase: "died", sql: "", ..line(&record, what) };
+            (format!("agent {agent} died of {}, which walproof did not send", signal_name(signal)), vec![line])
+        });
+    }
+
+    /// All agents have ended: the last account. `finals` is what agents saw when they opened the database again.
+    pub fn finish(&mut self, finals: &[FinalState]) {
+        for state in finals {
+            self.account(state);
+        }
+        for record in std::mem::take(&mut self.protocol_errors) {
+            if !self.is_excused(&record) {
+                self.report_error(&record);
+            }
+        }
+        self.drop_maybes(u64::MAX);
+    }
+
+    /// Anomalies so far: the first 64 of each kind, in the order in which they were found.
+    pub fn anomalies(&self) -> &[Anomaly] {
+        self.found.kept()
+    }
+
+    /// How many anomalies of a kind there were, kept or not.
+    pub fn count(&self, kind: AnomalyKind) -> u64 {
+        self.found.count(kind)
+    }
+
+    /// How many anomalies there were, kept or not.
+    pub fn anomaly_count(&self) -> u64 {
+        self.found.total()
+    }
+
+    /// The first moment at which some anomaly could be proved from the records so far.
+    pub fn first_provable_ns(&self) -> Option<u64> {
+        self.found.first_ns()
+    }
+
+    /// What was tried so far.
+    pub fn exposures(&self) -> &Exposures {
+        &self.exposures
+    }
+
+    /// Number and chain hash of the newest accepted commit.
+    pub fn tip(&self) -> (u64, u64) {
+        let tip = &self.past.tip().record;
+        (tip.number, tip.hash)
+    }
+
+    /// Whether the real-time rule is on.
+    pub fn has_shared_clock(&self) -> bool {
+        self.options.shared_clock
+    }
+
+    /// The same memory with no anomaly in it: what `controls` start from.
+    pub fn without_anomalies(&self) -> Self {
+        Self { found: Found::default(), ..self.clone() }
+    }
+
+    /// The chain hash accepted at a number, when it is still remembered.
+    pub fn hash_at(&self, number: u64) -> Option<u64> {
+        self.past.get(number).map(|commit| commit.record.hash)
+    }
+
+    // Commits.
+
+    #[inline]
+    fn commit(&mut self, record: &Record) {
+        self.count_commit(record);
+        self.own_order(record);
+        let tip = &self.past.tip().record;
+        let who = writer(record.agent, record.incarnation);
+        let follows = record.number == tip.number + 1
+            && chain(tip.hash, record.number, who, record.counter, record.token) == record.hash;
+        if follows {
+            self.accept(record, Standing::Acknowledged);
+        } else if record.number <= tip.number {
+            self.second_commit(record);
+        } else {
+            self.commit_off_the_chain(record);
+        }
+    }
+
+    #[inline]
+    fn count_commit(&mut self, record: &Record) {
+        let exposures = &mut self.exposures;
+        exposures.commits += 1;
+        exposures.folds += u64::from(record.operation == Operation::Fold);
+        let agent = usize::from(record.agent);
+        if agent >= exposures.commits_by_agent.len() {
+            exposures.commits_by_agent.resize(agent + 1, 0);
+        }
+        exposures.commits_by_agent[agent] += 1;
+        let first = exposures.first_commit_ns.unwrap_or(u64::MAX);
+        exposures.first_commit_ns = Some(first.min(record.end_ns));
+    }
+
+    /// Put a commit on top of the tip.
+    #[inline]
+    fn accept(&mut self, record: &Record, standing: Standing) {
+        self.count_hand_over(record);
+        if self.real_time.newest_reader.start_ns > self.real_time.newest.start_ns {
+            self.real_time.newest = self.real_time.newest_reader;
+        }
+        self.real_time.newest_reader.start_ns = 0;
+        self.past.push(Commit { record: *record, standing, contested: false });
+        if self.maybe_lowest <= record.number {
+            self.drop_maybes(record.number);
+        }
+        if standing == Standing::Acknowledged && record.end_ns < self.real_time.newest.start_ns {
+            self.stale(record);
+        }
+        if record.start_ns > self.real_time.newest.start_ns {
+            self.real_time.newest = *record;
+        }
+    }
+
+    #[inline]
+    fn count_hand_over(&mut self, record: &Record) {
+        let tip = &self.past.tip().record;
+        let exposures = &mut self.exposures;
+        exposures.hand_overs += u64::from(tip.agent != record.agent && tip.agent != NOBODY.agent);
+        let both_known = tip.wal_frames != 0 && record.wal_frames != 0;
+        exposures.wal_resets += u64::from(both_known && record.wal_frames <= tip.wal_frames);
+        let read_end_ns =
+            if self.overlap.latest.0 == record.agent { self.overlap.latest_of_others } else { self.overlap.latest.1 };
+        exposures.overlapping_reads += u64::from(read_end_ns >= record.start_ns && read_end_ns != 0);
+        self.overlap = Overlap::default();
+    }
+
+    /// An acknowledged commit whose number was given before.
+    #[cold]
+    fn second_commit(&mut self, record: &Record) {
+        let first = self.past.get(record.number).copied();
+        self.rivals.push(*record);
+        match first.map(|first| first.standing) {
+            Some(Standing::Phantom) => {
+                let commit = Commit { record: *record, standing: Standing::Acknowledged, contested: false };
+                return self.past.replace(commit);
+            }
+            Some(_) => self.past.contest(record.number),
+            None => {}
+        }
+        let number = record.number;
+        let first = first.map(|first| first.record).filter(|first| first.agent != NOBODY.agent);
+        let provable_ns = latest(&[*record, first.unwrap_or(*record)]);
+        self.found.add(AnomalyKind::DoubleCommit, Certainty::Proven, provable_ns, || {
+            let mut witness: Vec<_> = first.iter().map(|first| line(first, "had this number first")).collect();
+            witness.push(line(record, "was told that it committed under the same number"));
+            let other = first.map_or("somebody else".to_owned(), |first| name(&first));
+            (format!("commit number {number} belongs to {other} and to {}", name(record)), witness)
+        });
+    }
+
+    /// An acknowledged commit above the tip that does not follow it.
+    #[cold]
+    fn commit_off_the_chain(&mut self, record: &Record) {
+        match self.path_to(record.number - 1, built_on(record)) {
+            Some(path) => self.walk(path, record),
+            None => self.left_out(record),
+        }
+        self.accept(record, Standing::Acknowledged);
+    }
+
+    /// A commit was built on something that no attempt explains.
+    fn left_out(&mut self, record: &Record) {
+        let tip = *self.past.tip();
+        let (number, tip_number) = (record.number, tip.record.number);
+        if number > tip_number + 1 {
+            let summary = format!(
+                "{} has number {number}, but commits {} to {} are in nobody's history",
+                name(record),
+                tip_number + 1,
+                number - 1
+            );
+            self.lost(Certainty::Suspected, &[tip.record], record, "counted commits that nobody made", summary);
+        } else if tip.standing == Standing::Genesis {
+            let summary = format!("{} was not built on the empty ledger", name(record));
+            self.phantom(&[], record, "was built on something unknown", summary);
+        } else {
+            let summary = format!("{} was not built on {}", name(record), name(&tip.record));
+            self.lost(Certainty::Proven, &[tip.record], record, "left it out", summary);
+        }
+    }
+
+    // Paths: which attempts lead from the tip to a state that somebody saw.
+
+    /// The attempts that lead from the tip (or from what stands in its place) to `hash` at `number`.
+    ///
+    /// The chain can be turned back, so each step has one possible predecessor and the search is linear.
+    pub(super) fn path_to(&self, number: u64, hash: u64) -> Option<Path> {
+        let tip = &self.past.tip().record;
+        let (mut number, mut hash) = (number, hash);
+        let mut steps = Vec::new();
+        while number > tip.number {
+            if steps.len() > ATTEMPTS_MAX {
+                return None;
+            }
+            let maybe = self.maybes.iter().find(|maybe| maybe.number == number && maybe.hash == hash);
+            let step = match maybe {
+                Some(maybe) => (*maybe, Standing::Landed),
+                None => (self.unpromised.leaving(number, hash, tip)?, Standing::Phantom),
+            };
+            steps.push(step);
+            hash = built_on(&step.0);
+            number -= 1;
+        }
+        steps.reverse();
+        let base = self.base(number, hash)?;
+        Some(Path { base, steps })
+    }
+
+    fn base(&self, number: u64, hash: u64) -> Option<Base> {
+        let tip = &self.past.tip().record;
+        if number != tip.number {
+            return None;
+        }
+        if hash == tip.hash {
+            return Some(Base::Tip);
+        }
+        let nobody = Record { number: u64::MAX - 1, ..NOBODY };
+        let before = self.past.get(number.wrapping_sub(1)).map_or(nobody, |commit| commit.record);
+        let rival = self.rivals.leaving(number, hash, &nobody).map(Base::Rival);
+        let maybe = || self.not_landed.leaving(number, hash, &nobody).map(|record| Base::Instead(record, Standing::Landed));
+        let other = || self.unpromised.leaving(number, hash, &before).map(|record| Base::Instead(record, Standing::Phantom));
+        rival.or_else(maybe).or_else(other)
+    }
+
+    /// Accept the attempts of a path, and say what is wrong with them. `seen_by` is who shows that they are there.
+    pub(super) fn walk(&mut self, path: Path, seen_by: &Record) {
+        match path.base {
+            Base::Tip => {}
+            Base::Rival(record) => {
+                let lost = self.past.tip().record;
+                self.rivals.push(lost);
+                self.past.replace(Commit { record, standing: Standing::Acknowledged, contested: true });
+            }
+            Base::Instead(record, standing) => self.take_the_place_of_the_tip(&record, standing, seen_by),
+        }
+        for (record, standing) in path.steps {
+            self.land(&record, standing, seen_by);
+        }
+    }
+
+    fn land(&mut self, record: &Record, standing: Standing, seen_by: &Record) {
+        if standing == Standing::Phantom {
+            self.phantom_attempt(record, seen_by);
+        } else {
+            self.exposures.maybes_landed += 1;
+            self.maybes.retain(|maybe| maybe.token != record.token || maybe.number != record.number);
+        }
+        self.accept(record, standing);
+    }
+
+    fn take_the_place_of_the_tip(&mut self, record: &Record, standing: Standing, seen_by: &Record) {
+        let tip = *self.past.tip();
+        if standing == Standing::Phantom {
+            self.phantom_attempt(record, seen_by);
+        }
+        let summary = format!("{} stands where {} was acknowledged", name(record), name(&tip.record));
+        self.lost(Certainty::Proven, &[tip.record, *record], seen_by, "shows that it is gone", summary);
+        self.rivals.push(tip.record);
+        self.past.replace(Commit { record: *record, standing, contested: true });
+    }
+
+    // Reads.
+
+    #[inline]
+    fn read(&mut self, record: &Record) {
+        self.exposures.reads += 1;
+        let tip = &self.past.tip().record;
+        if record.number < tip.number {
+            return self.read_of_the_past(record);
+        }
+        if (record.number > tip.number || record.hash != tip.hash) && !self.explain_read(record) {
+            return;
+        }
+        self.own_order(record);
+        if record.end_ns < self.real_time.newest.start_ns {
+            self.stale(record);
+        }
+        if record.start_ns > self.real_time.newest_reader.start_ns {
+            self.real_time.newest_reader = *record;
+        }
+        self.overlap.note(record);
+    }
+
+    /// A read of something else than the tip; whether its number can be believed.
+    #[cold]
+    fn explain_read(&mut self, record: &Record) -> bool {
+        let tip = *self.past.tip();
+        if record.number == tip.record.number {
+            self.other_content(record, &tip);
+            return true;
+        }
+        match self.path_to(record.number, record.hash) {
+            Some(path) => self.walk(path, record),
+            None => {
+                let summary = format!("{} shows a commit that nobody tried to make", name(record));
+                self.phantom(&[], record, "saw it", summary);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// A read below the tip: its agent fell back, or the merge would have brought it earlier.
+    #[cold]
+    fn read_of_the_past(&mut self, record: &Record) {
+        self.own_order(record);
+        let Some(commit) = self.past.get(record.number).copied() else { return };
+        if commit.record.hash != record.hash {
+            self.other_content(record, &commit);
+        }
+        if !self.options.shared_clock {
+            return;
+        }
+        let unseen = (1..=STALE_LOOK_AHEAD)
+            .filter_map(|ahead| self.past.get(record.number + ahead))
+            .find(|next| next.standing == Standing::Acknowledged && next.record.end_ns < record.start_ns);
+        if let Some(unseen) = unseen.map(|commit| commit.record) {
+            self.report_stale(&unseen, record);
+        }
+    }
+
+    /// A read shows another hash than the one accepted at its number.
+    fn other_content(&mut self, record: &Record, accepted: &Commit) {
+        let nobody = Record { number: u64::MAX - 1, ..NOBODY };
+        let (number, hash) = (record.number, record.hash);
+        if self.rivals.leaving(number, hash, &nobody).is_some() {
+            return;
+        }
+        if let Some(maybe) = self.not_landed.leaving(number, hash, &nobody) {
+            return self.maybe_beside_a_commit(record, &maybe, accepted);
+        }
+        let before = self.past.get(number.wrapping_sub(1)).map_or(nobody, |commit| commit.record);
+        if let Some(attempt) = self.unpromised.leaving(number, hash, &before) {
+            return self.phantom_attempt(&attempt, record);
+        }
+        if accepted.contested {
+            return;
+        }
+        self.found.add(AnomalyKind::TornRead, Certainty::Proven, latest(&[*record, accepted.record]), || {
+            let mut witness = vec![line(record, format!("saw hash {hash:016x} under number {number}"))];
+            let whose = format!("the commit of that number has hash {:016x}", accepted.record.hash);
+            witness.extend(known(&accepted.record).map(|commit| line(commit, whose)));
+            (format!("{} shows content that is not that of commit {number}", name(record)), witness)
+        });
+    }
+
+    fn maybe_beside_a_commit(&mut self, record: &Record, maybe: &Record, accepted: &Commit) {
+        self.rivals.push(*maybe);
+        self.past.contest(record.number);
+        let provable_ns = latest(&[*record, *maybe, accepted.record]);
+        self.found.add(AnomalyKind::DoubleCommit, Certainty::Proven, provable_ns, || {
+            let summary = format!("commit number {} was acknowledged once and seen another time", record.number);
+            let witness = vec![
+                line(&accepted.record, "has this number"),
+                line(maybe, "had no answer and has this number too"),
+                line(record, "saw the second one"),
+            ];
+            (summary, witness)
+        });
+    }
+
+    // Order of one agent, and of all.
+
+    #[inline]
+    fn own_order(&mut self, record: &Record) {
+        let last = &mut self.agent(record.agent).last;
+        let before = last.replace(*record);
+        if let Some(before) = before
+            && (record.number < before.number || (record.number == before.number && record.operation != Operation::Read))
+        {
+            self.regress(&before, record);
+        }
+    }
+
+    #[cold]
+    fn regress(&mut self, before: &Record, record: &Record) {
+        self.found.add(AnomalyKind::Regress, Certainty::Proven, latest(&[*before, *record]), || {
+            let summary =
+                format!("agent {} was at commit {} and went back to {}", record.agent, before.number, record.number);
+            (summary, vec![line(before, "was here"), line(record, "and afterwards here")])
+        });
+    }
+
+    /// Something earlier in commit order began after `record` had ended.
+    #[cold]
+    fn stale(&mut self, record: &Record) {
+        let late = self.real_time.newest;
+        // Named once: without this everybody who ended before that beginning would be reported as well.
+        self.real_time.newest = NOBODY;
+        if self.options.shared_clock {
+            self.report_stale(record, &late);
+        }
+    }
+
+    fn report_stale(&mut self, ended: &Record, late: &Record) {
+        self.found.add(AnomalyKind::StaleRead, Certainty::Proven, latest(&[*ended, *late]), || {
+            let gap_ns = late.start_ns.saturating_sub(ended.end_ns);
+            let summary = format!(
+                "{} began {gap_ns} ns after {} had ended and did not see commit {}",
+                name(late),
+                name(ended),
+                ended.number
+            );
+            (summary, vec![line(ended, "ended first"), line(late, "began later and saw less")])
+        });
+    }
+
+    // What stands outside the order.
+
+    fn aside(&mut self, record: &Record) {
+        match (record.operation, record.phase) {
+            (_, Phase::Busy) => self.exposures.busy += 1,
+            (Operation::Write | Operation::Fold, Phase::Began | Phase::Committing) => self.cut_short(record),
+            (Operation::Write | Operation::Fold, Phase::Unsettled) => {
+                self.maybe(record);
+                self.error(record);
+            }
+            (operation, Phase::Failed | Phase::Unsettled) => {
+                if matches!(operation, Operation::Write | Operation::Fold) {
+                    self.unpromised.push(*record);
+                }
+                self.error(record);
+            }
+            (Operation::Open, Phase::Done) => self.count_open(record),
+            (Operation::Close, Phase::Done) => self.exposures.closes += 1,
+            (Operation::Checkpoint, Phase::Done) => self.exposures.checkpoints += 1,
+            (Operation::Read, Phase::Done) => self.exposures.reads += 1,
+            _ => {}
+        }
+    }
+
+    /// A write that a kill cut short.
+    fn cut_short(&mut self, record: &Record) {
+        self.exposures.kills_inside_transaction += 1;
+        match record.phase {
+            Phase::Committing => self.maybe(record),
+            _ => self.unpromised.push(*record),
+        }
+    }
+
+    fn maybe(&mut self, record: &Record) {
+        let tip = self.past.tip().record.number;
+        if record.number > tip && self.maybes.len() < ATTEMPTS_MAX {
+            self.maybe_lowest = self.maybe_lowest.min(record.number);
+            return self.maybes.push(*record);
+        }
+        if self.past.get(record.number).is_none_or(|commit| commit.record.token != record.token) {
+            self.exposures.maybes_not_landed += 1;
+            self.not_landed.push(*record);
+        }
+    }
+
+    /// The numbers up to this one are taken: maybes that are still waiting for one of them have not landed.
+    #[cold]
+    fn drop_maybes(&mut self, number: u64) {
+        for maybe in self.maybes.extract_if(.., |maybe| maybe.number <= number) {
+            self.exposures.maybes_not_landed += 1;
+            self.not_landed.push(maybe);
+        }
+        self.maybe_lowest = self.maybes.iter().map(|maybe| maybe.number).min().unwrap_or(u64::MAX);
+    }
+
+    fn count_open(&mut self, record: &Record) {
+        let agent = self.agent(record.agent);
+        agent.opens += 1;
+        let again = agent.opens > 1;
+        self.exposures.opens += 1;
+        self.exposures.reopens += u64::from(again);
+    }
+
+    #[inline]
+    fn agent(&mut self, agent: u16) -> &mut AgentState {
+        let index = usize::from(agent);
+        if index >= self.agents.len() {
+            self.agents.resize(index + 1, AgentState { last: None, opens: 0 });
+        }
+        &mut self.agents[index]
+    }
+
+    // Errors and flags.
+
+    fn error(&mut self, record: &Record) {
+        match error_code::primary(record.extended_code) {
+            0 => {}
+            error_code::BUSY => self.exposures.busy += 1,
+            error_code::PROTOCOL => {
+                self.exposures.errors += 1;
+                if self.protocol_errors.len() < PROTOCOL_ERRORS_MAX {
+                    self.protocol_errors.push(*record);
+                }
+            }
+            _ => {
+                self.exposures.errors += 1;
+                self.report_error(record);
+            }
+        }
+    }
+
+    fn is_excused(&self, record: &Record) -> bool {
+        let end_ns = record.end_ns.max(record.start_ns);
+        self.pauses.iter().any(|(from, to)| record.start_ns <= *to && *from <= end_ns)
+    }
+
+    fn report_error(&mut self, record: &Record) {
+        let primary = error_code::primary(record.extended_code);
+        let damage = matches!(primary, error_code::CORRUPT | error_code::NOTADB);
+        let certainty = if damage { Certainty::Suspected } else { Certainty::Measured };
+        self.found.add(AnomalyKind::UnexpectedError, certainty, latest(&[*record]), || {
+            let code = error_code::quoted(record.extended_code);
+            let place = record.place.map_or("an unknown statement", Place::word);
+            let means = error_code::meaning(record.extended_code);
+            let summary = format!("agent {} got {code} at {place} of a {}: {means}", record.agent, record.operation.word());
+            (summary, vec![line(record, "got the error")])
+        });
+    }
+
+    #[cold]
+    fn flags(&mut self, record: &Record) {
+        self.exposures.spilled += u64::from(record.flags & FLAG_SPILLED != 0 && record.is_write());
+        if record.flags & FLAGS_TORN != 0 {
+            self.found.add(AnomalyKind::TornRead, Certainty::Proven, latest(&[*record]), || {
+                let what = torn_parts(record.flags);
+                (format!("{} saw {what}", name(record)), vec![line(record, what)])
+            });
+        }
+        if record.flags & FLAG_FOLD_REFUSED != 0 {
+            let summary = format!("{} found other rows to fold than the horizon promised", name(record));
+            self.lost(Certainty::Suspected, &[], record, "refused to fold", summary);
+        }
+    }
+
+    // Words of the two anomalies that are reported from several places.
+
+    pub(super) fn lost(&mut self, certainty: Certainty, lost: &[Record], by: &Record, role: &str, summary: String) {
+        let provable_ns = latest(lost).max(latest(&[*by]));
+        self.found.add(AnomalyKind::LostCommit, certainty, provable_ns, || {
+            let mut witness: Vec<_> = lost.iter().filter_map(known).map(|lost| line(lost, promise(lost))).collect();
+            witness.push(line(by, role));
+            (summary, witness)
+        });
+    }
+
+    fn phantom_attempt(&mut self, attempt: &Record, seen_by: &Record) {
+        let summary = format!("{} is in the database, though {}", name(attempt), promise(attempt));
+        self.phantom(&[*attempt], seen_by, "shows that it is there", summary);
+    }
+
+    fn phantom(&mut self, attempts: &[Record], seen_by: &Record, role: &str, summary: String) {
+        let provable_ns = latest(attempts).max(latest(&[*seen_by]));
+        self.found.add(AnomalyKind::PhantomRow, Certainty::Proven, provable_ns, || {
+            let mut witness: Vec<_> = attempts.iter().map(|attempt| line(attempt, promise(attempt))).collect();
+            witness.push(line(seen_by, role));
+            (summary, witness)
+        });
+    }
+}
+
+/// How a state that somebody saw came about.
+pub(super) struct Path {
+    base: Base,
+    steps: Vec<(Record, Standing)>,
+}
+
+enum Base {
+    /// On the tip.
+    Tip,
+    /// On an acknowledged commit with the tip's number; that there are two has been reported.
+    Rival(Record),
+    /// On an attempt that stands in the tip's place.
+    Instead(Record, Standing),
+}
+
+impl Overlap {
+    #[inline]
+    fn note(&mut self, record: &Record) {
+        let (agent, end_ns) = self.latest;
+        if record.agent == agent {
+            self.latest.1 = end_ns.max(record.end_ns);
+        } else if record.end_ns > end_ns {
+            self.latest_of_others = end_ns;
+            self.latest = (record.agent, record.end_ns);
+        } else {
+            self.latest_of_others = self.latest_of_others.max(record.end_ns);
+        }
+    }
+}
+
+pub(super) fn line(record: &Record, role: impl Into<String>) -> WitnessLine {
+    WitnessLine::of_record(record, role)
+}
+
+/// The record, unless it stands for nobody.
+pub(super) fn known(record: &Record) -> Option<&Record> {
+    (record.agent != NOBODY.agent).then_some(record)
+}
+
+/// The record in a sentence: `write 42 of agent 1`.
+pub(super) fn name(record: &Record) -> String {
+    match (known(record), record.is_write()) {
+        (None, _) => format!("the state at {}", record.number),
+        (_, true) => format!("commit {} of agent {} (token {:016x})", record.number, record.agent, record.token),
+        (_, false) => format!("the {} at {} of agent {}", record.operation.word(), record.number, record.agent),
+    }
+}
+
+/// What an attempt promised.
+fn promise(record: &Record) -> &'static str {
+    match record.phase {
+        Phase::Done => "it was told that it committed",
+        Phase::Began => "it never called COMMIT",
+        Phase::Failed | Phase::Busy => "it was told that nothing was committed",
+        Phase::Committing | Phase::Unsettled => "it called COMMIT and had no answer",
+    }
+}
+
+/// End of the last of these records; where one has no end its beginning counts.
+pub(super) fn latest(records: &[Record]) -> u64 {
+    records.iter().map(|record| record.end_ns.max(record.start_ns)).max().unwrap_or(0)
+}
+
+fn torn_parts(flags: u16) -> &'static str {
+    use walproof_format::history::{FLAG_CELLS_DISAGREE, FLAG_LEDGER_DISAGREES};
+    match flags {
+        flags if flags & FLAG_LEDGER_DISAGREES != 0 => "a head row that is not the newest ledger row",
+        flags if flags & FLAG_CELLS_DISAGREE != 0 => "cells that do not belong to the head row",
+        _ => "ledger rows that are not contiguous or do not chain",
+    }
+}
+
+fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        15 => "SIGTERM",
+        31 => "SIGSYS",
+        _ => return format!("signal {signal}"),
+    };
+    format!("{name} ({signal})")
+}

@@ -1,0 +1,245 @@
+//! The merge: the records of all agents in commit order, one at a time, without looking ahead.
+//!
+//! Acknowledged writes and successful reads come by (number, writes before reads). Everything else (opens, closes,
+//! checkpoints, failures, writes that a kill cut short) stands outside that order and is handed over as soon as it
+//! is at the head of its agent. So whoever may have written commit n is known before anybody's record of n + 1.
+//!
+//! Within one agent the numbers of a sound history never fall. A record that falls all the same is handed over at
+//! once, because its key is then the smallest of all heads: it delays nobody.
+//!
+//! Online, an agent whose next record is not there yet holds the merge up, since that record could come first.
+
+use walproof_format::history::{
+    FLAG_CELLS_DISAGREE, FLAG_CHAIN_BROKEN, FLAG_LEDGER_DISAGREES, Operation, Phase, Record,
+};
+
+/// What a source answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The agent's next record, in its own order.
+    Record(Record),
+    /// Nothing yet; ask again later.
+    Pending,
+    /// Nothing, for ever.
+    Ended,
+}
+
+/// The records of one agent in its own order, its lives one after another.
+///
+/// A record in phase `Began` or `Committing` may be handed over only when its life is known to be over: until then
+/// the agent may still change it, and the answer is [`Next::Pending`].
+pub trait Source {
+    /// The next record.
+    fn next(&mut self) -> Next;
+}
+
+/// What the merge answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The next record of all.
+    Record(Record),
+    /// Some agent's next record is not there yet.
+    Pending,
+    /// All agents have ended.
+    Ended,
+}
+
+/// The k-way merge; its state survives [`Step::Pending`].
+#[derive(Clone, Debug)]
+pub struct Merge<S> {
+    sources: Vec<S>,
+    heads: Vec<Head>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    key: u64,
+    record: Record,
+}
+
+/// Key of a head that waits to be filled: the smallest, so that one scan finds it first.
+const KEY_EMPTY: u64 = 0;
+/// Key of a head whose agent has ended: the largest.
+const KEY_ENDED: u64 = u64::MAX;
+
+impl<S: Source> Merge<S> {
+    /// A merge of one source for each agent.
+    pub fn new(sources: Vec<S>) -> Self {
+        let heads = sources.iter().map(|_| Head { key: KEY_EMPTY, record: BLANK }).collect();
+        Self { sources, heads }
+    }
+
+    /// The sources, in the order given.
+    pub fn sources_mut(&mut self) -> &mut [S] {
+        &mut self.sources
+    }
+
+    /// The next record in commit order.
+    #[inline]
+    pub fn step(&mut self) -> Step {
+        let mut pending = false;
+        let mut best = usize::MAX;
+        let mut best_key = KEY_ENDED;
+        for index in 0..self.heads.len() {
+            if self.heads[index].key == KEY_EMPTY {
+                match self.sources[index].next() {
+                    Next::Pending => {
+                        pending = true;
+                        continue;
+                    }
+                    Next::Ended => self.heads[index].key = KEY_ENDED,
+                    Next::Record(record) => match order_key(&record) {
+                        None => return Step::Record(record),
+                        Some(key) => self.heads[index] = Head { key, record },
+                    },
+                }
+            }
+            if self.heads[index].key < best_key {
+                best_key = self.heads[index].key;
+                best = index;
+            }
+        }
+        match (pending, best) {
+            (true, _) => Step::Pending,
+            (false, usize::MAX) => Step::Ended,
+            (false, best) => {
+                self.heads[best].key = KEY_EMPTY;
+                Step::Record(self.heads[best].record)
+            }
+        }
+    }
+}
+
+/// The place of a record in commit order; `None`: it stands outside and comes at once.
+///
+/// A read that contradicts itself stands outside too: its number may be anything.
+#[inline]
+pub fn order_key(record: &Record) -> Option<u64> {
+    let is_read = match (record.operation, record.phase) {
+        (Operation::Write | Operation::Fold, Phase::Done) => 0,
+        (Operation::Read, Phase::Done) if record.flags & FLAGS_TORN == 0 => 1,
+        _ => return None,
+    };
+    // From 1, below KEY_ENDED: the two keys that mean something else.
+    Some(record.number.min(u64::MAX / 2 - 1) * 2 + is_read + 1)
+}
+
+/// Flags of a transaction that saw parts of different commits.
+pub const FLAGS_TORN: u16 = FLAG_LEDGER_DISAGREES | FLAG_CELLS_DISAGREE | FLAG_CHAIN_BROKEN;
+
+const BLANK: Record = Record {
+    start_ns: 0,
+    end_ns: 0,
+    number: 0,
+    token: 0,
+    hash: 0,
+    counter: 0,
+    wal_frames: 0,
+    extended_code: 0,
+    agent: 0,
+    incarnation: 0,
+    operation: Operation::Close,
+    phase: Phase::Done,
+    flags: 0,
+    place: None,
+};
+
+/// A source over records already in memory.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    records: std::vec::IntoIter<Record>,
+}
+
+impl Recorded {
+    /// The records of one agent in its own order.
+    pub fn new(records: Vec<Record>) -> Self {
+        Self { records: records.into_iter() }
+    }
+}
+
+impl Source for Recorded {
+    fn next(&mut self) -> Next {
+        self.records.next().map_or(Next::Ended, Next::Record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(agent: u16, number: u64) -> Record {
+        Record { agent, number, operation: Operation::Write, ..BLANK }
+    }
+
+    fn read(agent: u16, number: u64) -> Record {
+        Record { agent, number, operation: Operation::Read, ..BLANK }
+    }
+
+    fn maybe(agent: u16, number: u64) -> Record {
+        Record { phase: Phase::Committing, ..write(agent, number) }
+    }
+
+    /// A source that says `Pending` before each record.
+    struct Slow(Recorded, bool);
+
+    impl Source for Slow {
+        fn next(&mut self) -> Next {
+            self.1 = !self.1;
+            if self.1 { Next::Pending } else { self.0.next() }
+        }
+    }
+
+    fn merges<S: Source>(mut merge: Merge<S>, expected: &[(u16, u64)]) {
+        let mut seen = Vec::new();
+        loop {
+            match merge.step() {
+                Step::Record(record) => seen.push((record.agent, record.number)),
+                Step::Pending => {}
+                Step::Ended => break,
+            }
+        }
+        assert_eq!(seen, expected);
+    }
+
+    fn recorded(agents: &[&[Record]]) -> Merge<Recorded> {
+        Merge::new(agents.iter().map(|records| Recorded::new(records.to_vec())).collect())
+    }
+
+    #[test]
+    fn writes_come_before_reads_of_the_same_number() {
+        merges(recorded(&[&[read(0, 1), read(0, 2)], &[write(1, 1), write(1, 2)]]), &[(1, 1), (0, 1), (1, 2), (0, 2)]);
+    }
+
+    #[test]
+    fn what_has_no_order_comes_at_once() {
+        merges(recorded(&[&[write(0, 1), write(0, 3)], &[maybe(1, 2)]]), &[(1, 2), (0, 1), (0, 3)]);
+    }
+
+    #[test]
+    fn a_record_that_falls_back_delays_nobody() {
+        merges(recorded(&[&[write(0, 5), read(0, 2), write(0, 7)], &[write(1, 6)]]), &[(0, 5), (0, 2), (1, 6), (0, 7)]);
+    }
+
+    #[test]
+    fn a_slow_agent_changes_nothing_in_the_order() {
+        let slow = |records: &[Record]| Slow(Recorded::new(records.to_vec()), false);
+        let sources = vec![slow(&[write(0, 1), write(0, 3)]), slow(&[write(1, 2), read(1, 3)])];
+        merges(Merge::new(sources), &[(0, 1), (1, 2), (0, 3), (1, 3)]);
+    }
+
+    #[test]
+    fn nobody_passes_an_agent_that_has_not_answered() {
+        struct Never;
+        impl Source for Never {
+            fn next(&mut self) -> Next {
+                Next::Pending
+            }
+        }
+        assert_eq!(Merge::new(vec![Never]).step(), Step::Pending);
+    }
+
+    #[test]
+    fn the_largest_number_is_still_a_record() {
+        merges(recorded(&[&[read(0, u64::MAX)]]), &[(0, u64::MAX)]);
+    }
+}

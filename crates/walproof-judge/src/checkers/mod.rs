@@ -1,0 +1,23 @@
+//! Histories in, anomalies out.
+//!
+//! What this room is: [`merge`] puts the agents' records into commit order, [`ledger`] walks them once in bounded
+//! memory, [`anomaly`] names what it finds, [`exposures`] counts what was tried, [`sound_history`] makes histories
+//! that must never give an anomaly.
+//!
+//! What it must not do: read files or clocks; keep anything that grows with the length of the history.
+//!
+//! Where to look next: `walproof_format::history` and `walproof_format::ledger` are the contract with the agents.
+
+pub mod anomaly;
+mod found;
+mod finals;
+mod past;
+pub mod exposures;
+pub mod ledger;
+pub mod merge;
+pub mod sound_history;
+
+pub use anomaly::{Anomaly, AnomalyKind, WitnessLine};
+pub use exposures::Exposures;
+pub use ledger::{CheckerOptions, LedgerChecker};
+pub use merge::{Merge, Next, Source, Step};

@@ -211,6 +211,7 @@ const REQUIREMENTS: &[(&str, fn(&Bench) -> Outcome)] = &[
     ("a-name-can-be-used-again-after-removal", a_name_can_be_used_again_after_removal),
     ("a-wrong-name-is-refused", a_wrong_name_is_refused),
     ("a-missing-source-is-an-error-with-a-reason", a_missing_source_is_an_error_with_a_reason),
+    ("a-failed-start-tells-its-cause", a_failed_start_tells_its_cause),
     ("dropping-it-removes-it", dropping_it_removes_it),
     ("clean-after-sigkill-leaves-nothing", clean_after_sigkill_leaves_nothing),
     ("its-root-holds-nothing-else", its_root_holds_nothing_else),
@@ -331,11 +332,26 @@ fn a_wrong_name_is_refused(bench: &Bench) -> Outcome {
 
 fn a_missing_source_is_an_error_with_a_reason(bench: &Bench) -> Outcome {
     containers(bench)?;
-    let started = bench.runtime.start(&bench.run, &spec("missing", vec![bind(Path::new("/no/such/place"), "/db")]));
-    let Err(error) = started else { panic!("it started") };
+    let error = refused(bench, "missing", bind(Path::new("/no/such/place"), "/db"));
     assert!(error.because().contains("No such file"), "{}", error.because());
-    assert!(!run_leaves(bench.run.id(), "missing"), "what was half made is gone");
     Ok(())
+}
+
+fn a_failed_start_tells_its_cause(bench: &Bench) -> Outcome {
+    containers(bench)?;
+    let error = refused(bench, "failing", bind(&bench.folder("db"), "/walproof/db"));
+    assert!(matches!(error, RuntimeError::Start { .. }));
+    assert!(error.because().contains("Not a directory"), "{}", error.because());
+    assert!(!run_leaves(bench.run.id(), "failing"), "what was half made is gone");
+    assert!(!bench.run.path().join("state/failing").exists());
+    Ok(())
+}
+
+fn refused(bench: &Bench, name: &str, mount: Mount) -> RuntimeError {
+    match bench.runtime.start(&bench.run, &spec(name, vec![mount])) {
+        Ok(_) => panic!("`{name}` started"),
+        Err(error) => error,
+    }
 }
 
 fn run_leaves(run: &RunId, name: &str) -> bool {

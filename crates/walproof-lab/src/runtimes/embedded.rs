@@ -254,6 +254,9 @@ fn check(spec: &ContainerSpec) -> Result<(), RuntimeError> {
             return refuse(format!("path `{}` of a mount is not absolute or not UTF-8", path.display()));
         }
     }
+    for source in spec.mounts.iter().flat_map(sources_of) {
+        fs::metadata(source).map_err(|error| RuntimeError::system(format!("mount `{}`", source.display()), error))?;
+    }
     Ok(())
 }
 
@@ -261,6 +264,13 @@ fn paths_of(mount: &Mount) -> Vec<&PathBuf> {
     match mount {
         Mount::Bind { source, destination, .. } => vec![source, destination],
         Mount::Overlay { lower, upper, work, destination } => vec![lower, upper, work, destination],
+    }
+}
+
+fn sources_of(mount: &Mount) -> Vec<&PathBuf> {
+    match mount {
+        Mount::Bind { source, .. } => vec![source],
+        Mount::Overlay { lower, upper, work, .. } => vec![lower, upper, work],
     }
 }
 

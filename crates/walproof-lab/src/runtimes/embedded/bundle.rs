@@ -54,7 +54,7 @@ pub fn configuration(spec: &ContainerSpec, request: &Request, run: &str, program
         "root": {"path": "rootfs", "readonly": true},
         "annotations": {"walproof.run": run, "walproof.name": spec.name},
         "process": process(spec, run),
-        "mounts": mounts(spec, program),
+        "mounts": mounts(spec, program, request.user_namespace),
         "linux": linux,
     })
 }
@@ -73,7 +73,7 @@ fn process(spec: &ContainerSpec, run: &str) -> Value {
     })
 }
 
-fn mounts(spec: &ContainerSpec, program: &Path) -> Vec<Value> {
+fn mounts(spec: &ContainerSpec, program: &Path, user_namespace: bool) -> Vec<Value> {
     let mut all = vec![
         json!({"destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "noexec", "nodev"]}),
         json!({"destination": "/dev", "type": "tmpfs", "source": "tmpfs",
@@ -82,11 +82,11 @@ fn mounts(spec: &ContainerSpec, program: &Path) -> Vec<Value> {
                "options": ["nosuid", "nodev", "noexec", "mode=1777", "size=64m"]}),
         json!({"destination": PROGRAM, "type": "bind", "source": program, "options": ["bind", "ro", "nosuid", "nodev"]}),
     ];
-    all.extend(spec.mounts.iter().map(mount));
+    all.extend(spec.mounts.iter().map(|one| mount(one, user_namespace)));
     all
 }
 
-fn mount(mount: &Mount) -> Value {
+fn mount(mount: &Mount, user_namespace: bool) -> Value {
     match mount {
         Mount::Bind { source, destination, read_only } => json!({
             "destination": destination, "type": "bind", "source": source,
@@ -94,12 +94,26 @@ fn mount(mount: &Mount) -> Value {
         }),
         Mount::Overlay { lower, upper, work, destination } => json!({
             "destination": destination, "type": "overlay", "source": "overlay",
-            "options": [
-                format!("lowerdir={}", lower.display()), format!("upperdir={}", upper.display()),
-                format!("workdir={}", work.display()), "nosuid".to_owned(), "nodev".to_owned(),
-            ],
+            "options": overlay_options(lower, upper, work, user_namespace),
         }),
     }
+}
+
+/// A colon in `lowerdir` would begin a second lower directory; a backslash begins an escape everywhere. In a user
+/// namespace overlay may only use the `user.` attributes.
+fn overlay_options(lower: &Path, upper: &Path, work: &Path, user_namespace: bool) -> Vec<String> {
+    let escaped = |path: &Path| path.display().to_string().replace('\\', "\\\\");
+    let mut options = vec![
+        format!("lowerdir={}", escaped(lower).replace(':', "\\:")),
+        format!("upperdir={}", escaped(upper)),
+        format!("workdir={}", escaped(work)),
+        "nosuid".to_owned(),
+        "nodev".to_owned(),
+    ];
+    if user_namespace {
+        options.push("userxattr".to_owned());
+    }
+    options
 }
 
 #[cfg(test)]

@@ -54,6 +54,7 @@ fn serve(request: &Path) -> i32 {
     // SAFETY: the lab put the control line on this descriptor before it executed us; nothing else uses it.
     let mut control = unsafe { UnixStream::from_raw_fd(CONTROL) };
     close_on_exec(CONTROL);
+    let _ = tracing_core::dispatcher::set_global_default(tracing_core::Dispatch::new(Causes));
     match start(request) {
         Ok((container, request)) => stay(control, container, &request),
         Err(because) => {
@@ -210,7 +211,44 @@ fn become_small() {
     // hide our environment, our label, from `walproof clean`.
     unsafe {
         libc::prctl(libc::PR_SET_DUMPABLE, 1);
+        #[cfg(target_env = "gnu")]
         libc::malloc_trim(0);
+    }
+}
+
+/// libcontainer tells the cause of a failed mount only as a traced error, never in the error that it returns. This
+/// writes those to standard error, which is the container's own file, shown when it did not start.
+struct Causes;
+
+impl tracing_core::Subscriber for Causes {
+    fn enabled(&self, metadata: &tracing_core::Metadata<'_>) -> bool {
+        *metadata.level() == tracing_core::Level::ERROR
+    }
+
+    fn event(&self, event: &tracing_core::Event<'_>) {
+        let mut line = Fields(String::new());
+        event.record(&mut line);
+        let _ = writeln!(io::stderr(), "{}", line.0.trim());
+    }
+
+    fn new_span(&self, _: &tracing_core::span::Attributes<'_>) -> tracing_core::span::Id {
+        tracing_core::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing_core::span::Id, _: &tracing_core::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing_core::span::Id, _: &tracing_core::span::Id) {}
+    fn enter(&self, _: &tracing_core::span::Id) {}
+    fn exit(&self, _: &tracing_core::span::Id) {}
+}
+
+struct Fields(String);
+
+impl tracing_core::field::Visit for Fields {
+    fn record_debug(&mut self, field: &tracing_core::Field, value: &dyn std::fmt::Debug) {
+        self.0 += &match field.name() {
+            "message" => format!("{value:?} "),
+            name => format!("({name}: {value:?}) "),
+        };
     }
 }
 

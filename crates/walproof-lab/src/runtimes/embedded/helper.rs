@@ -194,6 +194,9 @@ fn reap(pid: i32) -> String {
 }
 
 fn remove(mut container: Container, request: &Request) -> bool {
+    if !request.cgroups {
+        show_no_cgroups(&request.cgroup_path);
+    }
     let deleted = container.delete(true).is_ok();
     let bundle_gone = fs::remove_dir_all(&request.bundle).is_ok();
     deleted && bundle_gone
@@ -293,12 +296,23 @@ fn sham_hierarchy(mount_point: &Path, cgroup_path: &str) -> Result<(), (PathBuf,
             folder.push(part);
         }
         fs::create_dir_all(&folder).map_err(|error| (folder.clone(), error))?;
-        for (name, content) in [("cgroup.procs", ""), ("cpuset.cpus", "0"), ("cpuset.mems", "0")] {
+        for (name, content) in [("cpuset.cpus", "0"), ("cpuset.mems", "0")] {
             let file = folder.join(name);
             fs::write(&file, content).map_err(|error| (file, error))?;
         }
+        // Written numbers must vanish: libcontainer later kills whatever it reads here.
+        let file = folder.join("cgroup.procs");
+        std::os::unix::fs::symlink("/dev/null", &file).map_err(|error| (file, error))?;
     }
     Ok(())
+}
+
+/// The sham has files where a cgroup has none that count; libcontainer would try in vain to remove its folders.
+fn show_no_cgroups(cgroup_path: &str) {
+    let hierarchies = cgroups::hierarchies();
+    for hierarchy in hierarchies.iter().filter(|one| !one.unified) {
+        let _ = fs::remove_dir_all(hierarchy.mount_point.join(cgroup_path.trim_matches('/')));
+    }
 }
 
 fn mount(

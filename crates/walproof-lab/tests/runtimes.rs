@@ -7,8 +7,9 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use walproof_lab::run::leavings::{RunDirectory, RunId, clean};
@@ -19,6 +20,8 @@ use walproof_lab::runtimes::{
 
 const AGENT: &str = "agent-under-test";
 const LAB: &str = "lab-under-test";
+const VANISHING: &str = "vanishing-binary";
+const ONLY: &str = "WALPROOF_CONFORMANCE_ONLY";
 const SOON: Duration = Duration::from_secs(10);
 
 fn main() {
@@ -87,8 +90,13 @@ fn eat(bytes: usize) -> String {
 
 // ---- the lab that will be killed ----
 
-/// Starts two containers, one of them stopped, tells their pids, and waits for its own end.
+/// Starts two containers, one of them stopped, tells their pids, and waits for its own end. A copy of the test
+/// binary removes itself first, as a rebuild would.
 fn lab(runtime: &str, scratch_parent: &Path) {
+    let program = fs::read_link("/proc/self/exe").expect("the running binary");
+    if program.ends_with(VANISHING) {
+        fs::remove_file(program).expect("removed");
+    }
     let runtime = choose(Some(runtime)).expect("the runtime served a moment ago");
     let run = RunDirectory::create(&RunId::random()).expect("a state folder");
     let scratch = run.note_scratch(&scratch_parent.join(run.scratch_name())).expect("noted");
@@ -115,8 +123,9 @@ impl Bench {
         let runtime = choose(Some(name))?;
         let run = RunDirectory::create(&RunId::random())?;
         let folder = std::env::temp_dir().join(format!("walproof-conformance-{}", run.id()));
+        let folder = run.note_history(&folder)?;
         fs::create_dir_all(&folder).expect("a temporary folder");
-        Ok(Bench { runtime, run, folder: folder.canonicalize().expect("no links") })
+        Ok(Bench { runtime, run, folder })
     }
 
     fn containers(&self) -> bool {
@@ -141,12 +150,6 @@ impl Bench {
 
     fn path(&self, agent: &Agent, inside: &str) -> String {
         self.runtime.path_for_agent(&agent.mounts, Path::new(inside)).display().to_string()
-    }
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -214,6 +217,7 @@ const REQUIREMENTS: &[(&str, fn(&Bench) -> Outcome)] = &[
     ("a-failed-start-tells-its-cause", a_failed_start_tells_its_cause),
     ("dropping-it-removes-it", dropping_it_removes_it),
     ("clean-after-sigkill-leaves-nothing", clean_after_sigkill_leaves_nothing),
+    ("its-binary-may-be-replaced", its_binary_may_be_replaced),
     ("its-root-holds-nothing-else", its_root_holds_nothing_else),
     ("its-root-is-read-only", its_root_is_read_only),
     ("it-has-no-capabilities-and-gets-none", it_has_no_capabilities_and_gets_none),
@@ -378,19 +382,9 @@ fn dropping_it_removes_it(bench: &Bench) -> Outcome {
 fn clean_after_sigkill_leaves_nothing(bench: &Bench) -> Outcome {
     let users = bench.folder("users");
     fs::write(users.join("users.db"), "precious").expect("a user's file");
-    let mut lab = Command::new("/proc/self/exe")
-        .args([LAB, bench.runtime.name()])
-        .arg(&users)
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the lab");
-    let mut line = String::new();
-    BufReader::new(lab.stdout.take().expect("its output")).read_line(&mut line).expect("it tells its run");
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let [run, pids @ ..] = words.as_slice() else { panic!("the lab said `{line}`") };
-    let run = RunId::parse(run).expect("a run");
+    let (mut lab, run, pids) = start_lab(Path::new("/proc/self/exe"), bench, &users);
     assert_eq!(clean(Some(&run)).kept.len(), 1, "its supervisor lives");
-    kill_helpers_of(&run, pids);
+    kill_helpers_of(&run, &pids);
     lab.kill().and_then(|()| lab.wait()).expect("the lab dies");
     let report = clean(Some(&run));
     assert_eq!(report.failed, Vec::<String>::new());
@@ -401,8 +395,29 @@ fn clean_after_sigkill_leaves_nothing(bench: &Bench) -> Outcome {
     Ok(())
 }
 
+fn start_lab(program: &Path, bench: &Bench, folder: &Path) -> (Child, RunId, Vec<String>) {
+    let mut command = Command::new(program);
+    let mut lab =
+        command.args([LAB, bench.runtime.name()]).arg(folder).stdout(Stdio::piped()).spawn().expect("the lab");
+    let mut line = String::new();
+    BufReader::new(lab.stdout.take().expect("its output")).read_line(&mut line).expect("it tells its run");
+    let mut words = line.split_whitespace().map(str::to_owned);
+    let run = words.next().and_then(|run| RunId::parse(&run)).expect("a run");
+    (lab, run, words.collect())
+}
+
+fn its_binary_may_be_replaced(bench: &Bench) -> Outcome {
+    let binary = bench.folder.join(VANISHING);
+    fs::copy("/proc/self/exe", &binary).expect("a copy");
+    let (mut lab, run, pids) = start_lab(&binary, bench, &bench.folder("replaced"));
+    assert!(!binary.exists() && pids.len() == 2);
+    lab.kill().and_then(|()| lab.wait()).expect("the lab dies");
+    assert_eq!(clean(Some(&run)).failed, Vec::<String>::new());
+    Ok(())
+}
+
 /// The first container's helper is killed as well: nobody removes it but `clean`.
-fn kill_helpers_of(run: &RunId, pids: &[&str]) {
+fn kill_helpers_of(run: &RunId, pids: &[String]) {
     let Some(parent) = fs::read_to_string(format!("/proc/{}/status", pids[0]))
         .ok()
         .and_then(|status| status.lines().find_map(|line| line.strip_prefix("PPid:").map(|pid| pid.trim().to_owned())))
@@ -542,7 +557,7 @@ fn a_killed_helper_takes_its_container_along(bench: &Bench) -> Outcome {
     let mut agent = bench.start("orphan", vec![]);
     agent.ask("echo alive");
     let pid = agent.container.pid().to_string();
-    kill_helpers_of(bench.run.id(), &[&pid]);
+    kill_helpers_of(bench.run.id(), std::slice::from_ref(&pid));
     let end = Instant::now() + SOON;
     while !has_ended(&pid) && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(2));
@@ -573,19 +588,47 @@ fn thirty_two_start_at_once(bench: &Bench) -> Outcome {
 // ---- the harness ----
 
 fn conformance(filter: &str) {
-    let required = std::env::var("WALPROOF_REQUIRE").unwrap_or_default().contains("containers");
-    let mut failures = 0;
-    for entry in RUNTIMES {
-        match Bench::new(entry.name) {
-            Ok(bench) => failures += run_all(&bench, filter),
-            Err(error) => {
-                println!("{}: skipped: {}", entry.name, error.because());
-                failures += usize::from(required);
-            }
-        }
+    let only = std::env::var(ONLY).ok();
+    let wanted = RUNTIMES.iter().filter(|entry| only.as_ref().is_none_or(|only| only == entry.name));
+    let mut failures: usize = wanted.map(|entry| on_runtime(entry.name, filter)).sum();
+    if only.is_none() {
+        failures += without_root(filter);
+        println!("\ntest result: {}. {failures} failed", if failures == 0 { "ok" } else { "FAILED" });
     }
-    println!("\ntest result: {}. {failures} failed", if failures == 0 { "ok" } else { "FAILED" });
     std::process::exit(i32::from(failures > 0));
+}
+
+fn on_runtime(name: &str, filter: &str) -> usize {
+    let bench = match Bench::new(name) {
+        Ok(bench) => bench,
+        Err(error) => {
+            println!("\n{name}: skipped: {}", error.because());
+            return usize::from(required());
+        }
+    };
+    let failures = run_all(&bench, filter);
+    let (state, folder) = (bench.run.path().to_path_buf(), bench.folder);
+    let report = bench.run.leave();
+    let clean = report.failed.is_empty() && !state.exists() && !folder.exists();
+    println!("  {}  the-run-leaves-nothing", if clean { "ok    " } else { "FAILED" });
+    report.failed.iter().for_each(|line| println!("          {line}"));
+    failures + usize::from(!clean)
+}
+
+fn required() -> bool {
+    std::env::var("WALPROOF_REQUIRE").unwrap_or_default().contains("containers")
+}
+
+/// Root tests the way of everybody else as well: the same body, run again by nobody.
+fn without_root(filter: &str) -> usize {
+    // SAFETY: geteuid has no preconditions.
+    if unsafe { libc::geteuid() } != 0 {
+        return 0;
+    }
+    println!("\nonce more without root:");
+    let mut nobody = Command::new("/proc/self/exe");
+    nobody.arg(filter).env(ONLY, "embedded").env_remove("XDG_RUNTIME_DIR").current_dir("/").uid(65534).gid(65534);
+    usize::from(!nobody.status().is_ok_and(|status| status.success()))
 }
 
 fn run_all(bench: &Bench, filter: &str) -> usize {

@@ -10,7 +10,7 @@
 use std::fmt;
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -215,11 +215,9 @@ impl RunDirectory {
     /// Makes the folder, with its `run.json`, in one step.
     pub fn create(run: &RunId) -> Result<RunDirectory, LeavingsError> {
         let base = base();
-        make_private(&base)?;
         let (beginning, folder) = (base.join(format!(".{run}")), base.join(run.as_str()));
+        make_in(&base, &beginning)?;
         let record = Record::new(run);
-        let made = DirBuilder::new().mode(0o700).create(&beginning);
-        made.map_err(LeavingsError::at("make the state folder", &beginning))?;
         write_record(&beginning, &record)?;
         fs::rename(&beginning, &folder).map_err(LeavingsError::at("make the state folder", &folder))?;
         let notes = RunNotes { folder: folder.clone(), record: Arc::new(Mutex::new(record)) };
@@ -352,13 +350,26 @@ fn bases() -> Vec<PathBuf> {
     all
 }
 
+/// Makes a folder in the base; another run that just ended may remove the empty base in between, so again.
+fn make_in(base: &Path, folder: &Path) -> Result<(), LeavingsError> {
+    for _ in 0..100 {
+        make_private(base)?;
+        match DirBuilder::new().mode(0o700).create(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => return other.map_err(LeavingsError::at("make the state folder", folder)),
+        }
+    }
+    Err(LeavingsError::at("make the state folder", folder)(io::ErrorKind::NotFound.into()))
+}
+
 fn make_private(folder: &Path) -> Result<(), LeavingsError> {
     if let Some(parent) = folder.parent() {
         fs::create_dir_all(parent).map_err(LeavingsError::at("make", parent))?;
     }
     match DirBuilder::new().mode(0o700).create(folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => is_ours(folder),
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => is_ours(folder),
+        Err(error) => Err(error),
     }
     .map_err(LeavingsError::at("trust the state folder", folder))
 }
@@ -447,6 +458,8 @@ fn sweep(folder: &Path, record: &Record, report: &mut CleanReport) {
     }
     if report.failed.len() == failures_before {
         remove_folder(folder, |name| name.trim_start_matches('.') == record.run.as_str(), "state", report);
+        // The base goes with the last run; while it holds another one this fails, as it should.
+        let _ = folder.parent().map(fs::remove_dir);
     } else {
         report.kept.push(format!("`{}`: it holds the notes of what could not be removed", folder.display()));
     }
@@ -456,69 +469,73 @@ fn sweep(folder: &Path, record: &Record, report: &mut CleanReport) {
 fn kill_all(record: &Record, report: &mut CleanReport) {
     let end = Instant::now() + KILL_MAX;
     loop {
-        let mut found = processes_of(record);
-        found.retain(|pid| Instant::now() < end || start_ticks(*pid).is_some());
-        if found.is_empty() {
-            return;
-        }
-        for pid in found {
-            match kill_labelled(record, pid) {
+        let found = processes_of(record);
+        let killed: Vec<(u32, io::Result<Pidfd>)> =
+            found.iter().filter_map(|pid| Some((*pid, kill_labelled(record, *pid)?))).collect();
+        let mut all_ended = true;
+        for (pid, held) in killed {
+            match held.and_then(|held| held.ended_within(end.saturating_duration_since(Instant::now()))) {
                 Ok(true) => report.removed.push(format!("process {pid} of run {}", record.run)),
-                Ok(false) => {}
+                Ok(false) => report.failed.push(format!("process {pid} of run {}: it does not die", record.run)),
                 Err(error) => report.failed.push(format!("process {pid} of run {}: {error}", record.run)),
             }
+            all_ended &= is_zombie(pid) || start_ticks(pid).is_none();
         }
-        if Instant::now() >= end {
+        if found.is_empty() || !all_ended || Instant::now() >= end {
             return;
         }
     }
 }
 
 /// Holds the process first and looks at its label then, so that the signal cannot reach a stranger.
-fn kill_labelled(record: &Record, pid: u32) -> io::Result<bool> {
+fn kill_labelled(record: &Record, pid: u32) -> Option<io::Result<Pidfd>> {
     let held = match Pidfd::open(pid) {
-        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(false),
-        other => other?,
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return None,
+        Err(error) => return Some(Err(error)),
+        Ok(held) => held,
     };
-    if !processes_of(record).contains(&pid) {
-        return Ok(false);
+    if !belongs(record, pid) {
+        return None;
     }
-    held.signal(libc::SIGKILL)?;
-    if held.ended_within(KILL_MAX)? { Ok(true) } else { Err(io::ErrorKind::TimedOut.into()) }
+    Some(held.signal(libc::SIGKILL).map(|()| held))
 }
 
 /// Living processes of a run: in its cgroups, with its label in their environment, or noted with their start.
 fn processes_of(record: &Record) -> Vec<u32> {
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let labelled =
+        all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(|pid| labelled(record, *pid));
+    let mut found: Vec<u32> = labelled.chain(in_cgroups(record)).chain(noted(record)).collect();
+    found.sort_unstable();
+    found.dedup();
+    found.retain(|pid| *pid != std::process::id() && !is_zombie(*pid));
+    found
+}
+
+fn belongs(record: &Record, pid: u32) -> bool {
+    labelled(record, pid) || in_cgroups(record).contains(&pid) || noted(record).any(|noted| noted == pid)
+}
+
+/// Whether a process was started with `WALPROOF_RUN=<run>`.
+fn labelled(record: &Record, pid: u32) -> bool {
+    let label = format!("WALPROOF_RUN={}", record.run);
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|variable| variable == label.as_bytes())
+}
+
+fn in_cgroups(record: &Record) -> Vec<u32> {
+    let ours = record.cgroups.iter().filter(|path| is_run_cgroup(record, path));
+    ours.flat_map(|path| cgroups::processes(path)).collect()
+}
+
+fn noted(record: &Record) -> impl Iterator<Item = u32> {
     let same_boot = record.boot_id == boot_id();
-    let mut all: Vec<u32> = record
-        .cgroups
-        .iter()
-        .filter(|path| is_run_cgroup(record, path))
-        .flat_map(|path| cgroups::processes(path))
-        .collect();
-    all.extend(labelled(&record.run));
-    let noted = record.containers.iter().filter_map(|container| container.process.as_ref());
-    all.extend(noted.filter(|process| same_boot && process.lives()).map(|process| process.pid));
-    all.sort_unstable();
-    all.dedup();
-    all.retain(|pid| *pid != std::process::id() && !is_zombie(*pid));
-    all
+    let all = record.containers.iter().filter_map(|container| container.process.as_ref());
+    all.filter(move |process| same_boot && process.lives()).map(|process| process.pid)
 }
 
 fn is_run_cgroup(record: &Record, path: &str) -> bool {
     path == format!("{}{}", cgroups::PREFIX, record.run)
-}
-
-/// Processes that were started with `WALPROOF_RUN=<run>`.
-fn labelled(run: &RunId) -> Vec<u32> {
-    let label = format!("WALPROOF_RUN={run}");
-    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid: &u32| {
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|variable| variable == label.as_bytes())
-    })
-    .collect()
 }
 
 fn remove_cgroups(record: &Record, report: &mut CleanReport) {
@@ -552,8 +569,29 @@ fn try_remove_folder(path: &Path, is_our_name: impl Fn(&str) -> bool) -> io::Res
         return Err(io::Error::other("it is not a real directory at this path any more"));
     }
     unmount_below(path)?;
-    fs::remove_dir_all(path)?;
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            make_searchable(path)?;
+            fs::remove_dir_all(path)?;
+        }
+        other => other?,
+    }
     Ok(true)
+}
+
+/// Overlay leaves folders that nobody may enter in its working directory; only root could remove them as they are.
+fn make_searchable(folder: &Path) -> io::Result<()> {
+    let found = fs::symlink_metadata(folder)?;
+    if found.mode() & 0o700 != 0o700 {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+    }
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            make_searchable(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Unmounts what is mounted at or below a folder of ours, the latest first; else removing would reach into it.

@@ -12,7 +12,7 @@ pub mod helper;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -72,10 +72,23 @@ pub fn detect() -> Result<Box<dyn Runtime>, RuntimeError> {
                 found.abilities.missing.splice(0..0, tried);
                 return Ok(Box::new(found));
             }
-            Err(error) => tried.push(format!("containers {}: {}: {}", way.name(), error, error.because())),
+            Err(error) => tried.push(format!("containers {}: {}", way.name(), plain_cause(&error))),
         }
     }
     Err(RuntimeError::Unavailable { name: NAME, tried })
+}
+
+/// Why a container did not start, short enough for a report: a denied mount by its place, else libcontainer's words
+/// without what it says about its own tidying up.
+fn plain_cause(error: &RuntimeError) -> String {
+    let RuntimeError::Start { because, stderr, .. } = error else { return format!("{error}: {}", error.because()) };
+    let between = |text: &str, from: &str, to: &str| Some(text.split_once(from)?.1.split_once(to)?.0.to_owned());
+    if let Some(place) = between(stderr, "failed to mount Mount { destination: \"", "\"") {
+        let number = between(stderr, "Nix(", ")").unwrap_or_else(|| "failed".to_owned());
+        return format!("the mount of `{place}` was denied ({number})");
+    }
+    let words = because.split(". error during cleanup").next().unwrap_or(because);
+    words.trim_start_matches("failed to create container: ").to_owned()
 }
 
 fn try_way(way: Way) -> Result<Embedded, RuntimeError> {
@@ -87,7 +100,7 @@ fn try_way(way: Way) -> Result<Embedded, RuntimeError> {
         Err(error) => {
             let limits = probe(&found, &run, false)?;
             found.abilities.overlay_mounts = false;
-            found.abilities.missing.push(format!("overlay mounts: {}", error.because()));
+            found.abilities.missing.push(format!("overlay mounts: {}", plain_cause(&error)));
             limits
         }
     };
@@ -124,7 +137,7 @@ fn probe(runtime: &Embedded, run: &RunDirectory, overlay: bool) -> Result<Result
     let said = container.line.as_mut().map(|line| first_line(&mut line.from_agent));
     let limits = match runtime.way.cgroups {
         true => cgroups::holds_limits(&cgroup_path(run, &spec.name), spec.memory_bytes_max, spec.pids_max),
-        false => Err(format!("{} cannot be written by this user", cgroups::setup_name())),
+        false => Err(format!("{}, which cannot be used here", cgroups::setup_name())),
     };
     match said {
         Some(Ok(line)) if line == "ready" => container.remove().map(|()| limits),
@@ -275,21 +288,32 @@ fn sources_of(mount: &Mount) -> Vec<&PathBuf> {
 }
 
 /// The running binary. A bind mount of it costs nothing and shares the page cache; it is copied only when its file
-/// was replaced since we started (a rebuild), because agents must be the same build as the lab.
+/// was replaced since we started (a rebuild), because agents must be the same build as the lab, or when an agent,
+/// who is root without root's capabilities, may not execute it.
 fn program(run: &RunDirectory) -> Result<PathBuf, RuntimeError> {
     let running = Path::new("/proc/self/exe");
     let failed = |error| RuntimeError::system("find the running binary by `/proc/self/exe`", error);
     let path = fs::read_link(running).map_err(failed)?;
     let ours = fs::metadata(running).map_err(failed)?;
-    if fs::metadata(&path).is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())) {
+    let same = fs::metadata(&path).is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino()));
+    if same && executable_without_capabilities(&ours) && path.to_str().is_some() {
         return Ok(path);
     }
     let copy = run.path().join("walproof");
     if !copy.exists() {
         let unfinished = run.path().join(format!("walproof.{:?}", std::thread::current().id()));
-        fs::copy(running, &unfinished).and_then(|_| fs::rename(&unfinished, &copy)).map_err(failed)?;
+        fs::copy(running, &unfinished)
+            .and_then(|_| fs::set_permissions(&unfinished, fs::Permissions::from_mode(0o755)))
+            .and_then(|()| fs::rename(&unfinished, &copy))
+            .map_err(failed)?;
     }
     Ok(copy)
+}
+
+fn executable_without_capabilities(file: &fs::Metadata) -> bool {
+    // SAFETY: geteuid has no preconditions.
+    let owner = file.uid() == unsafe { libc::geteuid() };
+    if owner { file.mode() & 0o500 == 0o500 } else { file.mode() & 0o005 == 0o005 }
 }
 
 fn spawn(
@@ -500,6 +524,44 @@ impl ControlLine {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 count => self.read.extend_from_slice(&some[..count]),
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start(because: &str, stderr: &str) -> RuntimeError {
+        RuntimeError::Start { container: "probe".to_owned(), because: because.to_owned(), stderr: stderr.to_owned() }
+    }
+
+    #[test]
+    fn a_denied_mount_is_named_by_its_place() {
+        let stderr = "failed to mount Mount { destination: \"/proc\", typ: Some(\"proc\") }: syscall\n\
+                      failed to prepare rootfs (err: Mount(Syscall(Nix(EPERM))))";
+        let error = start("failed to create container: failed to prepare rootfs. error during cleanup: x", stderr);
+        assert_eq!(plain_cause(&error), "the mount of `/proc` was denied (EPERM)");
+    }
+
+    #[test]
+    fn other_causes_keep_libcontainers_words() {
+        let error = start("failed to create container: cgroup error: read-only. error during cleanup: x", "long");
+        assert_eq!(plain_cause(&error), "cgroup error: read-only");
+    }
+
+    #[test]
+    fn a_name_must_be_a_hostname_and_a_folder() {
+        let spec = |name: &str| ContainerSpec {
+            name: name.to_owned(),
+            mounts: vec![],
+            arguments: vec![],
+            memory_bytes_max: 0,
+            pids_max: 0,
+        };
+        assert!(check(&spec("agent-0.life-3")).is_ok());
+        for bad in ["", ".", "..", "a/b", "a b", &"a".repeat(65)] {
+            assert!(check(&spec(bad)).is_err(), "{bad}");
         }
     }
 }

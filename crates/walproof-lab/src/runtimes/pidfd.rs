@@ -62,7 +62,7 @@ pub fn readable_within(fd: RawFd, timeout: Duration) -> io::Result<bool> {
     let end = Instant::now() + timeout;
     loop {
         let rest = end.saturating_duration_since(Instant::now());
-        let rest_ms = rest.as_millis().min(i32::MAX as u128) as i32 + i32::from(rest.subsec_nanos() % 1_000_000 > 0);
+        let rest_ms = i32::try_from(rest.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
         let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
         // SAFETY: one pollfd that lives on this stack frame.
         match unsafe { libc::poll(&mut poll, 1, rest_ms) } {
@@ -94,17 +94,16 @@ mod tests {
 
     #[test]
     fn a_child_is_held_signalled_and_seen_to_end() {
-        let mut child = std::process::Command::new("/proc/self/exe").arg("--list").stdout(std::process::Stdio::null());
-        let mut child = child_of(&mut child);
+        let mut child = std::process::Command::new("/proc/self/exe")
+            .arg("--list")
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .expect("the test binary starts itself");
         let held = Pidfd::open(child.id()).expect("a child can be held");
         held.signal(libc::SIGKILL).expect("a child can be signalled");
         assert!(held.ended_within(Duration::from_secs(5)).expect("poll"));
         child.wait().expect("the child is ours");
         held.signal(libc::SIGKILL).expect("a signal to the dead is no error");
-    }
-
-    fn child_of(command: &mut std::process::Command) -> std::process::Child {
-        command.spawn().expect("the test binary starts itself")
     }
 
     #[test]

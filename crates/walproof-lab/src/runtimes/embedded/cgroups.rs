@@ -79,23 +79,33 @@ fn file(path: &str, name: &str) -> Option<String> {
 /// Whether the kernel holds these limits for this cgroup; else why not.
 pub fn holds_limits(path: &str, memory_bytes_max: u64, pids_max: u32) -> Result<(), String> {
     let memory = file(path, "memory.max").or_else(|| file(path, "memory.limit_in_bytes"));
-    let pids = file(path, "pids.max");
-    // The kernel rounds to whole pages.
-    let memory_holds = memory
-        .as_ref()
-        .and_then(|text| text.parse::<u64>().ok())
-        .is_some_and(|bytes| bytes <= memory_bytes_max && bytes + 65_536 > memory_bytes_max);
-    match (memory_holds, pids.as_deref() == Some(pids_max.to_string().as_str())) {
-        (true, true) => Ok(()),
-        (false, _) => Err(format!("memory limit reads `{}`", memory.as_deref().unwrap_or("absent"))),
-        (_, false) => Err(format!("limit of tasks reads `{}`", pids.as_deref().unwrap_or("absent"))),
+    compare_limits(memory.as_deref(), memory_bytes_max, file(path, "pids.max").as_deref(), pids_max)
+}
+
+/// The kernel rounds memory down to whole pages, of at most 64 KiB.
+fn compare_limits(
+    memory: Option<&str>,
+    memory_bytes_max: u64,
+    pids: Option<&str>,
+    pids_max: u32,
+) -> Result<(), String> {
+    let bytes: Option<u64> = memory.and_then(|text| text.parse().ok());
+    if !bytes.is_some_and(|bytes| bytes <= memory_bytes_max && memory_bytes_max - bytes < 65_536) {
+        return Err(format!("the limit of memory reads `{}`", memory.unwrap_or("absent")));
     }
+    if pids.and_then(|text| text.parse().ok()) != Some(pids_max) {
+        return Err(format!("the limit of tasks reads `{}`", pids.unwrap_or("absent")));
+    }
+    Ok(())
 }
 
 /// How often the kernel killed for want of memory in this cgroup; `None` where it does not count.
 pub fn oom_kill_count(path: &str) -> Option<u64> {
-    let text = file(path, "memory.events").or_else(|| file(path, "memory.oom_control"))?;
-    text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
+    oom_kill_count_in(&file(path, "memory.events").or_else(|| file(path, "memory.oom_control"))?)
+}
+
+fn oom_kill_count_in(events: &str) -> Option<u64> {
+    events.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
 }
 
 /// Every process in a cgroup and below it.
@@ -179,6 +189,23 @@ mod tests {
         let found = hierarchies_of("30 25 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate");
         assert_eq!(found[0].mount_point, Path::new(ROOT));
         assert!(found[0].unified);
+    }
+
+    #[test]
+    fn limits_are_compared_as_the_kernel_writes_them() {
+        assert!(compare_limits(Some("67108864"), 64 << 20, Some("8"), 8).is_ok());
+        assert!(compare_limits(Some("67108864"), (64 << 20) + 1, Some("8"), 8).is_ok(), "rounded to pages");
+        for (memory, pids) in [(Some("max"), Some("8")), (Some("67108864"), Some("max")), (None, None)] {
+            assert!(compare_limits(memory, 64 << 20, pids, 8).is_err(), "{memory:?} {pids:?}");
+        }
+        assert!(compare_limits(Some("9223372036854771712"), 64 << 20, Some("8"), 8).is_err(), "version 1, no limit");
+    }
+
+    #[test]
+    fn kills_for_want_of_memory_are_counted_in_both_versions() {
+        assert_eq!(oom_kill_count_in("low 0\nhigh 0\nmax 12\noom 3\noom_kill 2\noom_group_kill 0"), Some(2));
+        assert_eq!(oom_kill_count_in("oom_kill_disable 0\nunder_oom 0\noom_kill 1"), Some(1));
+        assert_eq!(oom_kill_count_in("oom_kill_disable 0\nunder_oom 0"), None, "before Linux 4.13");
     }
 
     #[test]

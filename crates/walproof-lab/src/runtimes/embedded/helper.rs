@@ -54,6 +54,9 @@ fn serve(request: &Path) -> i32 {
     // SAFETY: the lab put the control line on this descriptor before it executed us; nothing else uses it.
     let mut control = unsafe { UnixStream::from_raw_fd(CONTROL) };
     close_on_exec(CONTROL);
+    // SAFETY: nobody in this process has opened anything above the control line yet; what is there was inherited
+    // from the user's shell, who would wait for us to close it.
+    unsafe { libc::close_range(CONTROL as u32 + 1, u32::MAX, 0) };
     let _ = tracing_core::dispatcher::set_global_default(tracing_core::Dispatch::new(Causes));
     match start(request) {
         Ok((container, request)) => stay(control, container, &request),

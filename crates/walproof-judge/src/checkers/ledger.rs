@@ -381,9 +381,9 @@ impl LedgerChecker {
         match path.base {
             Base::Tip => {}
             Base::Rival(record) => {
-                let lost = self.past.tip().record;
-                self.rivals.push(lost);
-                self.past.replace(Commit { record, standing: Standing::Acknowledged, contested: true });
+                self.rivals.push(self.past.tip().record);
+                let standing = if record.phase == Phase::Done { Standing::Acknowledged } else { Standing::Landed };
+                self.past.replace(Commit { record, standing, contested: true });
             }
             Base::Instead(record, standing) => self.take_the_place_of_the_tip(&record, standing, seen_by),
         }
@@ -443,15 +443,18 @@ impl LedgerChecker {
             self.other_content(record, &tip);
             return true;
         }
-        match self.path_to(record.number, record.hash) {
-            Some(path) => self.walk(path, record),
-            None => {
-                let summary = format!("{} shows a commit that nobody tried to make", name(record));
-                self.phantom(&[], record, "saw it", summary);
-                return false;
-            }
+        if let Some(path) = self.path_to(record.number, record.hash) {
+            self.walk(path, record);
+            return true;
         }
-        true
+        let attempted = self.maybes.iter().find(|maybe| maybe.number == record.number).copied();
+        if attempted.is_some() || record.hash == tip.record.hash {
+            self.torn(record, &attempted.unwrap_or(tip.record));
+        } else {
+            let summary = format!("{} shows a commit that nobody tried to make", name(record));
+            self.phantom(&[], record, "saw it", summary);
+        }
+        false
     }
 
     /// A read below the tip: its agent fell back, or the merge would have brought it earlier.
@@ -487,13 +490,17 @@ impl LedgerChecker {
         if let Some(attempt) = self.unpromised.leaving(number, hash, &before) {
             return self.phantom_attempt(&attempt, record);
         }
-        if accepted.contested {
-            return;
+        if !accepted.contested {
+            self.torn(record, &accepted.record);
         }
-        self.found.add(AnomalyKind::TornRead, Certainty::Proven, latest(&[*record, accepted.record]), || {
-            let mut witness = vec![line(record, format!("saw hash {hash:016x} under number {number}"))];
-            let whose = format!("the commit of that number has hash {:016x}", accepted.record.hash);
-            witness.extend(known(&accepted.record).map(|commit| line(commit, whose)));
+    }
+
+    fn torn(&mut self, record: &Record, commit: &Record) {
+        let number = record.number;
+        self.found.add(AnomalyKind::TornRead, Certainty::Proven, latest(&[*record, *commit]), || {
+            let mut witness = vec![line(record, format!("saw hash {:016x} under number {number}", record.hash))];
+            let whose = format!("has number {} and hash {:016x}", commit.number, commit.hash);
+            witness.extend(known(commit).map(|commit| line(commit, whose)));
             (format!("{} shows content that is not that of commit {number}", name(record)), witness)
         });
     }
@@ -748,7 +755,7 @@ pub(super) fn known(record: &Record) -> Option<&Record> {
     (record.agent != NOBODY.agent).then_some(record)
 }
 
-/// The record in a sentence: `write 42 of agent 1`.
+/// The record in a sentence.
 pub(super) fn name(record: &Record) -> String {
     match (known(record), record.is_write()) {
         (None, _) => format!("the state at {}", record.number),

@@ -201,7 +201,9 @@ impl Agent {
 /// Why a requirement does not apply to a runtime here.
 type Outcome = Result<(), String>;
 
-const REQUIREMENTS: &[(&str, fn(&Bench) -> Outcome)] = &[
+type Requirement = (&'static str, fn(&Bench) -> Outcome);
+
+const REQUIREMENTS: &[Requirement] = &[
     ("the-line-works-both-ways", the_line_works_both_ways),
     ("end-of-file-ends-it", end_of_file_ends_it),
     ("its-exit-code-arrives", its_exit_code_arrives),
@@ -217,6 +219,7 @@ const REQUIREMENTS: &[(&str, fn(&Bench) -> Outcome)] = &[
     ("a-failed-start-tells-its-cause", a_failed_start_tells_its_cause),
     ("dropping-it-removes-it", dropping_it_removes_it),
     ("clean-after-sigkill-leaves-nothing", clean_after_sigkill_leaves_nothing),
+    ("an-empty-cgroup-without-state-is-cleaned", an_empty_cgroup_without_state_is_cleaned),
     ("its-binary-may-be-replaced", its_binary_may_be_replaced),
     ("its-root-holds-nothing-else", its_root_holds_nothing_else),
     ("its-root-is-read-only", its_root_is_read_only),
@@ -228,6 +231,7 @@ const REQUIREMENTS: &[(&str, fn(&Bench) -> Outcome)] = &[
     ("limits-hold", limits_hold),
     ("want-of-memory-is-told", want_of_memory_is_told),
     ("a-killed-helper-takes-its-container-along", a_killed_helper_takes_its_container_along),
+    ("forty-starts-one-after-the-other", forty_starts_one_after_the_other),
     ("thirty-two-start-at-once", thirty_two_start_at_once),
 ];
 
@@ -392,6 +396,17 @@ fn clean_after_sigkill_leaves_nothing(bench: &Bench) -> Outcome {
     assert_eq!(cgroup_folders(&format!("walproof-{run}")), Vec::<PathBuf>::new());
     assert_eq!(clean(Some(&run)), Default::default(), "nothing is left to clean");
     assert_eq!(list(users.to_str().expect("text")).expect("readable"), "users.db");
+    Ok(())
+}
+
+fn an_empty_cgroup_without_state_is_cleaned(bench: &Bench) -> Outcome {
+    limits(bench)?;
+    let run = RunId::random();
+    let folder = cgroup_folders(&format!("walproof-{}", bench.run.id())).first().map(PathBuf::from);
+    let folder = folder.expect("the run's own").with_file_name(format!("walproof-{run}"));
+    fs::create_dir_all(folder.join("agent-0")).expect("root makes cgroups");
+    assert_eq!(clean(Some(&run)).removed.len(), 1);
+    assert!(!folder.exists());
     Ok(())
 }
 
@@ -567,6 +582,28 @@ fn a_killed_helper_takes_its_container_along(bench: &Bench) -> Outcome {
     Ok(())
 }
 
+fn forty_starts_one_after_the_other(bench: &Bench) -> Outcome {
+    let mut times: Vec<[Duration; 3]> = (0..40).map(|number| start_answer_remove(bench, number)).collect();
+    let mut median = |of: usize| {
+        times.sort_by_key(|time| time[of]);
+        times[times.len() / 2][of]
+    };
+    let (started, answered, removed) = (median(0), median(1), median(2));
+    println!("          medians: started {started:.1?}, answered {answered:.1?}, killed and removed {removed:.1?}");
+    Ok(())
+}
+
+fn start_answer_remove(bench: &Bench, number: u32) -> [Duration; 3] {
+    let began = Instant::now();
+    let mut agent = bench.start(&format!("timed-{number}"), vec![bind(&bench.folder("timed"), "/db")]);
+    let started = began.elapsed();
+    agent.ask("echo ready");
+    let answered = began.elapsed();
+    let began = Instant::now();
+    agent.container.remove().expect("removed");
+    [started, answered, began.elapsed()]
+}
+
 fn thirty_two_start_at_once(bench: &Bench) -> Outcome {
     let began = Instant::now();
     let first = bench.start("crowd-0", vec![]);
@@ -599,6 +636,7 @@ fn conformance(filter: &str) {
 }
 
 fn on_runtime(name: &str, filter: &str) -> usize {
+    let began = Instant::now();
     let bench = match Bench::new(name) {
         Ok(bench) => bench,
         Err(error) => {
@@ -606,6 +644,7 @@ fn on_runtime(name: &str, filter: &str) -> usize {
             return usize::from(required());
         }
     };
+    println!("\n{name}: {} (detected in {:.0?})", bench.runtime.abilities().isolation, began.elapsed());
     let failures = run_all(&bench, filter);
     let (state, folder) = (bench.run.path().to_path_buf(), bench.folder);
     let report = bench.run.leave();
@@ -633,7 +672,6 @@ fn without_root(filter: &str) -> usize {
 
 fn run_all(bench: &Bench, filter: &str) -> usize {
     let abilities = bench.runtime.abilities();
-    println!("\n{}: {}", bench.runtime.name(), abilities.isolation);
     abilities.missing.iter().for_each(|line| println!("  missing {line}"));
     let wanted = REQUIREMENTS.iter().filter(|(name, _)| name.contains(filter));
     let failed = wanted.filter(|(name, requirement)| {

@@ -400,7 +400,31 @@ pub fn clean(only: Option<&RunId>) -> CleanReport {
             clean_one(&folder.0, &folder.1, &mut report);
         }
     }
+    for run in cgroups::runs().iter().filter_map(|digits| RunId::parse(digits)) {
+        if only.is_none_or(|only| run == *only) {
+            clean_orphan(&run, &mut report);
+        }
+    }
     report
+}
+
+/// A cgroup whose state folder is gone or in another mount namespace: removed when nobody lives in it.
+fn clean_orphan(run: &RunId, report: &mut CleanReport) {
+    if bases().iter().any(|base| base.join(run.as_str()).exists() || base.join(format!(".{run}")).exists()) {
+        return;
+    }
+    let path = format!("{}{run}", cgroups::PREFIX);
+    let living = cgroups::processes(&path).len();
+    if living > 0 {
+        report.kept.push(format!(
+            "cgroup `{path}`: {living} processes live in it, and its state folder is not to be seen here"
+        ));
+        return;
+    }
+    match cgroups::remove(&path, Duration::ZERO) {
+        Ok(_) => report.removed.push(format!("cgroup `{path}`")),
+        Err((folder, error)) => report.failed.push(format!("cgroup `{}`: {error}", folder.display())),
+    }
 }
 
 /// The state folders in a base, those of runs that are just beginning (`.<run>`) among them.

@@ -68,6 +68,17 @@ pub fn folders(path: &str) -> Vec<PathBuf> {
     found
 }
 
+/// The runs that have a cgroup in any hierarchy, by what follows [`PREFIX`].
+pub fn runs() -> Vec<String> {
+    let everywhere = hierarchies();
+    let folders = everywhere.iter().flat_map(|one| folders_in(&one.mount_point));
+    let names = folders.filter_map(|folder| Some(format!("/{}", folder.file_name()?.to_str()?)));
+    let mut runs: Vec<String> = names.filter_map(|name| Some(name.strip_prefix(PREFIX)?.to_owned())).collect();
+    runs.sort();
+    runs.dedup();
+    runs
+}
+
 /// The first file of this name among a cgroup's folders.
 fn file(path: &str, name: &str) -> Option<String> {
     folders(path)

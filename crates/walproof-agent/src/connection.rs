@@ -142,12 +142,20 @@ fn autocheckpoint(
     every: u32,
     feedback: Arc<WalFeedback>,
 ) -> impl FnMut(&mut Wal, i32) -> rusqlite::Result<()> + Send + 'static {
+    // A busy log that a PASSIVE checkpoint could not finish is tried again after as many frames more, not after every
+    // commit: else somebody always checkpoints, nobody ever finishes, and the log is never reset.
+    let mut next = every;
     move |wal, frames| {
         let frames = frames as u32;
         feedback.frames.store(frames, Ordering::Relaxed);
-        if every != 0
-            && frames >= every
-            && let Err(rusqlite::Error::SqliteFailure(code, _)) = wal.checkpoint()
+        if frames < every {
+            next = every;
+        }
+        if every == 0 || frames < next {
+            return Ok(());
+        }
+        next = frames + every;
+        if let Err(rusqlite::Error::SqliteFailure(code, _)) = wal.checkpoint()
             && code.extended_code & 0xff != ffi::SQLITE_BUSY
         {
             feedback.checkpoint_code.store(code.extended_code as u32, Ordering::Relaxed);

@@ -8,9 +8,9 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-use walproof_format::history::{PHASE_OFFSET, Phase, RECORD_SIZE, Record, SegmentHeader, segment_file_name};
+use walproof_format::history::{ACKNOWLEDGED_OFFSET, PHASE_OFFSET, Phase, RECORD_SIZE, Record, SegmentHeader, segment_file_name};
 
 /// Records in a segment: with the header they fill 1 MiB.
 pub const CAPACITY: u32 = (1 << 20) / RECORD_SIZE as u32 - 1;
@@ -24,13 +24,14 @@ pub struct HistoryWriter {
     incarnation: u16,
     segment: u32,
     next: u32,
+    acknowledged: u64,
     mapping: Option<Mapping>,
 }
 
 impl HistoryWriter {
     /// Makes the first segment in `folder`.
     pub fn create(folder: Option<PathBuf>, agent: u16, incarnation: u16) -> io::Result<Self> {
-        let mut writer = Self { folder, agent, incarnation, segment: 0, next: 0, mapping: None };
+        let mut writer = Self { folder, agent, incarnation, segment: 0, next: 0, acknowledged: 0, mapping: None };
         writer.mapping = writer.map_segment(0)?;
         Ok(writer)
     }
@@ -62,6 +63,14 @@ impl HistoryWriter {
         }
     }
 
+    /// Counts one more commit that was acknowledged: the lab sees progress without reading records.
+    pub fn count_acknowledged(&mut self) {
+        self.acknowledged += 1;
+        if let Some(mapping) = &self.mapping {
+            mapping.acknowledged().store(self.acknowledged, Ordering::Release);
+        }
+    }
+
     fn map_segment(&self, segment: u32) -> io::Result<Option<Mapping>> {
         let Some(folder) = &self.folder else { return Ok(None) };
         let path = folder.join(segment_file_name(self.agent, self.incarnation, segment));
@@ -74,6 +83,7 @@ impl HistoryWriter {
             capacity: CAPACITY,
         };
         mapping.store(0, &header.encode());
+        mapping.acknowledged().store(self.acknowledged, Ordering::Release);
         Ok(Some(mapping))
     }
 }
@@ -123,6 +133,11 @@ impl Mapping {
     fn store_phase(&self, offset: usize, phase: Phase) {
         assert!(offset + RECORD_SIZE <= SEGMENT_SIZE, "a record lies inside its segment");
         self.phase_at(offset).store(phase as u8, Ordering::Release);
+    }
+
+    fn acknowledged(&self) -> &AtomicU64 {
+        // SAFETY: aligned (the mapping begins on a page), in bounds, and nobody holds a plain reference.
+        unsafe { AtomicU64::from_ptr(self.base.add(ACKNOWLEDGED_OFFSET).cast()) }
     }
 
     fn phase_at(&self, offset: usize) -> &AtomicU8 {

@@ -36,6 +36,8 @@ const FOLD_ROWS: u64 = 512;
 const WINDOW_ROWS: usize = 8;
 /// Rows of `ballast`, a page each: many times the cache of a parked transaction.
 const BALLAST_ROWS: u64 = 64;
+/// How many times `autocheckpoint_frames` the log may be long before an agent insists on restarting it.
+const OUTGROWN: u32 = 3;
 /// Pages in the cache of a parked transaction.
 const PARKED_CACHE_PAGES: u32 = 10;
 
@@ -131,8 +133,11 @@ impl Worker {
             "wal" => u64::from(workload.checkpoint_every),
             _ => 0,
         };
-        if self.random.once_in(checkpoint_every) {
-            self.checkpoint();
+        if self.log_outgrew() && self.random.once_in(8) {
+            self.checkpoint(2 + self.random.clone().below(2) as usize);
+        } else if self.random.once_in(checkpoint_every) {
+            let mode = self.random.below(4) as usize;
+            self.checkpoint(mode);
         } else if self.random.below(100) < read_percent {
             self.read();
         } else {
@@ -253,6 +258,9 @@ impl Worker {
         self.settle(&mut record, outcome.err());
         record.wal_frames = if record.phase == Phase::Done { self.feedback.frames.load(Ordering::Relaxed) } else { 0 };
         self.history.update(slot, &record);
+        if record.phase == Phase::Done {
+            self.history.count_acknowledged();
+        }
         self.rest_after(&record);
         self.note_failed_autocheckpoint();
     }
@@ -340,10 +348,16 @@ impl Worker {
         Ok(spilled_pages(connection))
     }
 
-    fn checkpoint(&mut self) {
+    /// Whether this agent saw the log at several times the length at which it ought to be checkpointed.
+    fn log_outgrew(&self) -> bool {
+        let every = self.configuration.workload.autocheckpoint_frames;
+        every != 0 && self.feedback.frames.swap(0, Ordering::Relaxed) > OUTGROWN * every
+    }
+
+    /// An explicit checkpoint in one of SQLite's four modes.
+    fn checkpoint(&mut self, mode: usize) {
         const MODES: [&str; 4] = ["PASSIVE", "FULL", "RESTART", "TRUNCATE"];
         let mut record = self.blank(Operation::Checkpoint);
-        let mode = self.random.below(4) as usize;
         record.counter = mode as u32;
         let Some(connection) = &self.connection else { return };
         let busy: Result<i64, SqlFailure> =

@@ -13,8 +13,8 @@
 //! 20      4   incarnation                 32      8   hash           chain hash at `number`
 //! 24      4   segment index               40      4   counter        own counter of this incarnation, from 1
 //! 28      4   capacity in records         44      4   wal_frames     frames in the WAL after a commit, 0: unknown
-//! 32     32   zero                        48      4   extended_code  SQLite's extended result code, 0: none
-//!                                         52      2   agent
+//! 32      8   commits acknowledged so far 48      4   extended_code  SQLite's extended result code, 0: none
+//! 40     24   zero                        52      2   agent
 //!                                         54      2   incarnation
 //!                                         56      1   operation      see [`Operation`]
 //!                                         57      1   phase          see [`Phase`]; stored last (release)
@@ -31,6 +31,8 @@ pub const RECORD_SIZE: usize = 64;
 pub const MAGIC: [u8; 8] = *b"WALPROOF";
 /// Version of the history format.
 pub const VERSION: u32 = 1;
+/// Offset in the segment header of the count of commits that this life has been told succeeded, up to now.
+pub const ACKNOWLEDGED_OFFSET: usize = 32;
 /// Offset of the phase byte in a record: the byte that an agent stores last.
 pub const PHASE_OFFSET: usize = 57;
 

@@ -150,7 +150,7 @@ impl Default for Workload {
             row_changes: 4,
             autocheckpoint_frames: 100,
             reopen_every: 100,
-            checkpoint_every: 400,
+            checkpoint_every: 60,
             busy_timeout_ms: 10_000,
             ledger_rows_max: 4096,
             think_us: 0,

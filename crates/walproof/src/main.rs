@@ -1,2 +1,58 @@
 //! The command line: arguments, terminal, exit codes.
-fn main() {}
+//!
+//! What this room is: one file for each command, `arguments.rs` for all flags. Only here is printed and exited.
+//! Exit codes: 0 safe or risky, 1 unsafe (or a mode that was asked for is refused), 2 walproof failed or was misused,
+//! 3 unknown.
+//! Where to look next: `walproof_lab::run::verify` for what `verify` does.
+
+mod arguments;
+mod clean;
+mod explain;
+mod interrupt;
+mod render;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use walproof_lab::error::LabError;
+use walproof_lab::runtimes;
+
+use crate::arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let raw: Vec<String> = std::env::args().collect();
+    match raw.get(1).map(String::as_str) {
+        Some("agent") if raw.len() == 2 => code(walproof_agent::agent_main()),
+        Some(runtimes::HELPER) => code(runtimes::helper_main(&raw[2..])),
+        _ => user_command(),
+    }
+}
+
+fn user_command() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no misuse.
+            let misuse = error.use_stderr();
+            let _ = error.print();
+            return code(if misuse { 2 } else { 0 });
+        }
+    };
+    let outcome = match arguments.command {
+        Command::Verify(flags) => verify::run(flags),
+        Command::Explain { name } => explain::run(name.as_deref()),
+        Command::Clean { run } => clean::run(run.as_deref()),
+    };
+    code(outcome.unwrap_or_else(|error| fail(&error)))
+}
+
+/// Our work failed: what, because, try. Exit 2, or 3 when it was our sight that failed.
+fn fail(error: &LabError) -> i32 {
+    eprintln!("walproof: {error}");
+    if error.blind { 3 } else { 2 }
+}
+
+fn code(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code).unwrap_or(2))
+}

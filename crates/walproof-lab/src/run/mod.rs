@@ -1,3 +1,16 @@
 //! A run from its plan to its report.
+//!
+//! What this room is: [`plan`] draws what will happen, [`fleet`] holds the agents, [`chaos`] strikes them, [`record`]
+//! reads what they leave, [`verify`] puts it all together, [`leavings`] removes it again.
+//! What it must not do: print, exit; progress goes to an observer.
+//! Where to look next: [`verify::verify`] is the story, top down.
 
+pub mod chaos;
+pub mod fleet;
 pub mod leavings;
+pub mod plan;
+pub mod record;
+pub mod report;
+
+pub mod stress;
+pub mod verify;

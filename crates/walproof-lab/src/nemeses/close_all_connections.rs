@@ -1,0 +1,24 @@
+//! Nemesis `close-all-connections`: everybody closes; the last one checkpoints and deletes the WAL.
+
+use std::sync::atomic::Ordering;
+
+use walproof_format::protocol::Command;
+
+use super::{Nemesis, sidecar};
+use crate::error::LabError;
+use crate::run::fleet::{ANSWER_TIMEOUT, Fleet};
+use crate::run::plan::Strike;
+
+/// Everybody closes, then opens again.
+pub static NEMESIS: Nemesis =
+    Nemesis { name: "close-all-connections", explain: include_str!("close_all_connections.md"), strike };
+
+fn strike(fleet: &Fleet<'_>, _: &Strike) -> Result<(), LabError> {
+    for agent in fleet.agents() {
+        fleet.ask(agent, &Command::Close, ANSWER_TIMEOUT)?;
+    }
+    if fleet.ground().views.iter().all(|view| !sidecar(&view.folder, "-wal").exists()) {
+        fleet.tally.last_closes.fetch_add(1, Ordering::Relaxed);
+    }
+    fleet.agents().try_for_each(|agent| fleet.run(agent))
+}

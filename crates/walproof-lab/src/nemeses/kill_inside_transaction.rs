@@ -1,0 +1,50 @@
+//! Nemesis `kill-inside-transaction`: the directed kill, in the middle of a transaction that has spilled.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use walproof_format::protocol::{Command, Reply};
+
+use super::{Nemesis, has_content, sidecar};
+use crate::error::LabError;
+use crate::run::fleet::{ANSWER_TIMEOUT, Fleet};
+use crate::run::plan::Strike;
+
+/// How long to wait for a peer's commit before the agent comes back.
+const PEER_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// SIGKILL inside a spilled transaction; back after a peer has committed.
+pub static NEMESIS: Nemesis =
+    Nemesis { name: "kill-inside-transaction", explain: include_str!("kill_inside_transaction.md"), strike };
+
+fn strike(fleet: &Fleet<'_>, strike: &Strike) -> Result<(), LabError> {
+    let agent = strike.agent;
+    match fleet.ask(agent, &Command::Park, ANSWER_TIMEOUT)? {
+        Reply::Parked { spilled_pages } if spilled_pages > 0 => {}
+        // It could not get the lock, or nothing spilled: no transaction to kill it in.
+        _ => {
+            fleet.tally.missed.fetch_add(1, Ordering::Relaxed);
+            fleet.kill(agent)?;
+            return fleet.revive(agent);
+        }
+    }
+    fleet.kill(agent)?;
+    fleet.tally.kills_inside_spilled.fetch_add(1, Ordering::Relaxed);
+    let folder = &fleet.ground().views[usize::from(agent)].folder;
+    if has_content(&sidecar(folder, "-journal")) {
+        fleet.tally.recoveries.fetch_add(1, Ordering::Relaxed);
+    }
+    wait_for_a_peer(fleet, agent);
+    fleet.revive(agent)
+}
+
+/// Until somebody else's acknowledged commits have grown, or nobody commits for too long.
+fn wait_for_a_peer(fleet: &Fleet<'_>, dead: u16) {
+    let peers: Vec<u16> = fleet.agents().filter(|&agent| agent != dead).collect();
+    let count = || peers.iter().map(|&agent| fleet.acknowledged(agent)).sum::<u64>();
+    let before = count();
+    let since = Instant::now();
+    while !peers.is_empty() && count() <= before + 2 && since.elapsed() < PEER_TIMEOUT {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,545 @@
+//! The fleet: the agents of one run, each in its container, with the line to it.
+//!
+//! What this room is: starting, asking, killing, pausing and reaping agents; who lived when ([`Lives`]).
+//! What it must not do: decide when to strike (`nemeses`), read histories (`record.rs`), judge.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use walproof_format::history::{ACKNOWLEDGED_OFFSET, segment_file_name};
+use walproof_format::protocol::{Command, Configuration, Hello, Reply, VERSION, Workload};
+
+use crate::clock::monotonic_ns;
+use crate::error::LabError;
+use crate::run::leavings::RunDirectory;
+use crate::runtimes::{Container, ContainerSpec, Exit, Line, Mount, Runtime};
+use crate::worlds::{Ground, View};
+
+/// Where an agent finds its history folder.
+const HISTORY_INSIDE: &str = "/history";
+/// Memory limit of an agent.
+const MEMORY_BYTES_MAX: u64 = 256 << 20;
+/// Limit of tasks of an agent.
+const PIDS_MAX: u32 = 32;
+/// How long an agent may take for anything that must not wait for locks.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// Unexpected deaths of one agent after which it stays dead.
+const DEATHS_MAX: u16 = 30;
+
+/// What all agents of a fleet have in common.
+pub struct FleetPlan<'a> {
+    /// The door to containers.
+    pub runtime: &'a dyn Runtime,
+    /// Where everything that is made is noted.
+    pub run: &'a RunDirectory,
+    /// What the agents see.
+    pub ground: Ground,
+    /// What they do.
+    pub workload: Workload,
+    /// The run's seed.
+    pub seed: u64,
+    /// Folder of the histories on the host; `None`: agents keep none.
+    pub history: Option<PathBuf>,
+    /// Prefix of container names: `bang`, `control`, `probe`.
+    pub prefix: &'static str,
+}
+
+/// The agents of one run.
+pub struct Fleet<'a> {
+    plan: FleetPlan<'a>,
+    slots: Vec<Mutex<Slot>>,
+    /// Who lived when.
+    pub lives: Lives,
+    /// What happened to whom, counted.
+    pub tally: Tally,
+    deaths: Mutex<Vec<Death>>,
+    pauses: Mutex<Vec<(u64, u64)>>,
+    journal_modes: Mutex<Vec<String>>,
+    hellos: Mutex<Vec<Hello>>,
+}
+
+/// What happened to whom, counted.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// SIGKILLs sent.
+    pub kills: AtomicU32,
+    /// Of these, into a transaction that had spilled.
+    pub kills_inside_spilled: AtomicU32,
+    /// SIGSTOP and SIGCONT pairs.
+    pub pauses: AtomicU32,
+    /// Times that everybody had closed and no WAL was left.
+    pub last_closes: AtomicU32,
+    /// Openings that found a WAL nobody had open, or a hot journal.
+    pub recoveries: AtomicU32,
+    /// Strikes that could not be carried out.
+    pub missed: AtomicU32,
+    /// CLOCK_MONOTONIC of the first SIGKILL, 0: none yet.
+    pub first_kill_ns: AtomicU64,
+}
+
+/// An end that walproof did not cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Death {
+    /// Which agent.
+    pub agent: u16,
+    /// Which life.
+    pub incarnation: u16,
+    /// How.
+    pub exit: Exit,
+    /// CLOCK_MONOTONIC when it was noticed.
+    pub at_ns: u64,
+}
+
+#[derive(Default)]
+struct Slot {
+    incarnation: u16,
+    live: Option<Live>,
+    deaths: u16,
+    running: bool,
+}
+
+struct Live {
+    container: Box<dyn Container>,
+    to_agent: fs::File,
+    replies: Receiver<Result<Reply, String>>,
+    /// SIGKILL was sent: its end is no surprise.
+    killed: bool,
+}
+
+impl<'a> Fleet<'a> {
+    /// A fleet with nobody in it yet.
+    pub fn new(plan: FleetPlan<'a>) -> Self {
+        let agents = plan.ground.views.len();
+        Self {
+            plan,
+            slots: (0..agents).map(|_| Mutex::default()).collect(),
+            lives: Lives::new(agents),
+            tally: Tally::default(),
+            deaths: Mutex::default(),
+            pauses: Mutex::default(),
+            journal_modes: Mutex::default(),
+            hellos: Mutex::default(),
+        }
+    }
+
+    /// All agents.
+    pub fn agents(&self) -> impl Iterator<Item = u16> + use<> {
+        0..self.slots.len() as u16
+    }
+
+    /// What the agents see.
+    pub fn ground(&self) -> &Ground {
+        &self.plan.ground
+    }
+
+    /// What the agents do.
+    pub fn workload(&self) -> &Workload {
+        &self.plan.workload
+    }
+
+    /// Starts an agent and tells it who it is. Does nothing when it lives.
+    pub fn start(&self, agent: u16) -> Result<(), LabError> {
+        let mut slot = self.slot(agent);
+        if slot.live.is_some() {
+            return Ok(());
+        }
+        let incarnation = self.lives.begin(agent);
+        slot.incarnation = incarnation;
+        let view = &self.plan.ground.views[usize::from(agent)];
+        if let Some(folder) = view.lost_on_recreate.as_ref().filter(|_| incarnation > 0) {
+            empty_folder(folder)?;
+        }
+        let started = self.enter(view, agent, incarnation);
+        if started.is_err() {
+            self.lives.seal(agent);
+        }
+        slot.live = Some(started?);
+        Ok(())
+    }
+
+    /// Runs one agent apart from the fleet: it creates the database and ends.
+    pub fn create_database(&self) -> Result<Result<String, Reply>, LabError> {
+        let creator = &self.plan.ground.creator;
+        let mut live = self.enter_with(creator, u16::MAX, 0, None)?;
+        let reply = live.ask(&Command::Create, ANSWER_TIMEOUT, "the creator")?;
+        live.end();
+        match reply {
+            Reply::Created { journal_mode } => Ok(Ok(journal_mode)),
+            other => Ok(Err(other)),
+        }
+    }
+
+    /// Sends a command and waits for the reply.
+    pub fn ask(&self, agent: u16, command: &Command, timeout: Duration) -> Result<Reply, LabError> {
+        let mut slot = self.slot(agent);
+        let name = format!("agent {agent}");
+        let live = slot.live.as_mut().ok_or_else(|| gone(&name))?;
+        let reply = live.ask(command, timeout, &name)?;
+        match command {
+            Command::Run => slot.running = true,
+            Command::Halt | Command::Close | Command::Final => slot.running = false,
+            _ => {}
+        }
+        Ok(reply)
+    }
+
+    /// Lets an agent work; keeps what the journal mode pragma answered.
+    pub fn run(&self, agent: u16) -> Result<(), LabError> {
+        if let Reply::Running { journal_mode: Some(mode) } = self.ask(agent, &Command::Run, ANSWER_TIMEOUT)? {
+            lock(&self.journal_modes).push(mode);
+        }
+        Ok(())
+    }
+
+    /// SIGKILL, waits for the end, removes the container.
+    pub fn kill(&self, agent: u16) -> Result<(), LabError> {
+        let mut slot = self.slot(agent);
+        let Some(mut live) = slot.live.take() else { return Ok(()) };
+        if !live.killed
+            && let Some(exit) = live.container.wait(Duration::ZERO)?
+        {
+            self.bury(agent, &mut slot, exit);
+            return Ok(live.container.remove()?);
+        }
+        let _ = self.tally.first_kill_ns.compare_exchange(0, monotonic_ns(), Ordering::Relaxed, Ordering::Relaxed);
+        live.container.kill()?;
+        live.container.wait(ANSWER_TIMEOUT)?;
+        self.lives.seal(agent);
+        live.container.remove()?;
+        self.tally.kills.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// SIGKILL to everybody at once, so that nobody is left alone to close last; then as [`Self::kill`].
+    pub fn kill_everybody(&self) -> Result<(), LabError> {
+        for agent in self.agents() {
+            if let Some(live) = &mut self.slot(agent).live
+                && live.container.wait(Duration::ZERO)?.is_none()
+            {
+                live.killed = true;
+                live.container.kill()?;
+            }
+        }
+        self.agents().try_for_each(|agent| self.kill(agent))
+    }
+
+    /// Notes an end that walproof did not cause.
+    fn bury(&self, agent: u16, slot: &mut Slot, exit: Exit) {
+        self.lives.seal(agent);
+        slot.deaths += 1;
+        let death = Death { agent, incarnation: slot.incarnation, exit, at_ns: monotonic_ns() };
+        lock(&self.deaths).push(death);
+    }
+
+    /// Starts an agent again and lets it work.
+    pub fn revive(&self, agent: u16) -> Result<(), LabError> {
+        self.start(agent)?;
+        self.run(agent)
+    }
+
+    /// SIGSTOP for a while, then SIGCONT.
+    pub fn pause(&self, agent: u16, duration: Duration) -> Result<(), LabError> {
+        let start_ns = monotonic_ns();
+        if let Some(live) = &mut self.slot(agent).live {
+            live.container.pause()?;
+        }
+        std::thread::sleep(duration);
+        if let Some(live) = &mut self.slot(agent).live {
+            live.container.resume()?;
+            self.tally.pauses.fetch_add(1, Ordering::Relaxed);
+        }
+        lock(&self.pauses).push((start_ns, monotonic_ns()));
+        Ok(())
+    }
+
+    /// Notices agents that ended by themselves, notes how, and brings those back that were working.
+    pub fn reap(&self) -> Result<(), LabError> {
+        for agent in self.agents() {
+            let Ok(mut slot) = self.slots[usize::from(agent)].try_lock() else { continue };
+            let Some(live) = slot.live.as_mut().filter(|live| !live.killed) else { continue };
+            let Some(exit) = live.container.wait(Duration::ZERO)? else { continue };
+            live.container.remove()?;
+            slot.live = None;
+            self.bury(agent, &mut slot, exit);
+            let again = slot.running && slot.deaths < DEATHS_MAX;
+            drop(slot);
+            if again {
+                self.revive(agent)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deaths noticed since the last call.
+    pub fn take_deaths(&self) -> Vec<Death> {
+        std::mem::take(&mut lock(&self.deaths))
+    }
+
+    /// Pauses that ended since the last call, as CLOCK_MONOTONIC intervals.
+    pub fn take_pauses(&self) -> Vec<(u64, u64)> {
+        std::mem::take(&mut lock(&self.pauses))
+    }
+
+    /// What `PRAGMA journal_mode` answered to agents that began to work.
+    pub fn journal_modes(&self) -> Vec<String> {
+        let mut modes = lock(&self.journal_modes).clone();
+        modes.sort();
+        modes.dedup();
+        modes
+    }
+
+    /// What the agents said of themselves when they came.
+    pub fn hellos(&self) -> Vec<Hello> {
+        lock(&self.hellos).clone()
+    }
+
+    /// Commits acknowledged in an agent's current life, as its history says by now.
+    pub fn acknowledged(&self, agent: u16) -> u64 {
+        let Some(folder) = &self.plan.history else { return 0 };
+        let incarnation = self.slot(agent).incarnation;
+        let first = segment_file_name(agent, incarnation, 0);
+        let life = &first[..first.len() - "00000.history".len()];
+        // Segments that were read to their end are gone: the newest one counts on.
+        let names = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let newest = names.filter(|name| name.to_string_lossy().starts_with(life)).max();
+        let Some(file) = newest.and_then(|name| fs::File::open(folder.join(name)).ok()) else { return 0 };
+        let mut bytes = [0; 8];
+        match file.read_exact_at(&mut bytes, ACKNOWLEDGED_OFFSET as u64) {
+            Ok(()) => u64::from_le_bytes(bytes),
+            Err(_) => 0,
+        }
+    }
+
+    /// The path of the database as an agent sees it.
+    pub fn database_inside(&self, agent: u16) -> String {
+        let view = &self.plan.ground.views[usize::from(agent)];
+        self.plan.runtime.path_for_agent(&view.mounts, &view.database).display().to_string()
+    }
+
+    /// Ends everybody by ending their standard input; kills who does not go.
+    pub fn disband(&self) {
+        std::thread::scope(|scope| {
+            for agent in self.agents() {
+                if let Some(live) = self.slot(agent).live.take() {
+                    scope.spawn(|| live.end());
+                }
+            }
+        });
+        self.agents().for_each(|agent| self.lives.seal(agent));
+        self.lives.close();
+    }
+
+    /// Starts everybody at once: containers take their time to start, together not longer.
+    pub fn start_everybody(&self) -> Result<(), LabError> {
+        let started: Vec<Result<(), LabError>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = self.agents().map(|agent| scope.spawn(move || self.start(agent))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("starting an agent does not panic")).collect()
+        });
+        started.into_iter().collect()
+    }
+
+    fn slot(&self, agent: u16) -> MutexGuard<'_, Slot> {
+        lock(&self.slots[usize::from(agent)])
+    }
+
+    fn enter(&self, view: &View, agent: u16, incarnation: u16) -> Result<Live, LabError> {
+        self.enter_with(view, agent, incarnation, self.plan.history.as_deref())
+    }
+
+    fn enter_with(
+        &self,
+        view: &View,
+        agent: u16,
+        incarnation: u16,
+        history: Option<&Path>,
+    ) -> Result<Live, LabError> {
+        let who = if agent == u16::MAX { "creator".to_owned() } else { format!("agent-{agent}.life-{incarnation}") };
+        let mut mounts = view.mounts.clone();
+        mounts.extend(history.map(|folder| Mount::Bind {
+            source: folder.to_owned(),
+            destination: HISTORY_INSIDE.into(),
+            read_only: false,
+        }));
+        let inside = |path: &Path| self.plan.runtime.path_for_agent(&mounts, path).display().to_string();
+        let configuration = Configuration {
+            agent,
+            incarnation,
+            database: inside(&view.database),
+            history: history.map(|_| inside(Path::new(HISTORY_INSIDE))),
+            seed: self.plan.seed,
+            workload: self.plan.workload.clone(),
+            quirks: view.quirks,
+        };
+        let spec = ContainerSpec {
+            name: format!("{}-{who}", self.plan.prefix),
+            mounts: mounts.clone(),
+            arguments: vec!["agent".into()],
+            memory_bytes_max: MEMORY_BYTES_MAX,
+            pids_max: PIDS_MAX,
+        };
+        let mut live = Live::begin(self.plan.runtime.start(self.plan.run, &spec)?, &who)?;
+        lock(&self.hellos).push(live.hear_hello(&who)?);
+        match live.ask(&Command::Configure(Box::new(configuration)), ANSWER_TIMEOUT, &who)? {
+            Reply::Configured => Ok(live),
+            other => Err(LabError::new(
+                format!("{who} could not prepare itself"),
+                describe(&other),
+                "free space where the history is kept, or name another folder with `--history`",
+            )),
+        }
+    }
+}
+
+impl Live {
+    fn begin(mut container: Box<dyn Container>, who: &str) -> Result<Self, LabError> {
+        let Line { to_agent, from_agent } = container.take_line().ok_or_else(|| gone(who))?;
+        let (sender, replies) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(from_agent).lines() {
+                let Ok(line) = line else { break };
+                let reply = serde_json::from_str(&line).map_err(|error| format!("{error} in `{line}`"));
+                if sender.send(reply).is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Self { container, to_agent, replies, killed: false })
+    }
+
+    fn hear_hello(&mut self, who: &str) -> Result<Hello, LabError> {
+        match self.hear(ANSWER_TIMEOUT, who)? {
+            Reply::Hello(hello) if hello.protocol == VERSION => Ok(hello),
+            other => Err(LabError::new(format!("{who} speaks another language"), describe(&other), "use one binary")),
+        }
+    }
+
+    fn ask(&mut self, command: &Command, timeout: Duration, who: &str) -> Result<Reply, LabError> {
+        let mut line = serde_json::to_vec(command).expect("a command is plain data");
+        line.push(b'\n');
+        self.to_agent.write_all(&line).map_err(|error| {
+            LabError::new(format!("{who} does not listen"), error, "see its last words in the run folder")
+        })?;
+        self.hear(timeout, who)
+    }
+
+    fn hear(&mut self, timeout: Duration, who: &str) -> Result<Reply, LabError> {
+        match self.replies.recv_timeout(timeout) {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(garbage)) => Err(LabError::new(format!("{who} said something unreadable"), garbage, "report this")),
+            Err(RecvTimeoutError::Disconnected) => Err(gone(who)),
+            Err(RecvTimeoutError::Timeout) => Err(LabError::new(
+                format!("{who} did not answer"),
+                format!("nothing came within {} s: the storage hangs, or the machine is overloaded", timeout.as_secs()),
+                "look at the storage's server and at the kernel's log",
+            )
+            .blind()),
+        }
+    }
+
+    /// Ends its standard input, waits a moment, kills what is left.
+    fn end(self) {
+        let Self { mut container, to_agent, .. } = self;
+        drop(to_agent);
+        if !matches!(container.wait(Duration::from_secs(2)), Ok(Some(_))) {
+            let _ = container.kill();
+        }
+        let _ = container.remove();
+    }
+}
+
+/// Who lived when: the record reader asks it where a history ends.
+pub struct Lives {
+    agents: Vec<Mutex<AgentLives>>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct AgentLives {
+    begun: u16,
+    sealed: u16,
+    closed: bool,
+}
+
+/// What is known of one life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// It lives, or nobody knows better: more may come.
+    Open,
+    /// It has ended: what is in its history is all.
+    Sealed,
+    /// It has not begun and may begin later.
+    NotYet,
+    /// It will never begin.
+    Never,
+}
+
+impl Lives {
+    fn new(agents: usize) -> Self {
+        Self { agents: (0..agents).map(|_| Mutex::default()).collect() }
+    }
+
+    fn begin(&self, agent: u16) -> u16 {
+        let mut lives = lock(&self.agents[usize::from(agent)]);
+        lives.begun += 1;
+        lives.begun - 1
+    }
+
+    fn seal(&self, agent: u16) {
+        let mut lives = lock(&self.agents[usize::from(agent)]);
+        lives.sealed = lives.begun;
+    }
+
+    /// No further life of anybody will begin.
+    fn close(&self) {
+        for lives in &self.agents {
+            lock(lives).closed = true;
+        }
+    }
+
+    /// What is known of a life now.
+    pub fn of(&self, agent: u16, incarnation: u16) -> Life {
+        let lives = *lock(&self.agents[usize::from(agent)]);
+        match incarnation {
+            life if life < lives.sealed => Life::Sealed,
+            life if life < lives.begun => Life::Open,
+            _ if lives.closed => Life::Never,
+            _ => Life::NotYet,
+        }
+    }
+}
+
+/// An agent's reply in words.
+pub fn describe(reply: &Reply) -> String {
+    match reply {
+        Reply::Failed { place, extended_code, errno, message } => {
+            format!("{place}: {message} (extended code {extended_code}, errno {errno})")
+        }
+        other => format!("it answered `{other:?}`"),
+    }
+}
+
+fn gone(who: &str) -> LabError {
+    LabError::new(format!("{who} is gone"), "its line is closed: it ended or was killed", "run it again")
+}
+
+/// Empties a folder without removing it.
+fn empty_folder(folder: &Path) -> Result<(), LabError> {
+    let empty = || -> std::io::Result<()> {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
+        }
+        Ok(())
+    };
+    empty().map_err(|error| LabError::path("cannot empty", folder, error, "see who holds files in it"))
+}
+
+/// A poisoned lock means that another thread panicked; its data are plain and still true.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,109 @@
+//! The plan: what will be done to whom and when, drawn from one seed. Pure: the same seed and options give the same
+//! bytes. What follows from timing (who commits when) is not in it.
+
+use serde::{Deserialize, Serialize};
+use walproof_format::ledger::mix;
+
+/// Version of the plan's JSON.
+pub const VERSION: u32 = 1;
+
+/// What a run does, apart from what it runs on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The seed, 16 hex digits.
+    pub seed: String,
+    /// Length of the stress in milliseconds.
+    pub stress_ms: u64,
+    /// How many agents.
+    pub agents: u16,
+    /// What strikes, in order of time.
+    pub strikes: Vec<Strike>,
+}
+
+/// One blow of a nemesis.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Strike {
+    /// Milliseconds after the stress began; it may come later when the one before took long.
+    pub at_ms: u64,
+    /// Name of the nemesis.
+    pub nemesis: String,
+    /// Whom it strikes; nemeses that strike everybody ignore it.
+    pub agent: u16,
+    /// How long it lasts, in milliseconds, where that means something.
+    pub for_ms: u64,
+}
+
+/// How often each nemesis strikes: its name, first time and mean interval in milliseconds, longest duration.
+struct Rhythm {
+    nemesis: &'static str,
+    first_ms: u64,
+    interval_ms: u64,
+    for_ms_max: u64,
+}
+
+const RHYTHMS: &[Rhythm] = &[
+    Rhythm { nemesis: "kill-agent", first_ms: 300, interval_ms: 900, for_ms_max: 0 },
+    Rhythm { nemesis: "close-all-connections", first_ms: 600, interval_ms: 2500, for_ms_max: 0 },
+    Rhythm { nemesis: "kill-inside-transaction", first_ms: 1000, interval_ms: 3500, for_ms_max: 0 },
+    Rhythm { nemesis: "kill-all-agents", first_ms: 1400, interval_ms: 3500, for_ms_max: 0 },
+    Rhythm { nemesis: "pause-agent", first_ms: 1800, interval_ms: 2500, for_ms_max: 500 },
+];
+
+/// Draws a plan. `unlink_sidecars` adds the nemesis of the world `unlinked-sidecars`.
+pub fn draw(seed: u64, stress_ms: u64, agents: u16, unlink_sidecars: bool) -> Plan {
+    let unlink = Rhythm { nemesis: "unlink-sidecars", first_ms: 100, interval_ms: 300, for_ms_max: 0 };
+    let rhythms = RHYTHMS.iter().chain(unlink_sidecars.then_some(&unlink));
+    // Nothing strikes in the last tenth: agents come back and work before the run ends.
+    let quiet_from = stress_ms - stress_ms / 10;
+    let mut strikes: Vec<Strike> =
+        rhythms.enumerate().flat_map(|(index, rhythm)| beats(rhythm, mix(seed ^ index as u64), agents, quiet_from)).collect();
+    strikes.sort_by(|a, b| (a.at_ms, &a.nemesis).cmp(&(b.at_ms, &b.nemesis)));
+    Plan { version: VERSION, seed: format!("{seed:016x}"), stress_ms, agents, strikes }
+}
+
+fn beats(rhythm: &Rhythm, seed: u64, agents: u16, until_ms: u64) -> Vec<Strike> {
+    let mut state = seed;
+    let mut draw = move |bound: u64| {
+        state = mix(state);
+        state % bound.max(1)
+    };
+    let mut beats = Vec::new();
+    let mut at_ms = rhythm.first_ms;
+    while at_ms < until_ms {
+        let for_ms = if rhythm.for_ms_max == 0 { 0 } else { 50 + draw(rhythm.for_ms_max - 50) };
+        let agent = draw(agents.into()) as u16;
+        beats.push(Strike { at_ms, nemesis: rhythm.nemesis.to_owned(), agent, for_ms });
+        at_ms += rhythm.interval_ms / 2 + draw(rhythm.interval_ms);
+    }
+    beats
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_bytes() {
+        let bytes = |seed| serde_json::to_vec(&draw(seed, 30_000, 3, true)).expect("plain data");
+        assert_eq!(bytes(7), bytes(7));
+        assert_ne!(bytes(7), bytes(8));
+    }
+
+    #[test]
+    fn ten_seconds_hold_every_nemesis() {
+        for seed in 0..200 {
+            let plan = draw(seed, 10_000, 3, false);
+            for rhythm in RHYTHMS {
+                assert!(plan.strikes.iter().any(|s| s.nemesis == rhythm.nemesis), "{} in seed {seed}", rhythm.nemesis);
+            }
+            assert!(plan.strikes.iter().all(|s| s.at_ms < 9_000 && s.agent < 3 && s.for_ms <= 500));
+        }
+    }
+
+    #[test]
+    fn a_moment_holds_nothing() {
+        assert!(draw(1, 100, 3, false).strikes.is_empty());
+    }
+}

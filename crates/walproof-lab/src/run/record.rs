@@ -1,0 +1,195 @@
+//! Reads histories while they are written, feeds the checker, drops what was read.
+//!
+//! Bounded: segments are removed once they were read to their end; for the planted controls the last records and a
+//! clone of the checker from before them are kept.
+//!
+//! Where to look next: `walproof_judge::checkers` for the checker, `walproof-agent/src/history.rs` for the writer.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use walproof_format::history::{Phase, RECORD_SIZE, Record, SegmentHeader, segment_file_name};
+use walproof_judge::checkers::{LedgerChecker, Merge, Next, Source, Step};
+
+use crate::run::fleet::{Life, Lives};
+
+/// Records read from a segment at once.
+const READ_RECORDS: usize = 1024;
+/// Records after which the kept tail moves on.
+const TAIL_RECORDS: usize = 50_000;
+/// Records fed before the supervisor looks at other things.
+const FEED_AT_ONCE: usize = 200_000;
+
+/// The growing history of one agent, its lives one after another.
+pub struct Tail<'a> {
+    folder: PathBuf,
+    lives: &'a Lives,
+    agent: u16,
+    incarnation: u16,
+    segment: u32,
+    index: u32,
+    open: Option<OpenSegment>,
+    keep: bool,
+}
+
+struct OpenSegment {
+    file: File,
+    capacity: u32,
+    buffer: Vec<u8>,
+    /// Index of the first record in the buffer.
+    first: u32,
+}
+
+impl<'a> Tail<'a> {
+    /// The history of `agent` in `folder`, from its beginning. Unless `keep`, segments that were read are removed.
+    pub fn new(folder: &Path, lives: &'a Lives, agent: u16, keep: bool) -> Self {
+        Self { folder: folder.to_owned(), lives, agent, incarnation: 0, segment: 0, index: 0, open: None, keep }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.join(segment_file_name(self.agent, self.incarnation, self.segment))
+    }
+
+    /// Goes on to another segment and removes the one that was read.
+    fn leave_segment(&mut self) {
+        if self.open.take().is_some() && !self.keep {
+            // Whoever still maps it keeps it alive; a name that is gone already is as good.
+            let _ = std::fs::remove_file(self.path());
+        }
+        self.index = 0;
+    }
+
+    fn next_record(&mut self) -> Option<Record> {
+        if self.open.is_none() {
+            self.open = OpenSegment::open(&self.path());
+        }
+        self.open.as_mut()?.record(self.index)
+    }
+
+    fn segment_is_full(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| self.index == open.capacity)
+    }
+}
+
+impl Source for Tail<'_> {
+    fn next(&mut self) -> Next {
+        loop {
+            // Asked before reading: what a life that had ended by then left behind is complete.
+            let life = self.lives.of(self.agent, self.incarnation);
+            if self.segment_is_full() {
+                self.leave_segment();
+                self.segment += 1;
+            }
+            match (self.next_record(), life) {
+                (Some(record), life) if life == Life::Sealed || is_final(record.phase) => {
+                    self.index += 1;
+                    return Next::Record(record);
+                }
+                (_, Life::Open | Life::NotYet) => return Next::Pending,
+                (_, Life::Never) => return Next::Ended,
+                (_, Life::Sealed) => {
+                    self.leave_segment();
+                    self.segment = 0;
+                    self.incarnation += 1;
+                }
+            }
+        }
+    }
+}
+
+/// Whether a living agent will not touch the record any more.
+fn is_final(phase: Phase) -> bool {
+    !matches!(phase, Phase::Began | Phase::Committing)
+}
+
+impl OpenSegment {
+    fn open(path: &Path) -> Option<Self> {
+        let file = File::open(path).ok()?;
+        let mut bytes = [0; RECORD_SIZE];
+        file.read_exact_at(&mut bytes, 0).ok()?;
+        let header = SegmentHeader::decode(&bytes)?;
+        Some(Self { file, capacity: header.capacity, buffer: Vec::new(), first: 0 })
+    }
+
+    /// The record at `index`, read anew when what is buffered was not final yet.
+    fn record(&mut self, index: u32) -> Option<Record> {
+        match self.buffered(index) {
+            Some(record) if is_final(record.phase) => Some(record),
+            _ => {
+                self.fill(index);
+                self.buffered(index)
+            }
+        }
+    }
+
+    fn buffered(&self, index: u32) -> Option<Record> {
+        let at = index.checked_sub(self.first)? as usize * RECORD_SIZE;
+        let bytes = self.buffer.get(at..at + RECORD_SIZE)?;
+        Record::decode(bytes.try_into().expect("64 bytes"))
+    }
+
+    fn fill(&mut self, index: u32) {
+        let count = READ_RECORDS.min((self.capacity - index.min(self.capacity)) as usize);
+        self.buffer.resize(count * RECORD_SIZE, 0);
+        let offset = (u64::from(index) + 1) * RECORD_SIZE as u64;
+        let read = self.file.read_at(&mut self.buffer, offset).unwrap_or(0);
+        self.buffer.truncate(read / RECORD_SIZE * RECORD_SIZE);
+        self.first = index;
+    }
+}
+
+/// Feeds the checker and keeps the tail for the planted controls.
+pub struct Recorder<'a> {
+    merge: Merge<Tail<'a>>,
+    /// The checker of this run.
+    pub checker: LedgerChecker,
+    older: Kept,
+    newer: Kept,
+}
+
+struct Kept {
+    before: LedgerChecker,
+    records: Vec<Record>,
+}
+
+impl<'a> Recorder<'a> {
+    /// Reads the histories of all agents in `folder`.
+    pub fn new(folder: &Path, lives: &'a Lives, agents: u16, keep: bool, checker: LedgerChecker) -> Self {
+        let tails = (0..agents).map(|agent| Tail::new(folder, lives, agent, keep)).collect();
+        let kept = || Kept { before: checker.clone(), records: Vec::new() };
+        Self { merge: Merge::new(tails), older: kept(), newer: kept(), checker }
+    }
+
+    /// Feeds what is there; true when all agents have ended and everything was fed.
+    pub fn advance(&mut self) -> bool {
+        for _ in 0..FEED_AT_ONCE {
+            match self.merge.step() {
+                Step::Ended => return true,
+                Step::Pending => return false,
+                Step::Record(record) => {
+                    self.keep(record);
+                    self.checker.feed(&record);
+                }
+            }
+        }
+        false
+    }
+
+    fn keep(&mut self, record: Record) {
+        if self.newer.records.len() >= TAIL_RECORDS {
+            let fresh = Kept { before: self.checker.clone(), records: Vec::with_capacity(TAIL_RECORDS) };
+            self.older = std::mem::replace(&mut self.newer, fresh);
+        }
+        self.newer.records.push(record);
+    }
+
+    /// The checker from before the kept tail, and the tail of each agent in its own order.
+    pub fn kept_tail(&self, agents: u16) -> (&LedgerChecker, Vec<Vec<Record>>) {
+        let mut tail = vec![Vec::new(); agents.into()];
+        for record in self.older.records.iter().chain(&self.newer.records) {
+            tail[usize::from(record.agent)].push(*record);
+        }
+        (&self.older.before, tail)
+    }
+}

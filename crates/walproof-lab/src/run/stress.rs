@@ -1,0 +1,279 @@
+//! One stress: agents work on a ground, the plan strikes, the checker looks on; in the end everything is counted.
+//!
+//! The control, the planted controls and the main run all go through here: what catches the one catches the other.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use walproof_format::history::Record;
+use walproof_format::ledger::FinalState;
+use walproof_format::protocol::{Command, Reply};
+use walproof_judge::checkers::{Anomaly, AnomalyKind, CheckerOptions, Exposures, LedgerChecker};
+
+use crate::clock::monotonic_ns;
+use crate::error::LabError;
+use crate::run::chaos;
+use crate::run::fleet::{ANSWER_TIMEOUT, Fleet, describe};
+use crate::run::plan::Plan;
+use crate::run::record::Recorder;
+use crate::runtimes::Exit;
+
+/// How often the supervisor looks.
+const TICK: Duration = Duration::from_millis(10);
+/// How long an agent may take to read everything back.
+const FINAL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How a stress is to be done.
+pub struct StressOptions<'a> {
+    /// What strikes when, and for how long.
+    pub plan: &'a Plan,
+    /// Folder of the histories on the host.
+    pub history: &'a Path,
+    /// Whether segments that were read stay.
+    pub keep_history: bool,
+    /// Whether to go on after the first anomaly.
+    pub keep_going: bool,
+    /// How long to go on after the first anomaly otherwise: time for a fuller story.
+    pub grace: Duration,
+    /// Whether agents share CLOCK_MONOTONIC.
+    pub shared_clock: bool,
+    /// Whether everything is read back and counted in the end.
+    pub account: bool,
+    /// Set by Ctrl-C.
+    pub interrupted: &'a AtomicBool,
+}
+
+/// Where a stress stands.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    /// Since it began.
+    pub elapsed: Duration,
+    /// Acknowledged commits checked.
+    pub commits: u64,
+    /// SIGKILLs.
+    pub kills: u32,
+    /// SIGSTOPs.
+    pub pauses: u32,
+    /// Anomalies found.
+    pub anomalies: u64,
+}
+
+/// What came of a stress.
+pub struct StressEnd {
+    /// Anomalies, the first of each kind.
+    pub anomalies: Vec<Anomaly>,
+    /// How many of each kind.
+    pub counts: Vec<(AnomalyKind, u64)>,
+    /// What was tried.
+    pub exposures: Exposures,
+    /// What was done to whom.
+    pub tally: TallyCount,
+    /// CLOCK_MONOTONIC of that moment.
+    pub caught_ns: Option<u64>,
+    /// Time from the first commit to the moment at which the first anomaly could be proved.
+    pub caught_after: Option<Duration>,
+    /// Time from the first commit to the moment at which it was announced.
+    pub announced_after: Option<Duration>,
+    /// What `PRAGMA journal_mode` answered.
+    pub journal_modes: Vec<String>,
+    /// What was seen in the end.
+    pub finals: Vec<FinalState>,
+    /// The checker from before the kept tail.
+    pub checker_before_tail: LedgerChecker,
+    /// The last records of each agent.
+    pub tail: Vec<Vec<Record>>,
+    /// The first failure of an agent that never got to work, when nobody committed anything.
+    pub first_refusal: Option<(u32, String)>,
+    /// What could not be looked at, and why.
+    pub not_seen: Vec<String>,
+    /// CLOCK_MONOTONIC when the stress began.
+    pub began_ns: u64,
+    /// How long agents worked.
+    pub worked: Duration,
+}
+
+/// [`crate::run::fleet::Tally`] as numbers.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[expect(missing_docs, reason = "named as in `Tally`, where each is described")]
+pub struct TallyCount {
+    pub kills: u32,
+    pub kills_inside_spilled: u32,
+    pub pauses: u32,
+    pub last_closes: u32,
+    pub recoveries: u32,
+    pub missed: u32,
+    #[serde(skip)]
+    pub first_kill_ns: Option<u64>,
+}
+
+/// Creates the database and starts everybody, idle. `Some`: SQLite would not even create it.
+pub fn prepare(fleet: &Fleet<'_>) -> Result<Option<Reply>, LabError> {
+    match fleet.create_database()? {
+        Err(refusal) => Ok(Some(refusal)),
+        Ok(_) => fleet.start_everybody().map(|()| None),
+    }
+}
+
+/// Lets a prepared fleet work, strikes it, looks on, counts.
+pub fn stress(
+    fleet: &Fleet<'_>,
+    options: &StressOptions<'_>,
+    mut watch: impl FnMut(&Progress),
+) -> Result<StressEnd, LabError> {
+    let began_ns = monotonic_ns();
+    fleet.agents().try_for_each(|agent| fleet.run(agent))?;
+    let agents = options.plan.agents;
+    let checker = LedgerChecker::new(CheckerOptions { shared_clock: options.shared_clock, ..Default::default() });
+    let mut recorder = Recorder::new(options.history, &fleet.lives, agents, options.keep_history, checker);
+    let stop = AtomicBool::new(false);
+    let (mut announced_ns, working_since) = (None, Instant::now());
+    let blind = std::thread::scope(|scope| {
+        let chaos = scope.spawn(|| chaos::carry_out(options.plan, fleet, &stop));
+        let watched = watch_over(fleet, options, &mut recorder, &mut announced_ns, &mut watch);
+        stop.store(true, Ordering::Relaxed);
+        let failures = chaos.join().unwrap_or_default();
+        watched.map(|()| failures)
+    })?;
+    let worked = working_since.elapsed();
+    let mut not_seen: Vec<String> = blind.into_iter().map(|error| error.what).collect();
+    let finals = if options.account { ask_finals(fleet, &mut not_seen) } else { Vec::new() };
+    note_events(fleet, &mut recorder.checker);
+    fleet.disband();
+    while !recorder.advance() {}
+    note_events(fleet, &mut recorder.checker);
+    let (before, tail) = recorder.kept_tail(agents);
+    let (before, checker) = (before.clone(), &mut recorder.checker);
+    checker.finish(&finals);
+    let first = checker.exposures().first_commit_ns.unwrap_or(began_ns);
+    let since_first = |ns: u64| Duration::from_nanos(ns.saturating_sub(first));
+    Ok(StressEnd {
+        anomalies: checker.anomalies().to_vec(),
+        counts: AnomalyKind::ALL.iter().map(|&kind| (kind, checker.count(kind))).filter(|(_, n)| *n > 0).collect(),
+        exposures: checker.exposures().clone(),
+        tally: tally(fleet),
+        caught_ns: checker.first_provable_ns(),
+        caught_after: checker.first_provable_ns().map(since_first),
+        announced_after: announced_ns.or_else(|| (checker.anomaly_count() > 0).then(monotonic_ns)).map(since_first),
+        journal_modes: fleet.journal_modes(),
+        first_refusal: first_refusal(checker),
+        finals,
+        checker_before_tail: before,
+        tail,
+        not_seen,
+        began_ns,
+        worked,
+    })
+}
+
+/// Looks on until the time is over, an anomaly has had its grace, or somebody pressed Ctrl-C.
+fn watch_over(
+    fleet: &Fleet<'_>,
+    options: &StressOptions<'_>,
+    recorder: &mut Recorder<'_>,
+    announced_ns: &mut Option<u64>,
+    watch: &mut impl FnMut(&Progress),
+) -> Result<(), LabError> {
+    let began = Instant::now();
+    let time = Duration::from_millis(options.plan.stress_ms);
+    let mut first_anomaly: Option<Instant> = None;
+    while began.elapsed() < time && !options.interrupted.load(Ordering::Relaxed) {
+        std::thread::sleep(TICK.min(time.saturating_sub(began.elapsed())));
+        fleet.reap()?;
+        note_events(fleet, &mut recorder.checker);
+        recorder.advance();
+        let anomalies = recorder.checker.anomaly_count();
+        if anomalies > 0 {
+            first_anomaly.get_or_insert_with(Instant::now);
+            announced_ns.get_or_insert_with(monotonic_ns);
+        }
+        watch(&Progress {
+            elapsed: began.elapsed(),
+            commits: recorder.checker.exposures().commits,
+            kills: fleet.tally.kills.load(Ordering::Relaxed),
+            pauses: fleet.tally.pauses.load(Ordering::Relaxed),
+            anomalies,
+        });
+        if !options.keep_going && first_anomaly.is_some_and(|at| at.elapsed() > options.grace) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn note_events(fleet: &Fleet<'_>, checker: &mut LedgerChecker) {
+    for (start_ns, end_ns) in fleet.take_pauses() {
+        checker.note_pause(start_ns, end_ns);
+    }
+    for death in fleet.take_deaths() {
+        if let Exit::Signal(signal) = death.exit {
+            checker.note_death(death.agent, death.incarnation, signal, death.at_ns);
+        }
+    }
+}
+
+/// Everybody closes; then one after the other opens again and tells what is there.
+fn ask_finals(fleet: &Fleet<'_>, not_seen: &mut Vec<String>) -> Vec<FinalState> {
+    for agent in fleet.agents() {
+        let closed = fleet.start(agent).and_then(|()| fleet.ask(agent, &Command::Close, ANSWER_TIMEOUT));
+        if let Err(error) = closed {
+            not_seen.push(format!("agent {agent} at the end: {}", error.what));
+        }
+    }
+    let ask = |agent| match fleet.start(agent).and_then(|()| fleet.ask(agent, &Command::Final, FINAL_TIMEOUT)) {
+        Ok(Reply::Final(state)) => Ok(*state),
+        Ok(other) => Err(format!("the final state as agent {agent} sees it: {}", describe(&other))),
+        Err(error) => Err(format!("the final state as agent {agent} sees it: {}", error.what)),
+    };
+    let asked: Vec<Result<FinalState, String>> = fleet.agents().map(ask).collect();
+    asked.into_iter().filter_map(|state| state.map_err(|why| not_seen.push(why)).ok()).collect()
+}
+
+fn tally(fleet: &Fleet<'_>) -> TallyCount {
+    let tally = &fleet.tally;
+    TallyCount {
+        kills: tally.kills.load(Ordering::Relaxed),
+        kills_inside_spilled: tally.kills_inside_spilled.load(Ordering::Relaxed),
+        pauses: tally.pauses.load(Ordering::Relaxed),
+        last_closes: tally.last_closes.load(Ordering::Relaxed),
+        recoveries: tally.recoveries.load(Ordering::Relaxed),
+        missed: tally.missed.load(Ordering::Relaxed),
+        first_kill_ns: Some(tally.first_kill_ns.load(Ordering::Relaxed)).filter(|&ns| ns > 0),
+    }
+}
+
+/// SQLite would not create the database in this journal mode.
+pub fn refused(reply: &Reply) -> StressEnd {
+    let began_ns = monotonic_ns();
+    let refusal = match reply {
+        Reply::Failed { extended_code, .. } => (*extended_code, describe(reply)),
+        other => (0, describe(other)),
+    };
+    StressEnd {
+        anomalies: Vec::new(),
+        counts: Vec::new(),
+        exposures: Exposures::default(),
+        tally: TallyCount::default(),
+        caught_ns: None,
+        caught_after: None,
+        announced_after: None,
+        journal_modes: Vec::new(),
+        finals: Vec::new(),
+        checker_before_tail: LedgerChecker::new(CheckerOptions::default()),
+        tail: Vec::new(),
+        first_refusal: Some(refusal),
+        not_seen: Vec::new(),
+        began_ns,
+        worked: Duration::ZERO,
+    }
+}
+
+/// Nobody ever committed and SQLite said why.
+fn first_refusal(checker: &LedgerChecker) -> Option<(u32, String)> {
+    if checker.exposures().commits > 0 {
+        return None;
+    }
+    let error = checker.anomalies().iter().find(|anomaly| anomaly.kind == AnomalyKind::UnexpectedError)?;
+    Some((0, error.summary.clone()))
+}

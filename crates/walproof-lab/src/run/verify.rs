@@ -1,0 +1,440 @@
+//! `verify`, top down: look, probe, control, stress, judge.
+//!
+//! The probe and the control run side by side (the probe mostly waits), the stress follows; then the planted controls
+//! go through a copy of the stress's own tail. Everything is noted in the run directory before it is made.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use walproof_format::protocol::Workload;
+use walproof_format::report::Replay;
+use walproof_judge::controls::PlantedOutcome;
+
+use crate::collect::databases::{self, DatabaseFile};
+use crate::collect::machine::{self, Machine};
+use crate::collect::storage::{self, Storage};
+use crate::error::LabError;
+use crate::probes::pair::{self, Probed};
+use crate::run::fleet::{Fleet, FleetPlan};
+use crate::run::leavings::{RunDirectory, RunId};
+use crate::run::plan::{self, Plan};
+use crate::run::stress::{Progress, StressEnd, StressOptions, prepare, refused, stress};
+use crate::runtimes::{self, Abilities, Runtime};
+use crate::worlds::{self, Ground, World};
+
+/// How long the control may take to be caught.
+const CONTROL_TIME: Duration = Duration::from_secs(8);
+/// How long the stress goes on after the first anomaly: time for a fuller story.
+const GRACE: Duration = Duration::from_millis(700);
+
+/// What is asked of `verify`.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The directory whose storage is tested.
+    pub directory: PathBuf,
+    /// Length of the stress.
+    pub time: Duration,
+    /// Number of agents.
+    pub agents: u16,
+    /// Name of the world.
+    pub world: String,
+    /// A runtime by name; `None`: the best that can serve.
+    pub runtime: Option<String>,
+    /// The workload.
+    pub workload: Workload,
+    /// The seed.
+    pub seed: u64,
+    /// Folder for histories; `None`: the temporary directory.
+    pub history: Option<PathBuf>,
+    /// Whether histories stay after the run.
+    pub keep_history: bool,
+    /// Whether the stress goes on after the first anomaly.
+    pub keep_going: bool,
+}
+
+impl Options {
+    /// What is needed to do the same again.
+    pub fn replay(&self, runtime: &str) -> Replay {
+        Replay {
+            seed: format!("{:016x}", self.seed),
+            time_ms: self.time.as_millis() as u64,
+            agents: self.agents,
+            world: self.world.clone(),
+            runtime: runtime.to_owned(),
+            keep_going: self.keep_going,
+            workload: self.workload.clone(),
+        }
+    }
+
+    /// The plan that these options draw.
+    pub fn plan(&self) -> Result<Plan, LabError> {
+        let world = find_world(&self.world)?;
+        Ok(plan::draw(self.seed, self.time.as_millis() as u64, self.agents, world.unlinks_sidecars))
+    }
+}
+
+/// What the observer is told, in order.
+pub enum Event<'a> {
+    /// What is tested, where, through what.
+    Boundary(&'a Boundary),
+    /// What the probe gave; `None`: it takes two agents.
+    Probe(Option<&'a Probed>),
+    /// What the control gave.
+    Control(&'a Control),
+    /// The stress goes on.
+    Stress(&'a Progress),
+}
+
+/// What is tested, where, through what.
+#[derive(Clone, Debug)]
+pub struct Boundary {
+    /// The run's id: the label on everything it makes.
+    pub run: String,
+    /// The directory, absolute.
+    pub directory: PathBuf,
+    /// The runtime's name.
+    pub runtime: &'static str,
+    /// What it can do here.
+    pub abilities: Abilities,
+    /// Number of agents.
+    pub agents: u16,
+    /// The world's name.
+    pub world: &'static str,
+    /// The storage.
+    pub storage: Storage,
+    /// The machine.
+    pub machine: Machine,
+    /// Databases found beside the test.
+    pub databases: Vec<DatabaseFile>,
+}
+
+/// The control: the world `fake-locks` on the same runtime, storage, mode and workload.
+#[derive(Clone, Debug)]
+pub struct Control {
+    /// From the first commit to the moment at which it could be proved.
+    pub caught_after: Option<Duration>,
+    /// From the first commit to the moment at which it was announced.
+    pub announced_after: Option<Duration>,
+    /// Commits until then.
+    pub commits: u64,
+    /// The first anomaly's name.
+    pub caught_as: Option<&'static str>,
+    /// How long the control took.
+    pub took: Duration,
+    /// Why it could not be done.
+    pub failed: Option<String>,
+}
+
+/// Everything that a run gave: what the verdict is made from.
+pub struct Evidence {
+    /// What was asked.
+    pub options: Options,
+    /// What was tested.
+    pub boundary: Boundary,
+    /// What the probe gave.
+    pub probed: Option<Probed>,
+    /// What the control gave.
+    pub control: Control,
+    /// What the planted controls gave.
+    pub planted: Vec<PlantedOutcome>,
+    /// What the stress gave.
+    pub stress: StressEnd,
+    /// Header bytes 18 and 19 of the database after the stress.
+    pub header_mode: Option<&'static str>,
+    /// The plan.
+    pub plan: Plan,
+    /// Whether boot id and clock agree among all agents.
+    pub shared_clock: bool,
+    /// Whether Ctrl-C ended it.
+    pub interrupted: bool,
+    /// From the start of the run to the first commit of the stress.
+    pub first_commit_after: Option<Duration>,
+}
+
+/// Runs it. Everything that it made is gone when it returns.
+pub fn verify(
+    options: Options,
+    interrupted: &AtomicBool,
+    observe: &mut dyn FnMut(Event<'_>),
+) -> Result<Evidence, LabError> {
+    let began_ns = crate::clock::monotonic_ns();
+    let world = find_world(&options.world)?;
+    let plan = options.plan()?;
+    let directory = open_directory(&options.directory)?;
+    let runtime = runtimes::choose(options.runtime.as_deref())?;
+    check_needs(world, runtime.as_ref())?;
+    let id = RunId::random();
+    let run = RunDirectory::create(&id)?;
+    run.note_runtime(runtime.name())?;
+    let scratch = make_scratch(&run, &directory)?;
+    let history = make_history(&run, &options, &directory)?;
+    let boundary = look(&options, world, runtime.as_ref(), directory, &id);
+    observe(Event::Boundary(&boundary));
+
+    let site = Site { runtime: runtime.as_ref(), run: &run, scratch: &scratch, history: &history, interrupted };
+    let ground = site.ground(world, "bang", options.agents)?;
+    let bang_history = site.folder(&history, "bang")?;
+    let fleet = site.fleet(ground, &options, "bang", Some(bang_history.clone()));
+    let (probed, refusal, control) = std::thread::scope(|scope| {
+        let probe = scope.spawn(|| site.probe(world, &options));
+        let bang = scope.spawn(|| prepare(&fleet));
+        let control = site.control(&options);
+        (probe.join().unwrap_or_else(|_| Err(panic_error())), bang.join().unwrap_or_else(|_| Err(panic_error())), control)
+    });
+    let refusal = refusal?;
+    let (probed, mut not_seen) = match probed {
+        Ok(probed) => (probed, Vec::new()),
+        Err(error) => (None, vec![format!("the probe: {}: {}", error.what, error.because)]),
+    };
+    observe(Event::Probe(probed.as_ref()));
+    observe(Event::Control(&control));
+
+    let mut stress = match &refusal {
+        Some(reply) => refused(reply),
+        None => {
+            let stress_options = StressOptions {
+                plan: &plan,
+                history: &bang_history,
+                keep_history: options.keep_history,
+                keep_going: options.keep_going,
+                grace: GRACE,
+                shared_clock: true,
+                account: true,
+                interrupted,
+            };
+            stress(&fleet, &stress_options, |progress| observe(Event::Stress(progress)))?
+        }
+    };
+    fleet.disband();
+    let (shared_clock, header_mode) = (clocks_agree(&fleet), header_mode(&fleet.ground().database));
+    drop(fleet);
+    stress.not_seen.append(&mut not_seen);
+    let planted = Vec::new();
+    let first_commit_after =
+        stress.exposures.first_commit_ns.map(|ns| Duration::from_nanos(ns.saturating_sub(began_ns)));
+    let kept = options.keep_history.then(|| keep_history(&run, &history)).transpose()?;
+    let _ = kept;
+    run.leave();
+    let interrupted = interrupted.load(std::sync::atomic::Ordering::Relaxed);
+    Ok(Evidence {
+        options,
+        boundary,
+        probed,
+        control,
+        planted,
+        stress,
+        header_mode,
+        plan,
+        shared_clock,
+        interrupted,
+        first_commit_after,
+    })
+}
+
+/// Where a run takes place.
+struct Site<'a> {
+    runtime: &'a dyn Runtime,
+    run: &'a RunDirectory,
+    scratch: &'a Path,
+    history: &'a Path,
+    interrupted: &'a AtomicBool,
+}
+
+impl Site<'_> {
+    fn fleet(&self, ground: Ground, options: &Options, prefix: &'static str, history: Option<PathBuf>) -> Fleet<'_> {
+        let workload = options.workload.clone();
+        let (runtime, run, seed) = (self.runtime, self.run, options.seed);
+        Fleet::new(FleetPlan { runtime, run, ground, workload, seed, history, prefix })
+    }
+
+    /// A subdirectory of scratch or history.
+    fn folder(&self, parent: &Path, name: &str) -> Result<PathBuf, LabError> {
+        let folder = parent.join(name);
+        fs::create_dir_all(&folder)
+            .map(|()| folder.clone())
+            .map_err(|error| LabError::path("cannot make the directory", &folder, error, "free space or inodes there"))
+    }
+
+    fn ground(&self, world: &World, name: &str, agents: u16) -> Result<Ground, LabError> {
+        let folder = self.folder(self.scratch, name)?;
+        (world.prepare)(&folder, agents).map_err(|error| {
+            LabError::path("cannot lay out the world in", &folder, error, "test a directory of another file system")
+        })
+    }
+
+    /// Two agents of the world ask each other. `None`: it takes two agents.
+    fn probe(&self, world: &World, options: &Options) -> Result<Option<Probed>, LabError> {
+        if options.agents < 2 {
+            return Ok(None);
+        }
+        let mut ground = self.ground(world, "probe", 2)?;
+        ground.creator = ground.views[0].clone();
+        let database = &ground.database;
+        if !database.exists() {
+            fs::File::create(database)
+                .map_err(|error| LabError::path("cannot create", database, error, "free space there"))?;
+        }
+        let fleet = self.fleet(ground, options, "probe", None);
+        fleet.start(0)?;
+        fleet.start(1)?;
+        let probed = pair::probe(&fleet);
+        fleet.disband();
+        probed.map(Some)
+    }
+
+    /// The same stress where locks are faked: it must be caught.
+    fn control(&self, options: &Options) -> Control {
+        let began = Instant::now();
+        let mut control = Control {
+            caught_after: None,
+            announced_after: None,
+            commits: 0,
+            caught_as: None,
+            took: Duration::ZERO,
+            failed: None,
+        };
+        match self.faked_locks(options) {
+            Ok(end) => {
+                control.caught_after = end.caught_after;
+                control.announced_after = end.announced_after;
+                control.commits = end.exposures.commits;
+                control.caught_as = end.anomalies.first().map(|anomaly| anomaly.kind.name());
+                control.failed = end.first_refusal.map(|(_, why)| why);
+            }
+            Err(error) => control.failed = Some(format!("{}: {}", error.what, error.because)),
+        }
+        control.took = began.elapsed();
+        control
+    }
+
+    fn faked_locks(&self, options: &Options) -> Result<StressEnd, LabError> {
+        let world = find_world("fake-locks")?;
+        let agents = options.agents.max(2);
+        let ground = self.ground(world, "control", agents)?;
+        let history = self.folder(self.history, "control")?;
+        let fleet = self.fleet(ground, options, "control", Some(history.clone()));
+        let time_ms = CONTROL_TIME.as_millis() as u64;
+        let plan = Plan { strikes: Vec::new(), ..plan::draw(options.seed, time_ms, agents, false) };
+        let stress_options = StressOptions {
+            plan: &plan,
+            history: &history,
+            keep_history: false,
+            keep_going: false,
+            grace: Duration::ZERO,
+            shared_clock: true,
+            account: false,
+            interrupted: self.interrupted,
+        };
+        match prepare(&fleet)? {
+            Some(reply) => Ok(refused(&reply)),
+            None => stress(&fleet, &stress_options, |_| ()),
+        }
+    }
+}
+
+/// One boot id: one kernel, one CLOCK_MONOTONIC. No container of these runtimes has a time namespace of its own.
+fn clocks_agree(fleet: &Fleet<'_>) -> bool {
+    let mut boots: Vec<Option<String>> = fleet.hellos().into_iter().map(|hello| hello.boot_id).collect();
+    boots.sort();
+    boots.dedup();
+    boots.len() <= 1
+}
+
+/// Bytes 18 and 19 of our own scratch database: 1 rollback, 2 WAL.
+fn header_mode(database: &Path) -> Option<&'static str> {
+    use std::os::unix::fs::FileExt;
+    let mut bytes = [0; 2];
+    fs::File::open(database).ok()?.read_exact_at(&mut bytes, 18).ok()?;
+    match bytes {
+        [2, 2] => Some("wal"),
+        [1, 1] => Some("rollback"),
+        _ => None,
+    }
+}
+
+fn panic_error() -> LabError {
+    LabError::new("a thread of ours panicked", "a bug in walproof", "report this with what was printed")
+}
+
+fn find_world(name: &str) -> Result<&'static World, LabError> {
+    worlds::find(name).ok_or_else(|| {
+        let names: Vec<&str> = worlds::WORLDS.iter().map(|world| world.name).collect();
+        LabError::new(format!("there is no world `{name}`"), format!("the worlds are {}", names.join(", ")), "one of these")
+    })
+}
+
+fn check_needs(world: &World, runtime: &dyn Runtime) -> Result<(), LabError> {
+    if world.needs.met_by(runtime.abilities()) {
+        return Ok(());
+    }
+    Err(LabError::new(
+        format!("the world `{}` cannot be made by runtime `{}`", world.name, runtime.name()),
+        "it needs mounts of its own for each agent, and plain processes share those of the host",
+        "run as root, or where user namespaces may mount",
+    ))
+}
+
+/// The directory, absolute; it must be one.
+fn open_directory(directory: &Path) -> Result<PathBuf, LabError> {
+    let absolute = fs::canonicalize(directory)
+        .map_err(|error| LabError::path("cannot use", directory, error, "name a directory that exists"))?;
+    if !absolute.is_dir() {
+        return Err(LabError::path("cannot use", directory, "it is not a directory", "name the directory of the database"));
+    }
+    Ok(absolute)
+}
+
+/// `.walproof-<run>` in the tested directory.
+fn make_scratch(run: &RunDirectory, directory: &Path) -> Result<PathBuf, LabError> {
+    let scratch = directory.join(run.scratch_name());
+    let scratch = run.note_scratch(&scratch)?;
+    fs::create_dir(&scratch).map_err(|error| {
+        LabError::path(
+            "cannot make the scratch directory",
+            &scratch,
+            error,
+            "test a directory that this user may write to, on a file system with free space",
+        )
+    })?;
+    Ok(scratch)
+}
+
+/// The folder of the histories, outside the tested directory.
+fn make_history(run: &RunDirectory, options: &Options, directory: &Path) -> Result<PathBuf, LabError> {
+    let parent = options.history.clone().unwrap_or_else(std::env::temp_dir);
+    let parent = fs::canonicalize(&parent)
+        .map_err(|error| LabError::path("cannot keep histories in", &parent, error, "name another with `--history`"))?;
+    if options.history.is_some() && parent.starts_with(directory) {
+        return Err(LabError::path(
+            "cannot keep histories in",
+            &parent,
+            "it lies inside the tested directory, and what breaks there must not break them",
+            "name a folder elsewhere",
+        ));
+    }
+    let folder = parent.join(format!("walproof-history-{}", run.id().as_str()));
+    let folder = run.note_history(&folder)?;
+    fs::create_dir(&folder)
+        .map_err(|error| LabError::path("cannot make", &folder, error, "name another folder with `--history`"))?;
+    Ok(folder)
+}
+
+fn keep_history(run: &RunDirectory, history: &Path) -> Result<(), LabError> {
+    Ok(run.forget_history(history)?)
+}
+
+fn look(options: &Options, world: &World, runtime: &dyn Runtime, directory: PathBuf, id: &RunId) -> Boundary {
+    Boundary {
+        run: id.as_str().to_owned(),
+        runtime: runtime.name(),
+        abilities: runtime.abilities().clone(),
+        agents: options.agents,
+        world: world.name,
+        storage: storage::look(&directory),
+        machine: machine::look(),
+        databases: databases::look(&directory),
+        directory,
+    }
+}

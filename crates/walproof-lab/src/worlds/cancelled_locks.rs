@@ -1,0 +1,16 @@
+//! World `cancelled-locks`: a process opens and closes the database file beside SQLite.
+
+use walproof_format::protocol::Quirks;
+
+use super::{Expectation, Needs, World, shared};
+
+/// a process opens and closes the database file beside SQLite.
+pub static WORLD: World = World {
+    name: "cancelled-locks",
+    explain: include_str!("cancelled_locks.md"),
+    wal: Expectation::Unsafe,
+    rollback: Expectation::Unsafe,
+    needs: Needs::Nothing,
+    unlinks_sidecars: false,
+    prepare: |scratch, agents| shared(scratch, agents, Quirks { cancel_locks: true, ..Quirks::default() }),
+};

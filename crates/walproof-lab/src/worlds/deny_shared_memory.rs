@@ -1,0 +1,16 @@
+//! World `deny-shared-memory`: shared mappings of the wal-index are refused.
+
+use walproof_format::protocol::Quirks;
+
+use super::{Expectation, Needs, World, shared};
+
+/// shared mappings of the wal-index are refused.
+pub static WORLD: World = World {
+    name: "deny-shared-memory",
+    explain: include_str!("deny_shared_memory.md"),
+    wal: Expectation::Refuses,
+    rollback: Expectation::Safe,
+    needs: Needs::Nothing,
+    unlinks_sidecars: false,
+    prepare: |scratch, agents| shared(scratch, agents, Quirks { deny_shared_memory: true, ..Quirks::default() }),
+};

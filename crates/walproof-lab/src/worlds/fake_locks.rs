@@ -1,0 +1,16 @@
+//! World `fake-locks`: locks are answered with success and not taken.
+
+use walproof_format::protocol::Quirks;
+
+use super::{Expectation, Needs, World, shared};
+
+/// locks are answered with success and not taken.
+pub static WORLD: World = World {
+    name: "fake-locks",
+    explain: include_str!("fake_locks.md"),
+    wal: Expectation::Unsafe,
+    rollback: Expectation::Unsafe,
+    needs: Needs::Nothing,
+    unlinks_sidecars: false,
+    prepare: |scratch, agents| shared(scratch, agents, Quirks { fake_locks: true, ..Quirks::default() }),
+};

@@ -1,0 +1,217 @@
+//! Worlds: prepared boundaries between agents, sound or broken on purpose, each with the outcome it must have.
+//!
+//! What this room is: one file with its documentation for each world, the [`WORLDS`] slice. To add one: a `.rs` with
+//! a `pub static`, a `.md`, two lines here.
+//! What it must not do: start anything, mount anything on the host; a world only lays out directories and says what
+//! each agent sees.
+//! Where to look next: `run/fleet.rs` puts agents into what a world prepared.
+
+mod cancelled_locks;
+mod deny_shared_memory;
+mod fake_locks;
+mod hard_link;
+mod other_mount_path;
+mod shared_directory;
+mod single_file;
+mod single_file_recreated;
+mod symlinked_directory;
+mod two_overlays;
+mod unlinked_sidecars;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use walproof_format::protocol::Quirks;
+
+use crate::runtimes::{Abilities, Mount};
+
+/// All worlds, by name.
+pub static WORLDS: &[&World] = &[
+    &cancelled_locks::WORLD,
+    &deny_shared_memory::WORLD,
+    &fake_locks::WORLD,
+    &hard_link::WORLD,
+    &other_mount_path::WORLD,
+    &shared_directory::WORLD,
+    &single_file::WORLD,
+    &single_file_recreated::WORLD,
+    &symlinked_directory::WORLD,
+    &two_overlays::WORLD,
+    &unlinked_sidecars::WORLD,
+];
+
+/// Name of the database file in every world.
+pub const DATABASE: &str = "walproof.db";
+
+/// A prepared boundary.
+pub struct World {
+    /// Kebab-case name.
+    pub name: &'static str,
+    /// The documentation.
+    pub explain: &'static str,
+    /// What must come out in WAL mode.
+    pub wal: Expectation,
+    /// What must come out in DELETE mode (and TRUNCATE, PERSIST).
+    pub rollback: Expectation,
+    /// What a runtime must be able to do.
+    pub needs: Needs,
+    /// Whether the nemesis `unlink-sidecars` belongs to this world.
+    pub unlinks_sidecars: bool,
+    /// Lays the ground out and says what each agent sees.
+    pub prepare: fn(&Path, u16) -> io::Result<Ground>,
+}
+
+/// What must come out of a world in a journal mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expectation {
+    /// No anomaly.
+    Safe,
+    /// An anomaly, soon.
+    Unsafe,
+    /// SQLite fails loudly, nothing is lost.
+    Refuses,
+    /// An anomaly, but not before an agent was killed inside a transaction.
+    UnsafeAfterCrash,
+}
+
+impl Expectation {
+    /// The word for people and JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Safe => "safe",
+            Self::Unsafe => "unsafe",
+            Self::Refuses => "refuses",
+            Self::UnsafeAfterCrash => "unsafe-after-crash",
+        }
+    }
+}
+
+/// What a runtime must be able to do for a world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing: plain processes will do.
+    Nothing,
+    /// Mounts of its own for each agent.
+    BindMounts,
+    /// Overlays of its own for each agent.
+    OverlayMounts,
+}
+
+impl Needs {
+    /// Whether a runtime has what is needed.
+    pub fn met_by(self, abilities: &Abilities) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::BindMounts => abilities.bind_mounts,
+            Self::OverlayMounts => abilities.overlay_mounts,
+        }
+    }
+}
+
+/// What a world laid out.
+#[derive(Clone, Debug)]
+pub struct Ground {
+    /// Who creates the database, before all others start.
+    pub creator: View,
+    /// What each agent sees.
+    pub views: Vec<View>,
+    /// The database file on the host: for its header bytes.
+    pub database: PathBuf,
+}
+
+/// What one agent sees.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// Its mounts.
+    pub mounts: Vec<Mount>,
+    /// The database inside.
+    pub database: PathBuf,
+    /// The folder of the database on the host, as this agent gets it: where its sidecars lie.
+    pub folder: PathBuf,
+    /// What the agent does to itself.
+    pub quirks: Quirks,
+    /// A private folder on the host that is lost when the container is recreated.
+    pub lost_on_recreate: Option<PathBuf>,
+}
+
+impl View {
+    /// A folder of the host at `inside`, the database in it.
+    pub fn of_folder(folder: &Path, inside: &str) -> Self {
+        let inside = PathBuf::from(inside);
+        let mount = Mount::Bind { source: folder.to_owned(), destination: inside.clone(), read_only: false };
+        Self {
+            mounts: vec![mount],
+            database: inside.join(DATABASE),
+            folder: folder.to_owned(),
+            quirks: Quirks::default(),
+            lost_on_recreate: None,
+        }
+    }
+
+    /// The same with quirks.
+    pub fn with_quirks(self, quirks: Quirks) -> Self {
+        Self { quirks, ..self }
+    }
+}
+
+/// The world of this name.
+pub fn find(name: &str) -> Option<&'static World> {
+    WORLDS.iter().copied().find(|world| world.name == name)
+}
+
+/// One directory shared by everybody at /db: the ground of several worlds.
+fn shared(scratch: &Path, agents: u16, quirks: Quirks) -> io::Result<Ground> {
+    let folder = scratch.join("data");
+    fs::create_dir_all(&folder)?;
+    let view = View::of_folder(&folder, "/db").with_quirks(quirks);
+    Ok(Ground { creator: view.clone(), views: vec![view; agents.into()], database: folder.join(DATABASE) })
+}
+
+/// A private directory for each agent, with the one database file mounted into it.
+fn one_file_mounted(scratch: &Path, agents: u16, lost_on_recreate: bool) -> io::Result<Ground> {
+    let database = scratch.join(DATABASE);
+    fs::File::create_new(&database)?;
+    let views = (0..agents).map(|agent| {
+        let private = scratch.join(format!("private-{agent}"));
+        fs::create_dir_all(&private)?;
+        let mut view = View::of_folder(&private, "/db");
+        view.mounts.push(Mount::Bind {
+            source: database.clone(),
+            destination: PathBuf::from("/db").join(DATABASE),
+            read_only: false,
+        });
+        view.lost_on_recreate = lost_on_recreate.then_some(private);
+        Ok(view)
+    });
+    let views: Vec<View> = views.collect::<io::Result<_>>()?;
+    Ok(Ground { creator: views[0].clone(), views, database })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn worlds_are_sorted_documented_and_found_by_name() {
+        assert!(WORLDS.windows(2).all(|pair| pair[0].name < pair[1].name));
+        for world in WORLDS {
+            assert!(find(world.name).is_some());
+            for heading in ["## What it is", "## Why it", "## How sure we are", "## References"] {
+                assert!(world.explain.contains(heading), "{}: {heading}", world.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_world_lays_out_a_view_for_each_agent() {
+        for world in WORLDS {
+            let scratch = std::env::temp_dir().join(format!("walproof-world-{}-{}", world.name, std::process::id()));
+            fs::create_dir_all(&scratch).expect("temporary folder");
+            let ground = (world.prepare)(&scratch, 3).expect(world.name);
+            assert_eq!(ground.views.len(), 3, "{}", world.name);
+            assert!(ground.database.starts_with(&scratch));
+            fs::remove_dir_all(scratch).expect("removes");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! World `single-file`: only the database file is mounted; each container keeps its own sidecars.
+
+use super::{Expectation, Needs, World, one_file_mounted};
+
+/// only the database file is mounted; each container keeps its own sidecars.
+pub static WORLD: World = World {
+    name: "single-file",
+    explain: include_str!("single_file.md"),
+    wal: Expectation::Unsafe,
+    rollback: Expectation::UnsafeAfterCrash,
+    needs: Needs::BindMounts,
+    unlinks_sidecars: false,
+    prepare: |scratch, agents| one_file_mounted(scratch, agents, false),
+};

@@ -1,0 +1,16 @@
+//! World `unlinked-sidecars`: somebody deletes the `-wal` and `-shm` of a database in use.
+
+use walproof_format::protocol::Quirks;
+
+use super::{Expectation, Needs, World, shared};
+
+/// somebody deletes the `-wal` and `-shm` of a database in use.
+pub static WORLD: World = World {
+    name: "unlinked-sidecars",
+    explain: include_str!("unlinked_sidecars.md"),
+    wal: Expectation::Unsafe,
+    rollback: Expectation::Safe,
+    needs: Needs::Nothing,
+    unlinks_sidecars: true,
+    prepare: |scratch, agents| shared(scratch, agents, Quirks::default()),
+};

@@ -1,0 +1,166 @@
+//! All flags, with the text of `--help`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Is SQLite safe where you run it? Answered with evidence.
+#[derive(Debug, Parser)]
+#[command(name = "walproof", version, about, after_help = EXIT_CODES)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 safe or risky, 1 unsafe (or the journal mode asked for is refused), \
+2 walproof failed or was misused, 3 unknown.";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Test the storage under a directory: probe, control, stress with chaos, one verdict.
+    ///
+    /// Starts its own containers (no Docker needed), works in a subdirectory `.walproof-<run>` of DIR that is removed
+    /// again, and never touches your own files.
+    #[command(after_help = EXIT_CODES)]
+    Verify(Verify),
+    /// Explain an anomaly, a world or a nemesis; without a name, list them all.
+    Explain {
+        /// Its name, as reports print it.
+        name: Option<String>,
+    },
+    /// Remove what runs that were killed left behind: containers, cgroups, scratch directories, histories.
+    Clean {
+        /// Only this run (16 hex digits); without it, every run that no longer lives.
+        run: Option<String>,
+    },
+}
+
+/// Flags of `verify`.
+#[derive(Clone, Debug, Args)]
+pub struct Verify {
+    /// The directory whose storage is tested.
+    #[arg(default_value = ".")]
+    pub directory: PathBuf,
+    /// How long to stress: `30s`, `2m`, `500ms`.
+    #[arg(long, value_parser = parse_time, default_value = "30s", conflicts_with = "replay")]
+    pub time: std::time::Duration,
+    /// The prepared boundary between the agents (see `walproof explain`).
+    #[arg(long, default_value = "shared-directory", conflicts_with = "replay")]
+    pub world: String,
+    /// Number of agents, each in its own container.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=75), conflicts_with = "replay")]
+    pub agents: u16,
+    /// `embedded` (own OCI containers) or `process` (none); without it, the best that can serve here.
+    #[arg(long)]
+    pub runtime: Option<String>,
+    /// The seed that the plan is drawn from, up to 16 hex digits; without it, a random one.
+    #[arg(long, value_parser = walproof_format::report::parse_seed, conflicts_with = "replay")]
+    pub seed: Option<u64>,
+    /// Do again what a report describes: same seed, plan, world, workload.
+    #[arg(long, value_name = "REPORT")]
+    pub replay: Option<PathBuf>,
+    /// Print the plan that the seed gives, as JSON, and do nothing else.
+    #[arg(long)]
+    pub print_plan: bool,
+    /// Where to write the JSON report.
+    #[arg(long, value_name = "FILE", default_value = "walproof-report.json")]
+    pub report: PathBuf,
+    /// Folder for the agents' histories, outside DIR; without it, the temporary directory.
+    #[arg(long, value_name = "FOLDER")]
+    pub history: Option<PathBuf>,
+    /// Keep the histories after the run.
+    #[arg(long)]
+    pub keep_history: bool,
+    /// Go on stressing after the first anomaly.
+    #[arg(long, conflicts_with = "replay")]
+    pub keep_going: bool,
+    /// `risky` makes a risky verdict exit 1.
+    #[arg(long, value_name = "VERDICT", value_parser = ["risky", "unsafe"], default_value = "unsafe")]
+    pub fail_on: String,
+    /// The ledger workload.
+    #[command(flatten)]
+    pub workload: WorkloadFlags,
+}
+
+/// The ledger workload.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Workload")]
+pub struct WorkloadFlags {
+    /// Journal mode to stress: wal, delete, truncate, persist.
+    #[arg(long, default_value = "wal", conflicts_with = "replay")]
+    pub journal: String,
+    /// PRAGMA synchronous: off, normal, full, extra.
+    #[arg(long, default_value = "normal", value_parser = ["off", "normal", "full", "extra"], conflicts_with = "replay")]
+    pub synchronous: String,
+    /// Page size in bytes: a power of two from 512 to 65536.
+    #[arg(long, value_name = "BYTES", default_value_t = 4096, value_parser = parse_page_size, conflicts_with = "replay")]
+    pub page_size: u32,
+    /// Share of read transactions, in percent.
+    #[arg(long, value_name = "PERCENT", default_value_t = 30, value_parser = clap::value_parser!(u32).range(0..=95))]
+    pub reads: u32,
+    /// Rows changed by a write transaction.
+    #[arg(long, value_name = "ROWS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub row_changes: u32,
+    /// Frames in the WAL after which a commit checkpoints; 0: never.
+    #[arg(long, value_name = "FRAMES", default_value_t = 100)]
+    pub autocheckpoint: u32,
+    /// Close and reopen after so many transactions on average; 0: never.
+    #[arg(long, value_name = "TRANSACTIONS", default_value_t = 100)]
+    pub reopen_every: u32,
+    /// Pause between two transactions of an agent, in microseconds.
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub think: u32,
+}
+
+fn parse_time(text: &str) -> Result<std::time::Duration, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let seconds = match unit {
+        "ms" => 0.001,
+        "s" | "" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(format!("`{unit}` is no unit of time; try `30s`, `2m` or `500ms`")),
+    };
+    let number: f64 = number.parse().map_err(|_| format!("`{text}` is no time; try `30s`, `2m` or `500ms`"))?;
+    let total = number * seconds;
+    if !(0.01..=86_400.0).contains(&total) {
+        return Err(format!("`{text}` is out of range; from 10ms to 24h"));
+    }
+    Ok(std::time::Duration::from_secs_f64(total))
+}
+
+fn parse_page_size(text: &str) -> Result<u32, String> {
+    match text.parse::<u32>() {
+        Ok(size) if size.is_power_of_two() && (512..=65_536).contains(&size) => Ok(size),
+        _ => Err(format!("`{text}` is no page size of SQLite; a power of two from 512 to 65536")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_consistent() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(parse_time("500ms"), Ok(std::time::Duration::from_millis(500)));
+        assert_eq!(parse_time("2m"), Ok(std::time::Duration::from_secs(120)));
+        assert!(parse_time("5 parsecs").is_err());
+        assert!(parse_time("0s").is_err());
+        assert!(parse_time("").is_err());
+    }
+
+    #[test]
+    fn page_sizes_are_those_of_sqlite() {
+        assert_eq!(parse_page_size("512"), Ok(512));
+        assert!(parse_page_size("1000").is_err());
+    }
+}

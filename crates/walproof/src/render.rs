@@ -1,0 +1,280 @@
+//! What a person sees: a line for each phase, live progress on a terminal, the verdict.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+use walproof_judge::checkers::{Anomaly, WitnessLine};
+use walproof_judge::probe::{Answer, PairFacts, SideFacts};
+use walproof_judge::verdict::{Basis, Verdict, VerdictKind};
+use walproof_lab::run::report::Report;
+use walproof_lab::run::stress::Progress;
+use walproof_lab::run::verify::{Boundary, Control, Event, Options};
+
+/// Anomalies shown in full.
+const ANOMALIES_SHOWN: usize = 3;
+/// Cells of the progress bar.
+const BAR_CELLS: usize = 20;
+/// Milliseconds between two redraws.
+const REDRAW_MS: u128 = 100;
+
+/// The terminal during one run.
+pub struct Screen {
+    terminal: bool,
+    colour: bool,
+    time_ms: u128,
+    drawn_ms: u128,
+}
+
+impl Screen {
+    /// Prints the headline.
+    pub fn begin(options: &Options) -> Self {
+        let terminal = std::io::stdout().is_terminal();
+        let colour = terminal && std::env::var_os("NO_COLOR").is_none();
+        println!("walproof verify {}    seed {:016x}", options.directory.display(), options.seed);
+        Self { terminal, colour, time_ms: options.time.as_millis().max(1), drawn_ms: 0 }
+    }
+
+    /// Shows an event.
+    pub fn show(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Boundary(boundary) => show_boundary(boundary),
+            Event::Probe(Some(probed)) => {
+                line("probe", &format!("{}   {:.1} s", facts_line(&probed.facts), probed.took.as_secs_f64()));
+            }
+            Event::Probe(None) => line("probe", "none: it takes two agents that live"),
+            Event::Control(control) => line("control", &control_line(control)),
+            Event::Stress(progress) => self.show_progress(progress),
+        }
+    }
+
+    fn show_progress(&mut self, progress: &Progress) {
+        let elapsed = progress.elapsed.as_millis();
+        if !self.terminal || elapsed < self.drawn_ms + REDRAW_MS {
+            return;
+        }
+        self.drawn_ms = elapsed;
+        let filled = (elapsed * BAR_CELLS as u128 / self.time_ms).min(BAR_CELLS as u128) as usize;
+        let bar: String = "━".repeat(filled) + &"╌".repeat(BAR_CELLS - filled);
+        print!("\r\x1b[K  {:<10} {bar} {}", "bang", progress_words(progress));
+        let _ = std::io::stdout().flush();
+    }
+
+    /// Prints the verdict.
+    pub fn end(&mut self, report: &Report, path: &Path) {
+        if self.terminal {
+            print!("\r\x1b[K");
+        }
+        line("bang", &bang_line(report));
+        line("planted", &planted_line(report));
+        for verdict in &report.verdicts {
+            self.show_verdict(verdict, report);
+        }
+        if report.replay.world != "shared-directory" {
+            let met = if report.expected.met { "as expected" } else { "NOT AS EXPECTED" };
+            line("expected", &format!("{} of world {}: {met}", report.expected.outcome, report.expected.world));
+        }
+        let again = format!("walproof verify --replay {}", path.display());
+        line("report", &format!("{}      again: {again}", path.display()));
+    }
+
+    fn show_verdict(&self, verdict: &Verdict, report: &Report) {
+        let word = verdict.kind().word();
+        let mode = verdict.mode().word().to_uppercase();
+        if verdict.basis() == Basis::ProbeOnly {
+            line("", &format!("{mode}: {word} (probe only, not stressed){}", first_reason(verdict)));
+            return;
+        }
+        let name = if self.colour { paint(verdict.kind(), &word.to_uppercase()) } else { word.to_uppercase() };
+        println!("  {name}{} {}", " ".repeat(10usize.saturating_sub(word.len())), headline(verdict.kind(), &mode));
+        let bounds: Vec<&str> = verdict.bounds().iter().map(|bound| bound.text.as_str()).collect();
+        if !bounds.is_empty() {
+            line("", &format!("at 95 %, if independent: {}", bounds.join(", ")));
+        }
+        show_anomalies(verdict.witness(), report);
+        if verdict.witness().is_empty() {
+            verdict.reasons().iter().for_each(|reason| line("", &format!("because: {reason}")));
+        }
+        show_surroundings(verdict);
+    }
+}
+
+fn show_boundary(boundary: &Boundary) {
+    let mount = boundary.storage.mount.as_ref();
+    let storage = mount.map_or("unknown storage".to_owned(), |mount| {
+        format!("{} {} at {}", mount.fstype, mount.options.join(","), mount.mount_point)
+    });
+    line("boundary", &format!("{} agents ({})", boundary.agents, boundary.abilities.isolation));
+    line("", &format!("one kernel {}, {storage}", boundary.machine.kernel));
+    for database in &boundary.databases {
+        let name = database.path.file_name().unwrap_or_default().to_string_lossy();
+        let links = if database.links > 1 { format!(", {} hard links (see `hard-link`)", database.links) } else { String::new() };
+        let openers = database.openers.len();
+        line("found", &format!("{name}: {}, {} openers{links}; it is not touched", database.journal, openers));
+    }
+}
+
+/// Both directions of each fact in one mark.
+fn facts_line(facts: &PairFacts) -> String {
+    let questions: [(&str, fn(&SideFacts) -> &Answer); 7] = [
+        ("open", |side| &side.opens_read_write),
+        ("sibling", |side| &side.sibling),
+        ("lock", |side| &side.lock_conflict_seen),
+        ("shared memory", |side| &side.store_seen),
+        ("hand-off", |side| &side.hand_off_fresh),
+        ("new file", |side| &side.new_file_seen),
+        ("unlink", |side| &side.unlink_while_open),
+    ];
+    let mark = |answer: &Answer| match answer {
+        Answer::Yes => "✓".to_owned(),
+        Answer::No => "✗".to_owned(),
+        Answer::Errno(errno) => format!("✗ errno {errno}"),
+        Answer::Unknown(_) => "?".to_owned(),
+    };
+    let both = |ask: fn(&SideFacts) -> &Answer| {
+        let (one, other) = (ask(&facts.a_to_b), ask(&facts.b_to_a));
+        if one == other { mark(one) } else { format!("{}/{}", mark(one), mark(other)) }
+    };
+    questions.map(|(name, ask)| format!("{name} {}", both(ask))).join("  ")
+}
+
+fn control_line(control: &Control) -> String {
+    match (&control.failed, control.caught_after, control.caught_as) {
+        (Some(why), ..) => format!("could not be done: {why}"),
+        (None, Some(after), Some(kind)) => format!(
+            "broken world fake-locks caught after {:.0} ms and {} commits: {kind}   {:.1} s",
+            after.as_secs_f64() * 1e3,
+            thousands(control.commits),
+            control.took.as_secs_f64()
+        ),
+        _ => format!("broken world fake-locks NOT caught in {} commits", thousands(control.commits)),
+    }
+}
+
+fn progress_words(progress: &Progress) -> String {
+    format!(
+        "{:4.1} s   {} commits   {} kills   {} pauses   {} anomalies",
+        progress.elapsed.as_secs_f64(),
+        thousands(progress.commits),
+        progress.kills,
+        progress.pauses,
+        thousands(progress.anomalies)
+    )
+}
+
+fn bang_line(report: &Report) -> String {
+    let (exposures, strikes) = (&report.exposures, &report.strikes);
+    let anomalies: u64 = report.anomaly_counts.iter().map(|count| count.count).sum();
+    format!(
+        "{:.1} s   {} commits   {} WAL resets   {} kills ({} inside a spilled transaction)   {} pauses   {} anomalies",
+        report.timing.stress / 1e3,
+        thousands(exposures.commits),
+        thousands(exposures.wal_resets),
+        strikes.kills,
+        strikes.kills_inside_spilled,
+        strikes.pauses,
+        thousands(anomalies)
+    )
+}
+
+fn planted_line(report: &Report) -> String {
+    let named = report.planted.iter().filter(|plant| plant.named).count();
+    let missed: Vec<&str> =
+        report.planted.iter().filter(|plant| !plant.named).map(|plant| plant.kind.name()).collect();
+    let tail = if missed.is_empty() { String::new() } else { format!("; missed: {}", missed.join(", ")) };
+    format!("{named} of {} planted anomalies named{tail}", report.planted.len())
+}
+
+fn headline(kind: VerdictKind, mode: &str) -> String {
+    match kind {
+        VerdictKind::Safe => format!("{mode} across these agents on this directory: not broken by this run"),
+        VerdictKind::Risky => format!("{mode}: not broken by this run, but it may break where this run cannot look"),
+        VerdictKind::Refuses => format!("{mode}: SQLite refuses loudly; nothing is lost"),
+        VerdictKind::Unknown => format!("{mode}: not enough was seen to say anything"),
+        VerdictKind::Unsafe => format!("{mode}: this boundary breaks SQLite"),
+    }
+}
+
+fn show_anomalies(anomalies: &[Anomaly], report: &Report) {
+    if let Some(after) = report.timing.anomaly_caught_after_first_commit {
+        let counts: Vec<String> =
+            report.anomaly_counts.iter().map(|count| format!("{} {}", thousands(count.count), count.kind)).collect();
+        line("", &format!("{}; the first {after:.1} ms after the first commit", counts.join(", ")));
+    }
+    let mut kinds = Vec::new();
+    for anomaly in anomalies {
+        if kinds.contains(&anomaly.kind) || kinds.len() == ANOMALIES_SHOWN {
+            continue;
+        }
+        kinds.push(anomaly.kind);
+        line("witness", &format!("{} ({}): {}", anomaly.kind.name(), anomaly.certainty.word(), anomaly.summary));
+        anomaly.witness.iter().take(4).for_each(|witness| line("", &witness_words(witness)));
+    }
+    if let Some(kind) = kinds.first() {
+        line("", &format!("more: walproof explain {}", kind.name()));
+    }
+}
+
+fn witness_words(witness: &WitnessLine) -> String {
+    let number = witness.number.map_or(String::new(), |number| format!(" number {number}"));
+    let code = witness.extended_code.as_ref().map_or(String::new(), |code| format!(" {code}"));
+    format!(
+        "  agent {} life {}: {} {}{number}{code} at {:.3} ms: {}",
+        witness.agent,
+        witness.life,
+        witness.operation,
+        witness.phase,
+        witness.start_ns as f64 / 1e6,
+        witness.role
+    )
+}
+
+fn show_surroundings(verdict: &Verdict) {
+    for (index, condition) in verdict.conditions().iter().enumerate() {
+        line(if index == 0 { "if" } else { "" }, condition);
+    }
+    let not_seen = verdict.coverage().map(|coverage| coverage.not_seen()).unwrap_or_default();
+    if !not_seen.is_empty() {
+        line("not seen", &not_seen.join(", "));
+    }
+}
+
+fn first_reason(verdict: &Verdict) -> String {
+    verdict.reasons().first().map_or(String::new(), |reason| format!(": {reason}"))
+}
+
+fn paint(kind: VerdictKind, word: &str) -> String {
+    let colour = match kind {
+        VerdictKind::Safe => 32,
+        VerdictKind::Risky | VerdictKind::Unknown | VerdictKind::Refuses => 33,
+        VerdictKind::Unsafe => 31,
+    };
+    format!("\x1b[1;{colour}m{word}\x1b[0m")
+}
+
+fn line(name: &str, text: &str) {
+    println!("  {name:<10} {text}");
+}
+
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        assert_eq!(thousands(7), "7");
+        assert_eq!(thousands(412_388), "412,388");
+        assert_eq!(thousands(1_000), "1,000");
+    }
+}

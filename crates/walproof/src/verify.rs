@@ -1,0 +1,116 @@
+//! `walproof verify`: arguments in, progress and verdict out.
+
+use std::fs;
+use std::path::Path;
+
+use walproof_format::protocol::Workload;
+use walproof_format::report::{Header, parse_seed, read_header};
+use walproof_lab::error::LabError;
+use walproof_lab::run::report::{Report, asked_mode, weigh};
+use walproof_lab::run::verify::{Options, verify};
+
+use crate::arguments::{Verify, WorkloadFlags};
+use crate::interrupt;
+use crate::render::Screen;
+
+/// Runs it; the exit code says the verdict.
+pub fn run(flags: Verify) -> Result<i32, LabError> {
+    let options = options(&flags)?;
+    asked_mode(&options.workload.journal_mode)?;
+    if flags.print_plan {
+        println!("{}", serde_json::to_string_pretty(&options.plan()?).expect("a plan is plain data"));
+        return Ok(0);
+    }
+    check_report_path(&flags.report)?;
+    let interrupted = interrupt::install();
+    let mut screen = Screen::begin(&options);
+    let evidence = verify(options, interrupted, &mut |event| screen.show(&event))?;
+    let report = weigh(evidence, flags.fail_on == "risky")?;
+    write_report(&flags.report, &report)?;
+    screen.end(&report, &flags.report);
+    Ok(i32::from(report.exit_code))
+}
+
+fn options(flags: &Verify) -> Result<Options, LabError> {
+    let mut options = match &flags.replay {
+        Some(path) => replayed(path, flags)?,
+        None => asked(flags),
+    };
+    // What only says where and how, not what, may differ when a run is done again.
+    options.runtime = flags.runtime.clone().or(options.runtime);
+    Ok(options)
+}
+
+fn asked(flags: &Verify) -> Options {
+    Options {
+        directory: flags.directory.clone(),
+        time: flags.time,
+        agents: flags.agents,
+        world: flags.world.clone(),
+        runtime: None,
+        workload: workload(&flags.workload),
+        seed: flags.seed.unwrap_or_else(random_seed),
+        history: flags.history.clone(),
+        keep_history: flags.keep_history,
+        keep_going: flags.keep_going,
+    }
+}
+
+fn replayed(path: &Path, flags: &Verify) -> Result<Options, LabError> {
+    let unusable = |because: String| LabError::path("cannot replay", path, because, "name a report that verify wrote");
+    let text = fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    let Header { directory, replay, .. } = read_header(&text).map_err(unusable)?;
+    let here = flags.directory.as_os_str() != ".";
+    Ok(Options {
+        directory: if here { flags.directory.clone() } else { directory.into() },
+        time: std::time::Duration::from_millis(replay.time_ms),
+        agents: replay.agents,
+        world: replay.world,
+        runtime: Some(replay.runtime),
+        workload: replay.workload,
+        seed: parse_seed(&replay.seed).map_err(unusable)?,
+        history: flags.history.clone(),
+        keep_history: flags.keep_history,
+        keep_going: replay.keep_going,
+    })
+}
+
+fn workload(flags: &WorkloadFlags) -> Workload {
+    Workload {
+        journal_mode: flags.journal.to_ascii_lowercase(),
+        synchronous: flags.synchronous.clone(),
+        page_size_bytes: flags.page_size,
+        read_percent: flags.reads,
+        row_changes: flags.row_changes,
+        autocheckpoint_frames: flags.autocheckpoint,
+        reopen_every: flags.reopen_every,
+        think_us: flags.think,
+        ..Workload::default()
+    }
+}
+
+/// A seed from the time and the process: the only choice that is not drawn from a seed.
+fn random_seed() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |t| t.as_nanos() as u64);
+    walproof_format::ledger::mix(now ^ (u64::from(std::process::id()) << 32))
+}
+
+/// Before the run, not after it: 30 s of work must not be lost to a wrong path.
+fn check_report_path(path: &Path) -> Result<(), LabError> {
+    let existed = path.exists();
+    let opened = fs::OpenOptions::new().append(true).create(true).open(path);
+    opened.map_err(|error| {
+        LabError::path("cannot write the report", path, error, "name another file with `--report`")
+    })?;
+    if !existed {
+        let _ = fs::remove_file(path);
+    }
+    Ok(())
+}
+
+fn write_report(path: &Path, report: &Report) -> Result<(), LabError> {
+    let mut bytes = serde_json::to_vec_pretty(report).expect("a report is plain data");
+    bytes.push(b'\n');
+    fs::write(path, bytes)
+        .map_err(|error| LabError::path("cannot write the report", path, error, "free space, or another `--report`"))
+}

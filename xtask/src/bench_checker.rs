@@ -60,7 +60,8 @@ fn check_in_child(folder: &Path, tip: (u64, u64)) -> Result<Value, String> {
     if !output.status.success() {
         return Err(format!("the child failed: {}", String::from_utf8_lossy(&output.stderr)));
     }
-    let result: Value = serde_json::from_slice(&output.stdout).map_err(|error| format!("the child's answer: {error}"))?;
+    let result: Value =
+        serde_json::from_slice(&output.stdout).map_err(|error| format!("the child's answer: {error}"))?;
     if result["tip"] != json!([tip.0, tip.1]) || result["anomalies"] != 0 {
         return Err(format!("the checker is wrong about a sound history that ends at {tip:?}: {result}"));
     }
@@ -324,7 +325,11 @@ fn has_room(folder: &Path, records: u64) -> Result<(), String> {
     let free = answer_of("df", &["--output=avail", "-B1", &folder.to_string_lossy()]);
     let free = free.lines().last().and_then(|line| line.trim().parse::<u64>().ok()).unwrap_or(u64::MAX);
     let short = || format!("`{}` has {free} bytes free, the history needs {needed}", folder.display());
-    if free < needed { Err(short() + "\nbecause: the disk is short\ntry: set TMPDIR, or `--records N`") } else { Ok(()) }
+    if free < needed {
+        Err(short() + "\nbecause: the disk is short\ntry: set TMPDIR, or `--records N`")
+    } else {
+        Ok(())
+    }
 }
 
 fn value_of<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {

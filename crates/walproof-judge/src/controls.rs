@@ -64,7 +64,8 @@ impl Tail {
     }
 
     fn spots(&self) -> impl Iterator<Item = Spot> {
-        let of_agent = |(agent, records): (usize, &Vec<Record>)| (0..records.len()).map(move |index| Spot { agent, index });
+        let of_agent =
+            |(agent, records): (usize, &Vec<Record>)| (0..records.len()).map(move |index| Spot { agent, index });
         self.agents.iter().enumerate().flat_map(of_agent)
     }
 
@@ -330,8 +331,7 @@ fn forget(state: &mut FinalState, lost: &Record) {
     state.rows.retain(|row| row.token != lost.token);
     if state.number == lost.number {
         let newest = state.rows.iter().max_by_key(|row| row.number).copied();
-        let (number, hash) =
-            newest.map_or((state.horizon_number, state.horizon_hash), |row| (row.number, row.hash));
+        let (number, hash) = newest.map_or((state.horizon_number, state.horizon_hash), |row| (row.number, row.hash));
         (state.number, state.hash) = (number, hash);
     }
 }
@@ -349,8 +349,7 @@ mod tests {
 
     /// A checker fed with the first part of a sound history, the rest of it, and its end.
     fn run(seed: u64, agents: u16, before: usize, after: usize) -> (LedgerChecker, Tail, Vec<FinalState>) {
-        let mut history =
-            SoundHistory::new(Shape { seed, agents, writes_per_mille: 500, trouble_per_million: 20_000 });
+        let mut history = SoundHistory::new(Shape { seed, agents, writes_per_mille: 500, trouble_per_million: 20_000 });
         let mut first = Tail::default();
         (0..before).for_each(|_| first.push(&history.next_record()));
         let mut tail = Tail::default();

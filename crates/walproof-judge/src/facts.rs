@@ -23,8 +23,8 @@ pub enum OtherKernels {
 
 /// File systems that one kernel has for itself.
 pub static LOCAL_FILE_SYSTEMS: &[&str] = &[
-    "bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "nilfs2", "ramfs", "reiserfs", "rootfs", "tmpfs", "xfs",
-    "zfs",
+    "bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "nilfs2", "ramfs", "reiserfs", "rootfs", "tmpfs",
+    "xfs", "zfs",
 ];
 
 /// File systems between a virtual machine and its host, or between machines, with what they are.
@@ -71,9 +71,9 @@ pub fn other_kernels(fstype: &str, options: &[String]) -> OtherKernels {
     }
     match fstype {
         "overlay" => OtherKernels::Perhaps(overlay_reason(options)),
-        fuse if fuse.starts_with("fuse") => {
-            OtherKernels::Perhaps(format!("behind `{fstype}` stands a server program; what it shares with whom is unknown"))
-        }
+        fuse if fuse.starts_with("fuse") => OtherKernels::Perhaps(format!(
+            "behind `{fstype}` stands a server program; what it shares with whom is unknown"
+        )),
         _ => OtherKernels::Perhaps(format!("`{fstype}` is not on the list of local file systems")),
     }
 }

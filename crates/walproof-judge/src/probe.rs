@@ -185,14 +185,16 @@ impl Table<'_> {
                 reasons.push(refuses(format!("{looking} cannot open the file read-write (errno {errno})")));
             }
             if let Answer::Errno(errno) = facts.lock_conflict_seen {
-                reasons.push(refuses(format!("{looking} cannot lock what {acting} has locked: F_SETLK fails with errno {errno}")));
+                reasons.push(refuses(format!(
+                    "{looking} cannot lock what {acting} has locked: F_SETLK fails with errno {errno}"
+                )));
             }
         }
         if self.mode == JournalMode::Wal {
             reasons.extend(self.mappings().into_iter().filter_map(|(party, mapping)| match mapping {
-                Mapping::Fails(errno) => Some(refuses(format!(
-                    "{party} cannot map shared memory (errno {errno}): IOERR_SHMMAP 5386"
-                ))),
+                Mapping::Fails(errno) => {
+                    Some(refuses(format!("{party} cannot map shared memory (errno {errno}): IOERR_SHMMAP 5386")))
+                }
                 _ => None,
             }));
         }
@@ -219,7 +221,10 @@ impl Table<'_> {
         match self.mode {
             JournalMode::Memory | JournalMode::Off => vec![Reason {
                 kind: VerdictKind::Unsafe,
-                text: format!("journal_mode={} leaves damage after a crash in the middle of a transaction", self.mode.word()),
+                text: format!(
+                    "journal_mode={} leaves damage after a crash in the middle of a transaction",
+                    self.mode.word()
+                ),
                 certainty: Certainty::Documented,
             }],
             _ => Vec::new(),
@@ -242,14 +247,22 @@ impl Table<'_> {
         let lock = format!("whether {looking} sees the locks of {acting}");
         ask(&facts.lock_conflict_seen, &lock, breaks(format!("{looking} is granted a lock that {acting} holds")));
         let hand_off = format!("whether {looking} reads fresh pages after {acting} wrote");
-        ask(&facts.hand_off_fresh, &hand_off, breaks(format!("after a lock hand-over {looking} reads old pages of {acting}")));
+        ask(
+            &facts.hand_off_fresh,
+            &hand_off,
+            breaks(format!("after a lock hand-over {looking} reads old pages of {acting}")),
+        );
         let size = format!("whether {looking} sees the new size after {acting} appended");
         ask(&facts.size_fresh, &size, breaks(format!("{looking} sees an old size after {acting} appended")));
         let new_file = format!("whether {looking} sees a new file of {acting}");
         ask(&facts.new_file_seen, &new_file, self.new_file_missed(acting, looking));
         if wal && self.all_mappings_work() {
             let store = format!("whether {looking} sees stores of {acting} into shared memory");
-            ask(&facts.store_seen, &store, breaks(format!("{looking} does not see stores of {acting} into shared memory")));
+            ask(
+                &facts.store_seen,
+                &store,
+                breaks(format!("{looking} does not see stores of {acting} into shared memory")),
+            );
         }
         if self.mode == JournalMode::Delete {
             reasons.extend(unlink(acting, &facts.unlink_while_open));
@@ -259,9 +272,13 @@ impl Table<'_> {
 
     fn no_sibling(&self, acting: &str, looking: &str) -> Reason {
         if self.mode == JournalMode::Wal {
-            return breaks(format!("{looking} does not find the files beside the database that {acting} made: two logs"));
+            return breaks(format!(
+                "{looking} does not find the files beside the database that {acting} made: two logs"
+            ));
         }
-        breaks(format!("after a crash {looking} does not find the hot journal of {acting}: safe until then, then damaged"))
+        breaks(format!(
+            "after a crash {looking} does not find the hot journal of {acting}: safe until then, then damaged"
+        ))
     }
 
     fn new_file_missed(&self, acting: &str, looking: &str) -> Reason {
@@ -310,7 +327,9 @@ fn unlink(acting: &str, answer: &Answer) -> Option<Reason> {
         Answer::Errno(errno) => Some(refuses(format!(
             "{acting} cannot unlink a file that is open elsewhere (errno {errno}): IOERR_DELETE 2570"
         ))),
-        Answer::Unknown(why) => Some(unknown(format!("whether {acting} can unlink a file that is open elsewhere: {why}"))),
+        Answer::Unknown(why) => {
+            Some(unknown(format!("whether {acting} can unlink a file that is open elsewhere: {why}")))
+        }
     }
 }
 

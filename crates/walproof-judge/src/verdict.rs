@@ -684,7 +684,11 @@ mod tests {
 
     #[test]
     fn an_anomaly_is_unsafe_and_shown() {
-        earns(|e| e.anomalies.push(anomaly(AnomalyKind::LostCommit, None)), VerdictKind::Unsafe, "lost-commit: it broke");
+        earns(
+            |e| e.anomalies.push(anomaly(AnomalyKind::LostCommit, None)),
+            VerdictKind::Unsafe,
+            "lost-commit: it broke",
+        );
         let error = || anomaly(AnomalyKind::UnexpectedError, Some("IOERR_DELETE_NOENT 5898"));
         earns(|e| e.anomalies.push(error()), VerdictKind::Unsafe, "unexpected-error");
         earns(|e| e.anomalies.push(anomaly(AnomalyKind::UnexpectedDeath, None)), VerdictKind::Unsafe, "");
@@ -752,7 +756,8 @@ mod tests {
 
     #[test]
     fn worst_wins_by_the_order_of_the_kinds() {
-        let order = [VerdictKind::Safe, VerdictKind::Risky, VerdictKind::Refuses, VerdictKind::Unknown, VerdictKind::Unsafe];
+        let order =
+            [VerdictKind::Safe, VerdictKind::Risky, VerdictKind::Refuses, VerdictKind::Unknown, VerdictKind::Unsafe];
         assert!(order.is_sorted());
     }
 

@@ -190,7 +190,9 @@ pub const fn sql(operation: Operation) -> &'static str {
         Operation::Open => "sqlite3_open_v2; PRAGMA journal_mode",
         Operation::Close => "sqlite3_close",
         Operation::Checkpoint => "PRAGMA wal_checkpoint",
-        Operation::Fold => "BEGIN IMMEDIATE; SELECT head; DELETE old ledger; UPDATE horizon; INSERT ledger; UPDATE head; COMMIT",
+        Operation::Fold => {
+            "BEGIN IMMEDIATE; SELECT head; DELETE old ledger; UPDATE horizon; INSERT ledger; UPDATE head; COMMIT"
+        }
     }
 }
 

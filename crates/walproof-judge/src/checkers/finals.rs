@@ -86,7 +86,10 @@ impl LedgerChecker {
         let tip = self.past.tip().record;
         let lost = if lost.is_empty() { vec![tip] } else { lost };
         self.lost_final(state, &lost, || {
-            format!("the head says commit {}, {count} acknowledged commits up to {} are not there", state.number, tip.number)
+            format!(
+                "the head says commit {}, {count} acknowledged commits up to {} are not there",
+                state.number, tip.number
+            )
         });
     }
 
@@ -111,11 +114,15 @@ impl LedgerChecker {
     fn account_for_the_rows(&mut self, state: &FinalState) {
         let mut rows = state.rows.clone();
         rows.sort_by_key(|row| row.number);
-        let mut reading = Reading { expected: state.horizon_number + 1, hash: state.horizon_hash, ..Reading::default() };
+        let mut reading = Reading {
+            expected: state.horizon_number.saturating_add(1),
+            hash: state.horizon_hash,
+            ..Reading::default()
+        };
         for row in &rows {
             self.account_for_a_row(row, state, &mut reading);
         }
-        reading.skip_to(state.number + 1);
+        reading.skip_to(state.number.saturating_add(1));
         self.tell(state, reading);
     }
 
@@ -126,7 +133,7 @@ impl LedgerChecker {
         let contiguous = row.number == reading.expected;
         reading.skip_to(row.number);
         let follows = chain(reading.hash, row.number, row.writer, row.counter, row.token) == row.hash;
-        reading.expected = row.number + 1;
+        reading.expected = row.number.saturating_add(1);
         reading.hash = row.hash;
         if !self.is_accounted_for(row, reading) && contiguous && !follows {
             reading.broken.get_or_insert(row.number);
@@ -196,7 +203,9 @@ impl LedgerChecker {
             .take(LINES_MAX)
             .collect();
         let first = reading.missing.first().map_or(0, |(from, _)| *from);
-        self.lost_final(state, &lost, || format!("{} ledger rows are missing, the first has number {first}", reading.missing_count));
+        self.lost_final(state, &lost, || {
+            format!("{} ledger rows are missing, the first has number {first}", reading.missing_count)
+        });
     }
 
     fn lost_final(&mut self, state: &FinalState, lost: &[Record], summary: impl FnOnce() -> String) {

@@ -220,7 +220,7 @@ impl LedgerChecker {
         self.own_order(record);
         let tip = &self.past.tip().record;
         let who = writer(record.agent, record.incarnation);
-        let follows = record.number == tip.number + 1
+        let follows = record.number == tip.number.wrapping_add(1)
             && chain(tip.hash, record.number, who, record.counter, record.token) == record.hash;
         if follows {
             self.accept(record, Standing::Acknowledged);
@@ -371,8 +371,10 @@ impl LedgerChecker {
         let nobody = Record { number: u64::MAX - 1, ..NOBODY };
         let before = self.past.get(number.wrapping_sub(1)).map_or(nobody, |commit| commit.record);
         let rival = self.rivals.leaving(number, hash, &nobody).map(Base::Rival);
-        let maybe = || self.not_landed.leaving(number, hash, &nobody).map(|record| Base::Instead(record, Standing::Landed));
-        let other = || self.unpromised.leaving(number, hash, &before).map(|record| Base::Instead(record, Standing::Phantom));
+        let maybe =
+            || self.not_landed.leaving(number, hash, &nobody).map(|record| Base::Instead(record, Standing::Landed));
+        let other =
+            || self.unpromised.leaving(number, hash, &before).map(|record| Base::Instead(record, Standing::Phantom));
         rival.or_else(maybe).or_else(other)
     }
 
@@ -469,7 +471,7 @@ impl LedgerChecker {
             return;
         }
         let unseen = (1..=STALE_LOOK_AHEAD)
-            .filter_map(|ahead| self.past.get(record.number + ahead))
+            .filter_map(|ahead| self.past.get(record.number.saturating_add(ahead)))
             .find(|next| next.standing == Standing::Acknowledged && next.record.end_ns < record.start_ns);
         if let Some(unseen) = unseen.map(|commit| commit.record) {
             self.report_stale(&unseen, record);
@@ -527,7 +529,8 @@ impl LedgerChecker {
         let last = &mut self.agent(record.agent).last;
         let before = last.replace(*record);
         if let Some(before) = before
-            && (record.number < before.number || (record.number == before.number && record.operation != Operation::Read))
+            && (record.number < before.number
+                || (record.number == before.number && record.operation != Operation::Read))
         {
             self.regress(&before, record);
         }
@@ -670,7 +673,8 @@ impl LedgerChecker {
             let code = error_code::quoted(record.extended_code);
             let place = record.place.map_or("an unknown statement", Place::word);
             let means = error_code::meaning(record.extended_code);
-            let summary = format!("agent {} got {code} at {place} of a {}: {means}", record.agent, record.operation.word());
+            let summary =
+                format!("agent {} got {code} at {place} of a {}: {means}", record.agent, record.operation.word());
             (summary, vec![line(record, "got the error")])
         });
     }
@@ -801,4 +805,455 @@ fn signal_name(signal: i32) -> String {
         _ => return format!("signal {signal}"),
     };
     format!("{name} ({signal})")
+}
+
+#[cfg(test)]
+mod tests {
+    use walproof_format::history::{FLAG_CELLS_DISAGREE, FLAG_LEDGER_DISAGREES};
+    use walproof_format::ledger::LedgerRow;
+
+    use super::super::found::KEPT_BY_KIND_MAX;
+    use super::*;
+    use AnomalyKind::{
+        DoubleCommit, LostCommit, PhantomRow, Regress, StaleRead, StructuralDamage, TornRead, UnexpectedDeath,
+        UnexpectedError,
+    };
+
+    /// A database in a few words: who commits on top of what. Every record takes 10 ns, one after another.
+    struct Story {
+        checker: LedgerChecker,
+        time_ns: u64,
+        token: u64,
+    }
+
+    impl Story {
+        fn new() -> Self {
+            Self { checker: LedgerChecker::new(CheckerOptions::default()), time_ns: 100, token: 0 }
+        }
+
+        fn record(&mut self, agent: u16, operation: Operation, phase: Phase) -> Record {
+            self.time_ns += 20;
+            let (start_ns, end_ns) = (self.time_ns, self.time_ns + 10);
+            Record { start_ns, end_ns, agent, operation, phase, ..NOBODY }
+        }
+
+        /// An attempt of `agent` on top of `base`, not fed.
+        fn attempt(&mut self, agent: u16, base: &Record, phase: Phase) -> Record {
+            self.token += 1;
+            let (number, token, counter) = (base.number + 1, self.token, self.token as u32);
+            let hash = chain(base.hash, number, writer(agent, 0), counter, token);
+            Record { number, token, counter, hash, ..self.record(agent, Operation::Write, phase) }
+        }
+
+        fn write(&mut self, agent: u16, base: &Record) -> Record {
+            let record = self.attempt(agent, base, Phase::Done);
+            self.feed(record)
+        }
+
+        fn maybe(&mut self, agent: u16, base: &Record) -> Record {
+            let record = self.attempt(agent, base, Phase::Committing);
+            self.feed(record)
+        }
+
+        fn read(&mut self, agent: u16, of: &Record) -> Record {
+            let record =
+                Record { number: of.number, hash: of.hash, ..self.record(agent, Operation::Read, Phase::Done) };
+            self.feed(record)
+        }
+
+        fn fails(&mut self, operation: Operation, extended_code: u32) -> Record {
+            let place = Some(Place::Commit);
+            let record = Record { extended_code, place, ..self.record(0, operation, Phase::Failed) };
+            self.feed(record)
+        }
+
+        fn feed(&mut self, record: Record) -> Record {
+            self.checker.feed(&record);
+            record
+        }
+
+        fn state(&self, rows: &[Record]) -> FinalState {
+            let head = rows.last().copied().unwrap_or(empty());
+            let row = |record: &Record| LedgerRow {
+                number: record.number,
+                writer: writer(record.agent, record.incarnation),
+                counter: record.counter,
+                token: record.token,
+                hash: record.hash,
+            };
+            FinalState {
+                start_ns: self.time_ns + 1000,
+                number: head.number,
+                hash: head.hash,
+                horizon_hash: ledger::GENESIS,
+                cells_agree: true,
+                rows: rows.iter().map(row).collect(),
+                ..FinalState::default()
+            }
+        }
+
+        fn ends(mut self, states: &[FinalState]) -> Self {
+            self.checker.finish(states);
+            self
+        }
+
+        /// Exactly these anomalies, in this order.
+        fn shows(&self, kinds: &[AnomalyKind]) {
+            let found: Vec<_> = self.checker.anomalies().iter().map(|anomaly| anomaly.kind).collect();
+            assert_eq!(found, kinds, "{:#?}", self.checker.anomalies());
+        }
+
+        fn names(&self, record: &Record) {
+            let named = |anomaly: &Anomaly| anomaly.witness.iter().any(|line| line.is_of(record));
+            assert!(self.checker.anomalies().iter().any(named), "{:#?}", self.checker.anomalies());
+        }
+    }
+
+    fn empty() -> Record {
+        Record { hash: ledger::GENESIS, ..NOBODY }
+    }
+
+    /// Three acknowledged commits by agents 0, 1, 0.
+    fn three() -> (Story, [Record; 3]) {
+        let mut story = Story::new();
+        let one = story.write(0, &empty());
+        let two = story.write(1, &one);
+        let three = story.write(0, &two);
+        (story, [one, two, three])
+    }
+
+    #[test]
+    fn a_sound_story_shows_nothing() {
+        let (mut story, rows) = three();
+        story.read(1, &rows[2]);
+        let state = story.state(&rows);
+        let story = story.ends(&[state]);
+        story.shows(&[]);
+        assert_eq!((story.checker.exposures().commits, story.checker.exposures().hand_overs), (3, 2));
+    }
+
+    #[test]
+    fn one_number_for_two_is_one_double_commit_whichever_side_goes_on() {
+        for side in 0..2 {
+            let (mut story, [.., three]) = three();
+            let sides = [story.write(0, &three), story.write(1, &three)];
+            let next = story.write(1, &sides[side]);
+            story.write(0, &next);
+            story.shows(&[DoubleCommit]);
+            story.names(&sides[0]);
+            story.names(&sides[1]);
+        }
+    }
+
+    #[test]
+    fn a_split_brain_gives_double_commits_and_no_derived_anomaly() {
+        let (mut story, [.., three]) = three();
+        let (mut left, mut right) = (three, three);
+        for _ in 0..1000 {
+            left = story.write(0, &left);
+            right = story.write(1, &right);
+            story.read(0, &left);
+            story.read(1, &right);
+        }
+        story.shows(&[DoubleCommit; KEPT_BY_KIND_MAX]);
+        assert_eq!(story.checker.count(DoubleCommit), 1000);
+    }
+
+    #[test]
+    fn a_commit_built_on_something_else_loses_the_acknowledged_one_once() {
+        let (mut story, [_, two, three]) = three();
+        let unseen = story.attempt(1, &two, Phase::Done);
+        let four = story.write(1, &unseen);
+        story.write(0, &four);
+        story.shows(&[LostCommit]);
+        story.names(&three);
+        story.names(&four);
+    }
+
+    #[test]
+    fn a_commit_that_took_the_place_of_an_acknowledged_one_loses_it() {
+        let (mut story, [_, two, three]) = three();
+        let instead = Story { checker: story.checker.clone(), ..Story::new() }.attempt(1, &two, Phase::Committing);
+        let instead =
+            story.feed(Record { token: 99, hash: chain(two.hash, 3, writer(1, 0), instead.counter, 99), ..instead });
+        story.write(1, &instead);
+        story.shows(&[LostCommit]);
+        story.names(&three);
+        story.names(&instead);
+    }
+
+    #[test]
+    fn a_gap_that_nobody_explains_is_a_loss_and_the_chain_goes_on() {
+        let (mut story, [.., three]) = three();
+        let four = story.attempt(1, &three, Phase::Done);
+        let five = story.attempt(1, &four, Phase::Done);
+        let six = story.write(0, &five);
+        story.write(0, &six);
+        story.shows(&[LostCommit]);
+        story.names(&six);
+    }
+
+    #[test]
+    fn the_chain_settles_maybes() {
+        let (mut story, [.., three]) = three();
+        story.maybe(0, &three);
+        let landed = story.maybe(1, &three);
+        let above = story.maybe(2, &landed);
+        story.maybe(0, &landed);
+        let last = story.write(0, &above);
+        story.read(1, &last);
+        story.shows(&[]);
+        let exposures = story.checker.exposures();
+        assert_eq!(
+            (exposures.maybes_landed, exposures.maybes_not_landed, exposures.kills_inside_transaction),
+            (2, 2, 4)
+        );
+    }
+
+    #[test]
+    fn the_end_settles_the_last_maybe_either_way() {
+        for lands in [false, true] {
+            let (mut story, rows) = three();
+            let maybe = story.maybe(1, &rows[2]);
+            let mut rows = rows.to_vec();
+            rows.extend(lands.then_some(maybe));
+            let state = story.state(&rows);
+            let story = story.ends(&[state.clone(), state]);
+            story.shows(&[]);
+            assert_eq!(story.checker.exposures().maybes_landed, u64::from(lands));
+        }
+    }
+
+    #[test]
+    fn what_died_before_commit_must_not_be_built_on() {
+        for known in [true, false] {
+            let (mut story, [.., three]) = three();
+            let attempt = story.attempt(1, &three, Phase::Began);
+            // A kill before the head was read leaves neither number nor hash.
+            let left = if known { attempt } else { Record { number: 0, hash: 0, ..attempt } };
+            story.feed(left);
+            let five = story.write(0, &attempt);
+            story.write(1, &five);
+            story.shows(&[PhantomRow]);
+            story.names(&left);
+        }
+    }
+
+    #[test]
+    fn what_was_rolled_back_must_not_be_seen() {
+        let (mut story, [.., three]) = three();
+        let rolled_back = story.attempt(1, &three, Phase::Failed);
+        story.feed(rolled_back);
+        story.read(0, &rolled_back);
+        story.write(2, &three);
+        story.shows(&[PhantomRow]);
+        story.names(&rolled_back);
+    }
+
+    #[test]
+    fn a_read_above_all_attempts_is_a_phantom() {
+        let (mut story, [.., three]) = three();
+        let nobody = story.attempt(1, &three, Phase::Done);
+        let read = story.read(0, &nobody);
+        story.shows(&[PhantomRow]);
+        story.names(&read);
+    }
+
+    #[test]
+    fn a_read_of_other_content_is_torn() {
+        let (mut story, [_, two, three]) = three();
+        let read = story.read(1, &Record { hash: two.hash, ..three });
+        story.shows(&[TornRead]);
+        story.names(&read);
+    }
+
+    #[test]
+    fn flags_are_torn_reads_and_refused_folds_are_losses() {
+        let (mut story, [.., three]) = three();
+        for flags in [FLAG_CELLS_DISAGREE, FLAG_LEDGER_DISAGREES] {
+            let record = Record { flags, number: u64::MAX, ..story.record(1, Operation::Read, Phase::Done) };
+            story.feed(record);
+        }
+        let fold =
+            Record { operation: Operation::Fold, flags: FLAG_FOLD_REFUSED, ..story.attempt(0, &three, Phase::Done) };
+        story.feed(fold);
+        story.shows(&[TornRead, TornRead, LostCommit]);
+        assert_eq!(story.checker.anomalies()[2].certainty, Certainty::Suspected);
+    }
+
+    #[test]
+    fn going_back_is_a_regress_and_a_stale_read() {
+        let (mut story, [one, _, three]) = three();
+        story.read(1, &three);
+        let back = story.read(1, &one);
+        story.read(1, &three);
+        story.shows(&[Regress, StaleRead]);
+        story.names(&back);
+    }
+
+    #[test]
+    fn an_older_file_put_back_is_not_torn() {
+        let (mut story, [one, ..]) = three();
+        story.read(0, &one);
+        let again = story.write(0, &one);
+        let next = story.write(0, &again);
+        let fourth = story.write(0, &next);
+        story.read(0, &fourth);
+        story.write(1, &fourth);
+        let found = story.checker.anomalies();
+        assert!(found.iter().all(|anomaly| matches!(anomaly.kind, Regress | StaleRead | DoubleCommit)), "{found:#?}");
+    }
+
+    #[test]
+    fn a_read_that_misses_a_finished_commit_is_stale_once() {
+        for shared_clock in [true, false] {
+            let options = CheckerOptions { shared_clock, ..CheckerOptions::default() };
+            let mut story = Story { checker: LedgerChecker::new(options), ..Story::new() };
+            let one = story.write(0, &empty());
+            let two = story.attempt(0, &one, Phase::Done);
+            let three = story.attempt(0, &two, Phase::Done);
+            let late = story.read(1, &one); // in commit order before `two`, which ended before this began
+            story.feed(two);
+            story.feed(three);
+            story.shows(if shared_clock { &[StaleRead] } else { &[] });
+            if shared_clock {
+                story.names(&late);
+                story.names(&two);
+            }
+        }
+    }
+
+    #[test]
+    fn a_maybe_that_landed_has_no_end_but_a_beginning() {
+        let mut story = Story::new();
+        let one = story.write(0, &empty());
+        let maybe = story.attempt(1, &one, Phase::Committing);
+        story.read(2, &one); // began after the maybe did, did not see it: recovery may publish it later
+        story.feed(maybe);
+        let three = story.write(0, &maybe);
+        story.shows(&[]);
+        let late = story.attempt(1, &three, Phase::Committing);
+        let early = Record { start_ns: 10, end_ns: 20, ..story.attempt(2, &late, Phase::Done) };
+        story.feed(late);
+        story.feed(early);
+        story.shows(&[StaleRead]);
+    }
+
+    #[test]
+    fn errors_are_named_and_busy_is_none() {
+        let mut story = Story::new();
+        for busy in [5, 261, 517, 773] {
+            story.fails(Operation::Write, busy);
+        }
+        story.shows(&[]);
+        story.fails(Operation::Write, 5898);
+        story.fails(Operation::Read, 11);
+        story.shows(&[UnexpectedError, UnexpectedError]);
+        let found = story.checker.anomalies();
+        assert!(found[0].summary.contains("IOERR_DELETE_NOENT 5898 at commit of a write"), "{}", found[0].summary);
+        assert_eq!((found[0].certainty, found[1].certainty), (Certainty::Measured, Certainty::Suspected));
+    }
+
+    #[test]
+    fn protocol_is_excused_by_a_pause_that_is_told_of_later() {
+        for (pause, expected) in
+            [(Some((0, 1000)), &[][..]), (Some((1, 2)), &[UnexpectedError]), (None, &[UnexpectedError])]
+        {
+            let mut story = Story::new();
+            story.fails(Operation::Read, error_code::PROTOCOL);
+            story.shows(&[]);
+            if let Some((start_ns, end_ns)) = pause {
+                story.checker.note_pause(start_ns, end_ns);
+            }
+            story.ends(&[]).shows(expected);
+        }
+    }
+
+    #[test]
+    fn a_death_is_named() {
+        let mut story = Story::new();
+        story.checker.note_death(1, 2, 7, 77);
+        story.shows(&[UnexpectedDeath]);
+        let anomaly = &story.checker.anomalies()[0];
+        assert!(anomaly.summary.contains("SIGBUS (7)"));
+        assert_eq!((anomaly.witness[0].agent, anomaly.witness[0].life, anomaly.provable_ns), (1, 2, 77));
+    }
+
+    /// What one final look shows after three sound commits.
+    fn at_the_end(change: impl FnOnce(&mut FinalState, &[Record; 3]), kinds: &[AnomalyKind]) -> Story {
+        let (story, rows) = three();
+        let mut state = story.state(&rows);
+        change(&mut state, &rows);
+        let story = story.ends(&[state]);
+        story.shows(kinds);
+        story
+    }
+
+    #[test]
+    fn the_end_is_accounted_for() {
+        let two_only = |state: &mut FinalState, rows: &[Record; 3]| {
+            state.rows.truncate(2);
+            (state.number, state.hash) = (2, rows[1].hash);
+        };
+        at_the_end(two_only, &[LostCommit]).names(&three().1[2]);
+        at_the_end(|state, rows| state.rows.retain(|row| row.token != rows[1].token), &[LostCommit])
+            .names(&three().1[1]);
+        at_the_end(|state, _| state.rows.truncate(2), &[LostCommit]).names(&three().1[2]);
+        at_the_end(|state, _| state.rows[1].token = 99, &[LostCommit, PhantomRow]).names(&three().1[1]);
+        at_the_end(|state, _| state.rows.push(state.rows[1]), &[PhantomRow]);
+        at_the_end(|state, _| state.rows[1].hash += 1, &[TornRead]);
+        at_the_end(|state, _| state.hash += 1, &[LostCommit]).names(&three().1[2]);
+        at_the_end(|state, _| state.cells_agree = false, &[TornRead]);
+        at_the_end(|state, _| state.integrity.push("page 5 is wrong".to_owned()), &[StructuralDamage]);
+        at_the_end(|state, _| state.error = Some((11, "malformed".to_owned())), &[UnexpectedError]);
+    }
+
+    #[test]
+    fn the_horizon_is_accounted_for() {
+        let fold = |state: &mut FinalState, rows: &[Record; 3]| {
+            (state.horizon_number, state.horizon_hash, state.horizon_count) = (2, rows[1].hash, 2);
+            state.rows.drain(..2);
+        };
+        at_the_end(fold, &[]);
+        at_the_end(|state, rows| (fold(state, rows), state.horizon_count = 1).1, &[LostCommit]);
+        at_the_end(|state, rows| (fold(state, rows), state.horizon_hash += 1).1, &[LostCommit]).names(&three().1[1]);
+    }
+
+    #[test]
+    fn an_end_with_what_never_committed_is_a_phantom() {
+        let (mut story, rows) = three();
+        let attempt = story.attempt(1, &rows[2], Phase::Began);
+        story.feed(attempt);
+        let state = story.state(&[&rows[..], &[attempt]].concat());
+        let story = story.ends(&[state]);
+        story.shows(&[PhantomRow]);
+        story.names(&attempt);
+    }
+
+    #[test]
+    fn ends_that_disagree_show_what_the_other_side_lost() {
+        let (mut story, rows) = three();
+        let left = story.write(0, &rows[2]);
+        let right = story.write(1, &rows[2]);
+        let more = story.write(1, &right);
+        let states = [story.state(&[&rows[..], &[left]].concat()), story.state(&[&rows[..], &[right, more]].concat())];
+        let story = story.ends(&states);
+        story.shows(&[DoubleCommit, LostCommit]);
+        story.names(&more);
+    }
+
+    #[test]
+    fn damage_in_any_field_is_judged_without_panic() {
+        for extreme in [0, 1, u64::MAX - 1, u64::MAX] {
+            let (mut story, rows) = three();
+            let record = Record { number: extreme, ..story.attempt(1, &rows[2], Phase::Done) };
+            story.feed(record);
+            story.feed(Record { phase: Phase::Committing, ..record });
+            story.read(0, &record);
+            let mut state = story.state(&rows);
+            (state.number, state.horizon_number) = (extreme, extreme / 2);
+            state.rows[1].number = extreme;
+            story.ends(&[state]);
+        }
+    }
 }

@@ -9,12 +9,12 @@
 //! Where to look next: `walproof_format::history` and `walproof_format::ledger` are the contract with the agents.
 
 pub mod anomaly;
-mod found;
-mod finals;
-mod past;
 pub mod exposures;
+mod finals;
+mod found;
 pub mod ledger;
 pub mod merge;
+mod past;
 pub mod sound_history;
 
 pub use anomaly::{Anomaly, AnomalyKind, WitnessLine};

@@ -69,7 +69,8 @@ impl Past {
         if number == self.tip.record.number {
             return Some(&self.tip);
         }
-        Some(&self.ring[slot(number)]).filter(|commit| commit.record.number == number && number < self.tip.record.number)
+        Some(&self.ring[slot(number)])
+            .filter(|commit| commit.record.number == number && number < self.tip.record.number)
     }
 
     /// Mark a number as claimed by two.
@@ -91,7 +92,7 @@ impl Past {
     /// The newest `count_max` acknowledged commits above `number`, oldest first, and how many there are.
     pub(super) fn acknowledged_above(&self, number: u64, count_max: usize) -> (Vec<Record>, u64) {
         let tip = self.tip.record.number;
-        let from = (number + 1).max(tip.saturating_sub(RING_SIZE as u64 - 1));
+        let from = number.saturating_add(1).max(tip.saturating_sub(RING_SIZE as u64 - 1));
         let lost = || (from..=tip).filter_map(|n| self.get(n)).filter(|c| c.standing == Standing::Acknowledged);
         (lost().take(count_max).map(|commit| commit.record).collect(), lost().count() as u64)
     }
@@ -113,7 +114,7 @@ impl Attempts {
     /// found by what it must have been built on.
     pub(super) fn leaving(&self, number: u64, hash: u64, base: &Record) -> Option<Record> {
         let built_on_base = |record: &Record| {
-            number == base.number + 1
+            number == base.number.wrapping_add(1)
                 && chain(base.hash, number, writer(record.agent, record.incarnation), record.counter, record.token)
                     == hash
         };

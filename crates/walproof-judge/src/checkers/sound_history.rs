@@ -8,14 +8,10 @@
 
 use std::collections::VecDeque;
 
-use walproof_format::history::{
-    FLAG_FRESH_CONNECTION, FLAG_SPILLED, Operation, Phase, Place, Record, RECORD_SIZE,
-};
+use walproof_format::history::{FLAG_FRESH_CONNECTION, FLAG_SPILLED, Operation, Phase, Place, Record};
 use walproof_format::ledger::{FinalState, GENESIS, LedgerRow, chain, mix, writer};
 
 use super::past::NOBODY;
-
-const _: () = assert!(RECORD_SIZE == 64);
 
 /// What the history is like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +150,7 @@ impl SoundHistory {
         self.agents[agent].counter += 1;
         let counter = self.agents[agent].counter;
         let who = writer(agent as u16, self.agents[agent].life);
-        let token = self.random.next();
+        let token = self.random.draw();
         let number = self.number + 1;
         let hash = chain(self.hash, number, who, counter, token);
         let record = self.record(agent, Operation::Write, Phase::Began, start_ns, 0);
@@ -264,7 +260,13 @@ impl SoundHistory {
     fn settle_late(&mut self) {
         let Some(late) = self.late.take() else { return };
         if self.random.below(2) == 0 {
-            self.land(&Record { number: late.number, hash: late.hash, token: late.token, counter: late.counter, ..NOBODY });
+            self.land(&Record {
+                number: late.number,
+                hash: late.hash,
+                token: late.token,
+                counter: late.counter,
+                ..NOBODY
+            });
             if let Some(row) = self.rows.back_mut() {
                 row.writer = late.writer;
             }
@@ -347,14 +349,14 @@ pub struct Random(pub u64);
 
 impl Random {
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.0)
     }
 
     /// A number below `limit` (which is not 0).
     pub fn below(&mut self, limit: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(limit)) >> 64) as u64
+        ((u128::from(self.draw()) * u128::from(limit)) >> 64) as u64
     }
 }
 
@@ -410,7 +412,8 @@ mod tests {
         for seed in 0..600 {
             let (agents, finals, landed) = recorded(shape(seed), 3_000);
             let offline = passes(agents.iter().cloned().map(Recorded::new).collect(), &finals, seed);
-            let slow = |(index, records): (usize, &Vec<Record>)| Slow(Recorded::new(records.clone()), Random(index as u64));
+            let slow =
+                |(index, records): (usize, &Vec<Record>)| Slow(Recorded::new(records.clone()), Random(index as u64));
             let online = passes(agents.iter().enumerate().map(slow).collect(), &finals, seed);
             assert_eq!(offline.maybes_landed, landed, "seed {seed}");
             assert_eq!(offline, online, "seed {seed}");

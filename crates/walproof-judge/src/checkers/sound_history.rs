@@ -420,6 +420,46 @@ mod tests {
         }
     }
 
+    /// One field of one record set to a small, a large or a neighbouring value.
+    fn damage(record: &mut Record, random: &mut Random) {
+        let value = match random.below(4) {
+            0 => 0,
+            1 => u64::MAX,
+            2 => random.draw(),
+            _ => record.number.wrapping_add(random.below(5)).wrapping_sub(2),
+        };
+        match random.below(9) {
+            0 => record.number = value,
+            1 => record.hash = value,
+            2 => record.start_ns = value,
+            3 => record.end_ns = value,
+            4 => record.token = value,
+            5 => record.flags = value as u16,
+            6 => record.phase = Phase::ALL[random.below(6) as usize],
+            7 => record.operation = Operation::ALL[random.below(6) as usize],
+            _ => record.extended_code = value as u32,
+        }
+    }
+
+    #[test]
+    fn damaged_histories_are_judged_without_panic() {
+        for seed in 0..400 {
+            let (mut agents, finals, _) = recorded(shape(seed), 500);
+            let mut random = Random(seed);
+            for _ in 0..1 + seed % 20 {
+                let agent = random.below(agents.len() as u64) as usize;
+                let index = random.below(agents[agent].len() as u64) as usize;
+                damage(&mut agents[agent][index], &mut random);
+            }
+            let mut checker = LedgerChecker::new(CheckerOptions::default());
+            let mut merge = Merge::new(agents.into_iter().map(Recorded::new).collect());
+            while let Step::Record(record) = merge.step() {
+                checker.feed(&record);
+            }
+            checker.finish(&finals);
+        }
+    }
+
     #[test]
     fn a_long_sound_history_passes_the_ring() {
         let (agents, finals, _) = recorded(shape(503), 300_000);

@@ -385,9 +385,13 @@ impl Worker {
         }
     }
 
-    /// What careless code does: POSIX drops all locks of a process on a file when it closes any descriptor of it.
+    /// What careless code does (a copy, a checksum of all files of the database): POSIX drops all locks of a process
+    /// on a file when it closes any descriptor of it. `-shm` belongs to it: where only the database's own locks are
+    /// dropped, a last closer of SQLite 3.51 and newer still sees the others by their DMS locks.
     fn cancel_locks(&self) {
-        drop(std::fs::File::open(&self.configuration.database));
+        for suffix in ["", "-wal", "-shm"] {
+            drop(std::fs::File::open(format!("{}{suffix}", self.configuration.database)));
+        }
     }
 
     fn look_at_everything(&mut self) -> FinalState {

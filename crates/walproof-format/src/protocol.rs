@@ -151,7 +151,7 @@ impl Default for Workload {
             autocheckpoint_frames: 100,
             reopen_every: 100,
             checkpoint_every: 60,
-            busy_timeout_ms: 10_000,
+            busy_timeout_ms: 2_000,
             ledger_rows_max: 4096,
             think_us: 0,
         }
@@ -163,7 +163,7 @@ impl Default for Workload {
 pub struct Quirks {
     /// Its F_SETLK, F_SETLKW and F_OFD_SETLK answer success and lock nothing (seccomp filter).
     pub fake_locks: bool,
-    /// Inside transactions it opens and closes the database file once more, which drops its POSIX locks.
+    /// Inside and between transactions it opens and closes the database's files, which drops its POSIX locks on them.
     pub cancel_locks: bool,
     /// Its mmap of a 32 KiB region (the wal-index) answers EPERM (seccomp filter).
     pub deny_shared_memory: bool,

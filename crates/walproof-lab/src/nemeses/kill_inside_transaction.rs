@@ -44,7 +44,7 @@ fn wait_for_a_peer(fleet: &Fleet<'_>, dead: u16) {
     let count = || peers.iter().map(|&agent| fleet.acknowledged(agent)).sum::<u64>();
     let before = count();
     let since = Instant::now();
-    while !peers.is_empty() && count() <= before + 2 && since.elapsed() < PEER_TIMEOUT {
+    while !peers.is_empty() && !fleet.is_stopping() && count() <= before + 2 && since.elapsed() < PEER_TIMEOUT {
         std::thread::sleep(Duration::from_millis(5));
     }
 }

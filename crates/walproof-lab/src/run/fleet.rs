@@ -7,10 +7,10 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use walproof_format::history::{ACKNOWLEDGED_OFFSET, segment_file_name};
 use walproof_format::protocol::{Command, Configuration, Hello, Reply, VERSION, Workload};
@@ -62,6 +62,8 @@ pub struct Fleet<'a> {
     pauses: Mutex<Vec<(u64, u64)>>,
     journal_modes: Mutex<Vec<String>>,
     hellos: Mutex<Vec<Hello>>,
+    /// Set when the stress ends: nobody waits for an agent that waits for a lock any more.
+    stopping: AtomicBool,
 }
 
 /// What happened to whom, counted.
@@ -84,7 +86,7 @@ pub struct Tally {
 }
 
 /// An end that walproof did not cause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Death {
     /// Which agent.
     pub agent: u16,
@@ -94,6 +96,10 @@ pub struct Death {
     pub exit: Exit,
     /// CLOCK_MONOTONIC when it was noticed.
     pub at_ns: u64,
+    /// Whether the kernel killed it for want of memory.
+    pub out_of_memory: bool,
+    /// The last lines of its standard error.
+    pub last_words: String,
 }
 
 #[derive(Default)]
@@ -110,6 +116,8 @@ struct Live {
     replies: Receiver<Result<Reply, String>>,
     /// SIGKILL was sent: its end is no surprise.
     killed: bool,
+    /// Replies that nobody waited for and that still come.
+    owed: u32,
 }
 
 impl<'a> Fleet<'a> {
@@ -125,6 +133,7 @@ impl<'a> Fleet<'a> {
             pauses: Mutex::default(),
             journal_modes: Mutex::default(),
             hellos: Mutex::default(),
+            stopping: AtomicBool::new(false),
         }
     }
 
@@ -175,12 +184,22 @@ impl<'a> Fleet<'a> {
         }
     }
 
-    /// Sends a command and waits for the reply.
+    /// Whether the stress has ended: who strikes stops waiting.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// The stress ends (true), or the accounting begins (false).
+    pub fn set_stopping(&self, stopping: bool) {
+        self.stopping.store(stopping, Ordering::Relaxed);
+    }
+
+    /// Sends a command and waits for the reply; when the stress ends meanwhile, it waits no longer.
     pub fn ask(&self, agent: u16, command: &Command, timeout: Duration) -> Result<Reply, LabError> {
         let mut slot = self.slot(agent);
         let name = format!("agent {agent}");
         let live = slot.live.as_mut().ok_or_else(|| gone(&name))?;
-        let reply = live.ask(command, timeout, &name)?;
+        let reply = live.ask_unless(command, timeout, &name, &self.stopping)?;
         match command {
             Command::Run => slot.running = true,
             Command::Halt | Command::Close | Command::Final => slot.running = false,
@@ -204,8 +223,7 @@ impl<'a> Fleet<'a> {
         if !live.killed
             && let Some(exit) = live.container.wait(Duration::ZERO)?
         {
-            self.bury(agent, &mut slot, exit);
-            return Ok(live.container.remove()?);
+            return self.bury(agent, &mut slot, &mut live, exit);
         }
         let _ = self.tally.first_kill_ns.compare_exchange(0, monotonic_ns(), Ordering::Relaxed, Ordering::Relaxed);
         live.container.kill()?;
@@ -230,11 +248,13 @@ impl<'a> Fleet<'a> {
     }
 
     /// Notes an end that walproof did not cause.
-    fn bury(&self, agent: u16, slot: &mut Slot, exit: Exit) {
+    fn bury(&self, agent: u16, slot: &mut Slot, live: &mut Live, exit: Exit) -> Result<(), LabError> {
         self.lives.seal(agent);
         slot.deaths += 1;
-        let death = Death { agent, incarnation: slot.incarnation, exit, at_ns: monotonic_ns() };
-        lock(&self.deaths).push(death);
+        let out_of_memory = live.container.oom_killed() == Some(true);
+        let (incarnation, last_words) = (slot.incarnation, live.container.stderr_tail());
+        lock(&self.deaths).push(Death { agent, incarnation, exit, at_ns: monotonic_ns(), out_of_memory, last_words });
+        Ok(live.container.remove()?)
     }
 
     /// Starts an agent again and lets it work.
@@ -262,11 +282,12 @@ impl<'a> Fleet<'a> {
     pub fn reap(&self) -> Result<(), LabError> {
         for agent in self.agents() {
             let Ok(mut slot) = self.slots[usize::from(agent)].try_lock() else { continue };
-            let Some(live) = slot.live.as_mut().filter(|live| !live.killed) else { continue };
-            let Some(exit) = live.container.wait(Duration::ZERO)? else { continue };
-            live.container.remove()?;
-            slot.live = None;
-            self.bury(agent, &mut slot, exit);
+            let Some(mut live) = slot.live.take_if(|live| !live.killed) else { continue };
+            let Some(exit) = live.container.wait(Duration::ZERO)? else {
+                slot.live = Some(live);
+                continue;
+            };
+            self.bury(agent, &mut slot, &mut live, exit)?;
             let again = slot.running && slot.deaths < DEATHS_MAX;
             drop(slot);
             if again {
@@ -409,7 +430,7 @@ impl Live {
                 }
             }
         });
-        Ok(Self { container, to_agent, replies, killed: false })
+        Ok(Self { container, to_agent, replies, killed: false, owed: 0 })
     }
 
     fn hear_hello(&mut self, who: &str) -> Result<Hello, LabError> {
@@ -420,26 +441,39 @@ impl Live {
     }
 
     fn ask(&mut self, command: &Command, timeout: Duration, who: &str) -> Result<Reply, LabError> {
+        self.ask_unless(command, timeout, who, &AtomicBool::new(false))
+    }
+
+    fn ask_unless(
+        &mut self,
+        command: &Command,
+        timeout: Duration,
+        who: &str,
+        stopping: &AtomicBool,
+    ) -> Result<Reply, LabError> {
         let mut line = serde_json::to_vec(command).expect("a command is plain data");
         line.push(b'\n');
         self.to_agent.write_all(&line).map_err(|error| {
             LabError::new(format!("{who} does not listen"), error, "see its last words in the run folder")
         })?;
-        self.hear(timeout, who)
+        let was_stopping = stopping.load(Ordering::Relaxed);
+        let deadline = Instant::now() + timeout;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.replies.recv_timeout(left.min(Duration::from_millis(50))) {
+                Ok(_) if self.owed > 0 => self.owed -= 1,
+                Err(RecvTimeoutError::Timeout) if !was_stopping && stopping.load(Ordering::Relaxed) => {
+                    self.owed += 1;
+                    return Err(LabError::new(format!("{who} was not waited for"), "the stress has ended", "nothing"));
+                }
+                Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}
+                heard => return understand(heard, timeout, who),
+            }
+        }
     }
 
     fn hear(&mut self, timeout: Duration, who: &str) -> Result<Reply, LabError> {
-        match self.replies.recv_timeout(timeout) {
-            Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(garbage)) => Err(LabError::new(format!("{who} said something unreadable"), garbage, "report this")),
-            Err(RecvTimeoutError::Disconnected) => Err(gone(who)),
-            Err(RecvTimeoutError::Timeout) => Err(LabError::new(
-                format!("{who} did not answer"),
-                format!("nothing came within {} s: the storage hangs, or the machine is overloaded", timeout.as_secs()),
-                "look at the storage's server and at the kernel's log",
-            )
-            .blind()),
-        }
+        understand(self.replies.recv_timeout(timeout), timeout, who)
     }
 
     /// Ends its standard input, waits a moment, kills what is left.
@@ -450,6 +484,25 @@ impl Live {
             let _ = container.kill();
         }
         let _ = container.remove();
+    }
+}
+
+/// What came over the line, or why nothing did.
+fn understand(
+    heard: Result<Result<Reply, String>, RecvTimeoutError>,
+    timeout: Duration,
+    who: &str,
+) -> Result<Reply, LabError> {
+    match heard {
+        Ok(Ok(reply)) => Ok(reply),
+        Ok(Err(garbage)) => Err(LabError::new(format!("{who} said something unreadable"), garbage, "report this")),
+        Err(RecvTimeoutError::Disconnected) => Err(gone(who)),
+        Err(RecvTimeoutError::Timeout) => Err(LabError::new(
+            format!("{who} did not answer"),
+            format!("nothing came within {} s: the storage hangs, or the machine is overloaded", timeout.as_secs()),
+            "look at the storage's server and at the kernel's log",
+        )
+        .blind()),
     }
 }
 

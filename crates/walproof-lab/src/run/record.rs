@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use walproof_format::history::{Phase, RECORD_SIZE, Record, SegmentHeader, segment_file_name};
 use walproof_judge::checkers::{LedgerChecker, Merge, Next, Source, Step};
+use walproof_judge::controls;
 
 use crate::run::fleet::{Life, Lives};
 
@@ -153,6 +154,14 @@ struct Kept {
     records: Vec<Record>,
 }
 
+/// What the planted controls need: the checker from before the last records, and these.
+pub struct KeptTail {
+    /// The checker from before the tail.
+    pub before: LedgerChecker,
+    /// The last records.
+    pub tail: controls::Tail,
+}
+
 impl<'a> Recorder<'a> {
     /// Reads the histories of all agents in `folder`.
     pub fn new(folder: &Path, lives: &'a Lives, agents: u16, keep: bool, checker: LedgerChecker) -> Self {
@@ -184,12 +193,10 @@ impl<'a> Recorder<'a> {
         self.newer.records.push(record);
     }
 
-    /// The checker from before the kept tail, and the tail of each agent in its own order.
-    pub fn kept_tail(&self, agents: u16) -> (&LedgerChecker, Vec<Vec<Record>>) {
-        let mut tail = vec![Vec::new(); agents.into()];
-        for record in self.older.records.iter().chain(&self.newer.records) {
-            tail[usize::from(record.agent)].push(*record);
-        }
-        (&self.older.before, tail)
+    /// What the planted controls need.
+    pub fn kept_tail(&self) -> KeptTail {
+        let mut tail = controls::Tail::default();
+        self.older.records.iter().chain(&self.newer.records).for_each(|record| tail.push(record));
+        KeptTail { before: self.older.before.clone(), tail }
     }
 }

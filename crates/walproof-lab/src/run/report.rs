@@ -193,7 +193,7 @@ fn judged(evidence: &Evidence, mode: JournalMode) -> verdict::Evidence {
         }),
         agents: evidence.options.agents.into(),
         exposures: stress.exposures.clone(),
-        anomalies: stress.anomalies.clone(),
+        anomalies: anomalies_of_the_boundary(evidence),
         kills: stress.tally.kills.into(),
         pauses: stress.tally.pauses.into(),
         directed_kills: stress.tally.kills_inside_spilled.into(),
@@ -219,6 +219,13 @@ fn judged(evidence: &Evidence, mode: JournalMode) -> verdict::Evidence {
     }
 }
 
+/// On a full disk SQLite reports errors, and a new opener may die of SIGBUS: neither is the boundary's fault.
+fn anomalies_of_the_boundary(evidence: &Evidence) -> Vec<Anomaly> {
+    let of_a_full_disk = |kind| matches!(kind, AnomalyKind::UnexpectedError | AnomalyKind::UnexpectedDeath);
+    let anomalies = evidence.stress.anomalies.iter();
+    anomalies.filter(|anomaly| !(evidence.ran_full && of_a_full_disk(anomaly.kind))).cloned().collect()
+}
+
 fn refusals(evidence: &Evidence) -> Vec<Refusal> {
     let refusal = evidence.stress.first_refusal.iter();
     refusal
@@ -229,6 +236,9 @@ fn refusals(evidence: &Evidence) -> Vec<Refusal> {
 /// What of the run itself did not happen: it makes the verdict unknown.
 fn failures(evidence: &Evidence) -> Vec<String> {
     let mut failures = evidence.stress.not_seen.clone();
+    if evidence.ran_full {
+        failures.push("the storage ran full during the stress".into());
+    }
     if evidence.interrupted {
         failures.push(format!("interrupted after {:.1} s", evidence.stress.worked.as_secs_f64()));
     }

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use walproof_format::history::Record;
 use walproof_format::ledger::FinalState;
 use walproof_format::protocol::{Command, Reply};
 use walproof_judge::checkers::{Anomaly, AnomalyKind, CheckerOptions, Exposures, LedgerChecker};
@@ -17,7 +16,7 @@ use crate::error::LabError;
 use crate::run::chaos;
 use crate::run::fleet::{ANSWER_TIMEOUT, Fleet, describe};
 use crate::run::plan::Plan;
-use crate::run::record::Recorder;
+use crate::run::record::{KeptTail, Recorder};
 use crate::runtimes::Exit;
 
 /// How often the supervisor looks.
@@ -80,10 +79,8 @@ pub struct StressEnd {
     pub journal_modes: Vec<String>,
     /// What was seen in the end.
     pub finals: Vec<FinalState>,
-    /// The checker from before the kept tail.
-    pub checker_before_tail: LedgerChecker,
-    /// The last records of each agent.
-    pub tail: Vec<Vec<Record>>,
+    /// What the planted controls need; `None`: nobody worked.
+    pub kept: Option<KeptTail>,
     /// The first failure of an agent that never got to work, when nobody committed anything.
     pub first_refusal: Option<(u32, String)>,
     /// What could not be looked at, and why.
@@ -129,22 +126,26 @@ pub fn stress(
     let mut recorder = Recorder::new(options.history, &fleet.lives, agents, options.keep_history, checker);
     let stop = AtomicBool::new(false);
     let (mut announced_ns, working_since) = (None, Instant::now());
+    let mut other_ends = Vec::new();
     let blind = std::thread::scope(|scope| {
         let chaos = scope.spawn(|| chaos::carry_out(options.plan, fleet, &stop));
-        let watched = watch_over(fleet, options, &mut recorder, &mut announced_ns, &mut watch);
+        let watched = watch_over(fleet, options, &mut recorder, &mut announced_ns, &mut other_ends, &mut watch);
         stop.store(true, Ordering::Relaxed);
+        fleet.set_stopping(true);
         let failures = chaos.join().unwrap_or_default();
         watched.map(|()| failures)
     })?;
     let worked = working_since.elapsed();
+    fleet.set_stopping(false);
     let mut not_seen: Vec<String> = blind.into_iter().map(|error| error.what).collect();
+    not_seen.append(&mut other_ends);
     let finals = if options.account { ask_finals(fleet, &mut not_seen) } else { Vec::new() };
-    note_events(fleet, &mut recorder.checker);
+    note_events(fleet, &mut recorder.checker, &mut not_seen);
     fleet.disband();
     while !recorder.advance() {}
-    note_events(fleet, &mut recorder.checker);
-    let (before, tail) = recorder.kept_tail(agents);
-    let (before, checker) = (before.clone(), &mut recorder.checker);
+    note_events(fleet, &mut recorder.checker, &mut not_seen);
+    let kept = recorder.kept_tail();
+    let checker = &mut recorder.checker;
     checker.finish(&finals);
     let first = checker.exposures().first_commit_ns.unwrap_or(began_ns);
     let since_first = |ns: u64| Duration::from_nanos(ns.saturating_sub(first));
@@ -159,8 +160,7 @@ pub fn stress(
         journal_modes: fleet.journal_modes(),
         first_refusal: first_refusal(checker),
         finals,
-        checker_before_tail: before,
-        tail,
+        kept: Some(kept),
         not_seen,
         began_ns,
         worked,
@@ -173,6 +173,7 @@ fn watch_over(
     options: &StressOptions<'_>,
     recorder: &mut Recorder<'_>,
     announced_ns: &mut Option<u64>,
+    other_ends: &mut Vec<String>,
     watch: &mut impl FnMut(&Progress),
 ) -> Result<(), LabError> {
     let began = Instant::now();
@@ -181,7 +182,7 @@ fn watch_over(
     while began.elapsed() < time && !options.interrupted.load(Ordering::Relaxed) {
         std::thread::sleep(TICK.min(time.saturating_sub(began.elapsed())));
         fleet.reap()?;
-        note_events(fleet, &mut recorder.checker);
+        note_events(fleet, &mut recorder.checker, other_ends);
         recorder.advance();
         let anomalies = recorder.checker.anomaly_count();
         if anomalies > 0 {
@@ -202,16 +203,28 @@ fn watch_over(
     Ok(())
 }
 
-fn note_events(fleet: &Fleet<'_>, checker: &mut LedgerChecker) {
+/// Tells the checker of pauses and of deaths that speak against the boundary; other ends blind us.
+fn note_events(fleet: &Fleet<'_>, checker: &mut LedgerChecker, other_ends: &mut Vec<String>) {
     for (start_ns, end_ns) in fleet.take_pauses() {
         checker.note_pause(start_ns, end_ns);
     }
     for death in fleet.take_deaths() {
-        if let Exit::Signal(signal) = death.exit {
-            checker.note_death(death.agent, death.incarnation, signal, death.at_ns);
+        match death.exit {
+            Exit::Signal(signal) if OWN_FAULT.contains(&signal) => {
+                checker.note_death(death.agent, death.incarnation, signal, death.at_ns);
+            }
+            exit => {
+                let memory = if death.out_of_memory { " for want of memory" } else { "" };
+                let words = death.last_words.lines().last().unwrap_or_default();
+                other_ends.push(format!("agent {} ended by itself{memory} ({exit:?}) {words}", death.agent));
+            }
         }
     }
 }
+
+/// Signals that a process brings upon itself: SQLite touched a page that is gone, or worse. SIGKILL and SIGTERM come
+/// from others and say nothing about the boundary.
+const OWN_FAULT: [i32; 5] = [libc::SIGBUS, libc::SIGSEGV, libc::SIGILL, libc::SIGFPE, libc::SIGABRT];
 
 /// Everybody closes; then one after the other opens again and tells what is there.
 fn ask_finals(fleet: &Fleet<'_>, not_seen: &mut Vec<String>) -> Vec<FinalState> {
@@ -260,8 +273,7 @@ pub fn refused(reply: &Reply) -> StressEnd {
         announced_after: None,
         journal_modes: Vec::new(),
         finals: Vec::new(),
-        checker_before_tail: LedgerChecker::new(CheckerOptions::default()),
-        tail: Vec::new(),
+        kept: None,
         first_refusal: Some(refusal),
         not_seen: Vec::new(),
         began_ns,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use walproof_format::protocol::Workload;
 use walproof_format::report::Replay;
-use walproof_judge::controls::PlantedOutcome;
+use walproof_judge::controls::{PlantedOutcome, planted_controls};
 
 use crate::collect::databases::{self, DatabaseFile};
 use crate::collect::machine::{self, Machine};
@@ -26,6 +26,8 @@ use crate::worlds::{self, Ground, World};
 
 /// How long the control may take to be caught.
 const CONTROL_TIME: Duration = Duration::from_secs(8);
+/// Bytes that must be free in the tested directory: database, log and their copies in every private place.
+const FREE_BYTES_MIN: u64 = 32 << 20;
 /// How long the stress goes on after the first anomaly: time for a fuller story.
 const GRACE: Duration = Duration::from_millis(700);
 
@@ -149,6 +151,8 @@ pub struct Evidence {
     pub shared_clock: bool,
     /// Whether Ctrl-C ended it.
     pub interrupted: bool,
+    /// Whether the storage was full in the end: errors and SIGBUS say nothing about the boundary then.
+    pub ran_full: bool,
     /// From the start of the run to the first commit of the stress.
     pub first_commit_after: Option<Duration>,
 }
@@ -163,6 +167,7 @@ pub fn verify(
     let world = find_world(&options.world)?;
     let plan = options.plan()?;
     let directory = open_directory(&options.directory)?;
+    check_space(&directory, &storage::look(&directory))?;
     let runtime = runtimes::choose(options.runtime.as_deref())?;
     check_needs(world, runtime.as_ref())?;
     let id = RunId::random();
@@ -208,14 +213,17 @@ pub fn verify(
         }
     };
     fleet.disband();
+    let ran_full = storage::look(&boundary.directory).free_bytes.is_some_and(|free| free < FREE_BYTES_MIN / 16);
     let (shared_clock, header_mode) = (clocks_agree(&fleet), header_mode(&fleet.ground().database));
     drop(fleet);
     stress.not_seen.append(&mut not_seen);
-    let planted = Vec::new();
+    let kept = stress.kept.take();
+    let planted = kept.map_or_else(Vec::new, |kept| planted_controls(&kept.before, &kept.tail, &stress.finals));
     let first_commit_after =
         stress.exposures.first_commit_ns.map(|ns| Duration::from_nanos(ns.saturating_sub(began_ns)));
-    let kept = options.keep_history.then(|| keep_history(&run, &history)).transpose()?;
-    let _ = kept;
+    if options.keep_history {
+        run.forget_history(&history)?;
+    }
     run.leave();
     let interrupted = interrupted.load(std::sync::atomic::Ordering::Relaxed);
     Ok(Evidence {
@@ -229,6 +237,7 @@ pub fn verify(
         plan,
         shared_clock,
         interrupted,
+        ran_full,
         first_commit_after,
     })
 }
@@ -386,6 +395,19 @@ fn open_directory(directory: &Path) -> Result<PathBuf, LabError> {
     Ok(absolute)
 }
 
+/// Before anything is made: a full disk breaks every database, and says nothing about the boundary.
+fn check_space(directory: &Path, storage: &Storage) -> Result<(), LabError> {
+    match storage.free_bytes {
+        Some(free) if free < FREE_BYTES_MIN => Err(LabError::path(
+            "cannot test",
+            directory,
+            format!("only {} KiB are free there, and a test needs {} MiB", free >> 10, FREE_BYTES_MIN >> 20),
+            "free space there, or test a directory of the same storage that has some",
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// `.walproof-<run>` in the tested directory.
 fn make_scratch(run: &RunDirectory, directory: &Path) -> Result<PathBuf, LabError> {
     let scratch = directory.join(run.scratch_name());
@@ -419,10 +441,6 @@ fn make_history(run: &RunDirectory, options: &Options, directory: &Path) -> Resu
     fs::create_dir(&folder)
         .map_err(|error| LabError::path("cannot make", &folder, error, "name another folder with `--history`"))?;
     Ok(folder)
-}
-
-fn keep_history(run: &RunDirectory, history: &Path) -> Result<(), LabError> {
-    Ok(run.forget_history(history)?)
 }
 
 fn look(options: &Options, world: &World, runtime: &dyn Runtime, directory: PathBuf, id: &RunId) -> Boundary {

@@ -1,21 +1,60 @@
 //! The project's own chores: `cargo xtask bench NAME`, `cargo xtask prove NAME`.
+//!
+//! What this room is: a file for each chore; `flags.rs`, `result.rs` and `ground.rs` serve them all.
+//! Exit codes: 0 what was to be shown is shown, 1 it is not, 2 the chore itself failed or was misused.
+//! Where to look next: `prove.rs` for what all proofs share, `benchsuite/runs/` for what came out of them.
 
+mod bare_loop;
 mod bench_checker;
+mod bench_harness;
+mod flags;
+mod ground;
+mod prove;
+mod prove_memory;
+mod prove_sound;
+mod prove_worlds;
+mod result;
 
 use std::process::ExitCode;
+
+use walproof_lab::runtimes;
+
+use crate::flags::Flags;
+
+const USAGE: &str = "no such chore
+try: one of
+  cargo xtask bench checker [--records N] [--agents K]
+  cargo xtask bench harness [--seconds 3] [--rounds 5] [--agents 1,2,4,8] [--runtime process] [--dir DIR]
+  cargo xtask prove sound   [--runs 20] [--time 20s] [--only ext4,tmpfs,xfs,btrfs] [--jobs 1]
+  cargo xtask prove worlds  [--runs 20] [--time 10s] [--only WORLD,...] [--journal wal,delete] [--jobs 1]
+  cargo xtask prove memory  [--time 5m]
+all but `bench checker` take [--result FOLDER], by default benchsuite/runs";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let rest = || Flags::new(&arguments[2.min(arguments.len())..]);
     let done = match words.as_slice() {
-        ["bench", "checker", ..] => bench_checker::run(&arguments[2..]),
-        _ => Err("no such chore\ntry: `cargo xtask bench checker [--records N] [--agents K]`".to_owned()),
+        ["bench", "checker", ..] => bench_checker::run(&arguments[2..]).map(|()| true),
+        ["bench", "harness", ..] => rest().and_then(bench_harness::run),
+        ["prove", "sound", ..] => rest().and_then(prove_sound::run),
+        ["prove", "worlds", ..] => rest().and_then(prove_worlds::run),
+        ["prove", "memory", ..] => rest().and_then(prove_memory::run),
+        // What this binary is to itself: the agents and the bare loops of `bench harness`.
+        ["agent"] => return code(walproof_agent::agent_main()),
+        [runtimes::HELPER, ..] => return code(runtimes::helper_main(&arguments[1..])),
+        [bare_loop::NAME, configuration] => bare_loop::child_main(configuration).map(|()| true),
+        _ => Err(USAGE.to_owned()),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(shown) => code(i32::from(!shown)),
         Err(message) => {
-            eprintln!("{message}");
-            ExitCode::from(2)
+            eprintln!("xtask: {message}");
+            code(2)
         }
     }
+}
+
+fn code(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code).unwrap_or(2))
 }

@@ -109,17 +109,6 @@ impl Worker {
         Ok(mode)
     }
 
-    /// Opens a connection when there is none; answers with its journal mode.
-    pub fn ensure_open(&mut self) -> Result<String, SqlFailure> {
-        if self.connection.is_none() {
-            self.reopen();
-        }
-        match &self.connection {
-            Some(connection) => journal_mode(connection, None),
-            None => Err(SqlFailure { place: Place::Open, extended_code: 14, errno: 0, message: "not open".into() }),
-        }
-    }
-
     /// One operation of the workload: a transaction, a checkpoint or a reopening.
     pub fn step(&mut self) {
         if self.connection.is_none() {
@@ -610,6 +599,7 @@ fn fold(connection: &Connection, head: Head) -> Result<Option<Head>, SqlFailure>
 fn read_everything(connection: &Connection, state: &mut FinalState) -> Result<(), SqlFailure> {
     connection.execute_batch("BEGIN").at(Place::Begin)?;
     let head = read_head(connection)?;
+    state.journal_mode = journal_mode(connection, None)?;
     state.number = head.number;
     state.hash = head.hash;
     state.horizon_number = head.horizon_number;

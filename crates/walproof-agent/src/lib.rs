@@ -122,7 +122,7 @@ impl Agent {
             Command::Create => worker.create().map(|journal_mode| Reply::Created { journal_mode }),
             Command::Run => {
                 *working = true;
-                Ok(Reply::Running { journal_mode: worker.ensure_open().ok() })
+                Ok(Reply::Running)
             }
             Command::Close => {
                 *working = false;

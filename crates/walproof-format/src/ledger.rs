@@ -75,6 +75,9 @@ pub struct FinalState {
     pub agent: u16,
     /// CLOCK_MONOTONIC in nanoseconds when it began to read.
     pub start_ns: u64,
+    /// What `PRAGMA journal_mode` answered; empty: nothing.
+    #[serde(default)]
+    pub journal_mode: String,
     /// Commit number in the head row.
     pub number: u64,
     /// Chain hash in the head row.

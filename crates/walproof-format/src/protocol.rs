@@ -47,11 +47,8 @@ pub enum Reply {
         /// What `PRAGMA journal_mode` answered.
         journal_mode: String,
     },
-    /// The workload has begun.
-    Running {
-        /// What `PRAGMA journal_mode` answered, when a connection could be opened.
-        journal_mode: Option<String>,
-    },
+    /// The workload has begun; the first connection may still wait for a lock.
+    Running,
     /// The workload has stopped.
     Halted,
     /// The connection is closed.

@@ -102,6 +102,7 @@ impl SoundHistory {
         self.settle_late();
         let start_ns = self.agents.iter().map(|agent| agent.time_ns).max().unwrap_or(0) + 1_000_000;
         let state = |agent| FinalState {
+            journal_mode: "wal".to_owned(),
             agent,
             start_ns,
             number: self.number,

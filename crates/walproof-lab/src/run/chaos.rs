@@ -23,6 +23,9 @@ pub fn carry_out(plan: &Plan, fleet: &Fleet<'_>, stop: &AtomicBool) -> Vec<LabEr
             if error.blind {
                 failures.push(error);
             }
+            if fleet.is_stopping() {
+                break;
+            }
             bring_back(fleet);
         }
     }

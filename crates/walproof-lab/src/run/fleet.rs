@@ -60,7 +60,6 @@ pub struct Fleet<'a> {
     pub tally: Tally,
     deaths: Mutex<Vec<Death>>,
     pauses: Mutex<Vec<(u64, u64)>>,
-    journal_modes: Mutex<Vec<String>>,
     hellos: Mutex<Vec<Hello>>,
     /// Set when the stress ends: nobody waits for an agent that waits for a lock any more.
     stopping: AtomicBool,
@@ -131,7 +130,6 @@ impl<'a> Fleet<'a> {
             tally: Tally::default(),
             deaths: Mutex::default(),
             pauses: Mutex::default(),
-            journal_modes: Mutex::default(),
             hellos: Mutex::default(),
             stopping: AtomicBool::new(false),
         }
@@ -208,12 +206,9 @@ impl<'a> Fleet<'a> {
         Ok(reply)
     }
 
-    /// Lets an agent work; keeps what the journal mode pragma answered.
+    /// Lets an agent work.
     pub fn run(&self, agent: u16) -> Result<(), LabError> {
-        if let Reply::Running { journal_mode: Some(mode) } = self.ask(agent, &Command::Run, ANSWER_TIMEOUT)? {
-            lock(&self.journal_modes).push(mode);
-        }
-        Ok(())
+        self.ask(agent, &Command::Run, ANSWER_TIMEOUT).map(drop)
     }
 
     /// SIGKILL, waits for the end, removes the container.
@@ -305,14 +300,6 @@ impl<'a> Fleet<'a> {
     /// Pauses that ended since the last call, as CLOCK_MONOTONIC intervals.
     pub fn take_pauses(&self) -> Vec<(u64, u64)> {
         std::mem::take(&mut lock(&self.pauses))
-    }
-
-    /// What `PRAGMA journal_mode` answered to agents that began to work.
-    pub fn journal_modes(&self) -> Vec<String> {
-        let mut modes = lock(&self.journal_modes).clone();
-        modes.sort();
-        modes.dedup();
-        modes
     }
 
     /// What the agents said of themselves when they came.

@@ -157,7 +157,7 @@ pub fn stress(
         caught_ns: checker.first_provable_ns(),
         caught_after: checker.first_provable_ns().map(since_first),
         announced_after: announced_ns.or_else(|| (checker.anomaly_count() > 0).then(monotonic_ns)).map(since_first),
-        journal_modes: fleet.journal_modes(),
+        journal_modes: journal_modes(&finals),
         first_refusal: first_refusal(checker),
         finals,
         kept: Some(kept),
@@ -241,6 +241,13 @@ fn ask_finals(fleet: &Fleet<'_>, not_seen: &mut Vec<String>) -> Vec<FinalState> 
     };
     let asked: Vec<Result<FinalState, String>> = fleet.agents().map(ask).collect();
     asked.into_iter().filter_map(|state| state.map_err(|why| not_seen.push(why)).ok()).collect()
+}
+
+fn journal_modes(finals: &[FinalState]) -> Vec<String> {
+    let mut modes: Vec<String> = finals.iter().map(|state| state.journal_mode.clone()).collect();
+    modes.sort();
+    modes.dedup();
+    modes
 }
 
 fn tally(fleet: &Fleet<'_>) -> TallyCount {

@@ -161,8 +161,8 @@ impl Outcome {
             "verdict": self.verdict(),
             "reasons": self.report["verdicts"][0]["reasons"],
             "seed": self.report["replay"]["seed"],
-            "commits": self.number("/exposures/commits"),
-            "kills": self.number("/strikes/kills"),
+            "commits": self.report["exposures"]["commits"],
+            "kills": self.report["strikes"]["kills"],
             "anomalies": self.report["anomaly_counts"],
             "first_commit_ms": self.report["timing"]["first_commit_after_start"],
             "anomaly_caught_ms": self.report["timing"]["anomaly_caught_after_first_commit"],
@@ -173,7 +173,7 @@ impl Outcome {
     }
 
     /// Removes what a passed run left under `target/prove/`; a failed one keeps it and this says where.
-    fn put_away(&self, passed: bool) -> String {
+    pub fn put_away(&self, passed: bool) -> String {
         if passed {
             let _ = fs::remove_file(&self.path);
             let _ = fs::remove_file(self.path.with_extension("txt"));

@@ -55,7 +55,8 @@ pub fn run(mut flags: Flags) -> Result<bool, String> {
     let mut entry = outcome.entry(&case, &lacks);
     entry["samples"] = Value::Array(samples);
     let summary = json!({"peak_kib": peak, "limit_kib": RESIDENT_KIB_BELOW, "resident_kib": resident});
-    println!("peak {peak} KiB of {RESIDENT_KIB_BELOW}, resident {resident}; {}", outcome.verdict());
+    let kept = outcome.put_away(lacks.is_empty());
+    println!("peak {peak} KiB of {RESIDENT_KIB_BELOW}, resident {resident}; {}{kept}", outcome.verdict());
     lacks.iter().for_each(|lack| println!("FAILED: {lack}"));
     result.add(entry, |_| summary)?;
     println!("result in {}", result.path().display());

@@ -80,8 +80,8 @@ fn print_table(runs: &[Value]) {
     println!("{:<8} {:>7}  {:>27}  {:>18}", "", "passed", "commits min/median/max", "first commit max");
     for group in groups(runs) {
         let of = &summary[group];
-        let commits = &of["commits"];
-        let spread = format!("{}/{}/{}", commits["min"], commits["median"], commits["max"]);
+        let commits = |field: &str| of["commits"][field].as_f64().unwrap_or(f64::NAN);
+        let spread = format!("{:.0}/{:.0}/{:.0}", commits("min"), commits("median"), commits("max"));
         let passed = format!("{}/{}", of["passed"], of["runs"]);
         let first = of["first_commit_ms"]["max"].as_f64().unwrap_or(f64::NAN);
         println!("{group:<8} {passed:>7}  {spread:>27}  {first:>15.0} ms");

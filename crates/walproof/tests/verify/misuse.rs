@@ -50,11 +50,9 @@ fn values_that_no_flag_takes() {
     let cases = [
         ["--seed", "xyz"],
         ["--seed", "11112222333344445"],
-        ["--seed", "-1"],
         ["--time", "soon"],
         ["--time", "0s"],
         ["--time", "5 parsecs"],
-        ["--time", "-5s"],
         ["--agents", "0"],
         ["--agents", "76"],
         ["--page-size", "1000"],
@@ -176,20 +174,18 @@ fn a_file_system_without_inodes() {
     assert_refused(&bench, &ended, "scratch directory");
 }
 
-/// A full disk says nothing about journal modes: it is misuse or lack of sight, never a verdict on the boundary.
+/// A full disk says nothing about journal modes: it is no verdict on the boundary.
 #[test]
 fn a_full_file_system() {
-    for kib_free in [0, 64] {
-        let fill = format!("head -c {} /dev/zero > \"$TESTED/fill\"", (4096 - kib_free) * 1024);
+    for mib_free in [0, 1, 16] {
+        let fill = format!("head -c {} /dev/zero > \"$TESTED/fill\"", (64 - mib_free) << 20);
         let Some((bench, ended)) = on_small_file_system(&fill) else { return };
-        assert!([2, 3].contains(&ended.code), "{kib_free} KiB free\n{ended}");
-        assert!(format!("{ended}").contains("full") || ended.error.contains("No space left"), "{ended}");
-        assert!(format!("{ended}").contains("because: "), "{ended}");
-        bench.assert_nothing_left();
+        assert_refused(&bench, &ended, "cannot test");
+        assert!(ended.error.contains("free there"), "{ended}");
     }
 }
 
-/// `verify` on a tmpfs of 4 MiB, in a mount namespace, after a preparation.
+/// `verify` on a tmpfs of 64 MiB, in a mount namespace, after a preparation.
 fn on_small_file_system(prepare: &str) -> Option<(Bench, Ended)> {
     if !is_root() {
         skip("filesystems", "a small file system", "mounts want root");
@@ -197,7 +193,7 @@ fn on_small_file_system(prepare: &str) -> Option<(Bench, Ended)> {
     }
     let _alone = stress_alone();
     let bench = Bench::new();
-    let script = format!("mount -t tmpfs -o size=4m tmpfs \"$TESTED\" && {{ {prepare}; }} || exit 90; exec \"$@\"");
+    let script = format!("mount -t tmpfs -o size=64m tmpfs \"$TESTED\" && {{ {prepare}; }} || exit 90; exec \"$@\"");
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "sh", "-c", &script, "sh", BINARY]);
     command.args(bench.verify_arguments(&["--time", "1s"])).env("TESTED", bench.tested());

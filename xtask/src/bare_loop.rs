@@ -175,9 +175,13 @@ impl BareLoop {
                  horizon_count=?6 WHERE id=1",
             )?
             .execute(params![number, hash, token, head[3], head[4], head[5]])?;
-        connection
-            .prepare_cached("INSERT INTO ledger VALUES(?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![number, self.author, self.commits as i64, token, hash])?;
+        connection.prepare_cached("INSERT INTO ledger VALUES(?1, ?2, ?3, ?4, ?5)")?.execute(params![
+            number,
+            self.author,
+            self.commits as i64,
+            token,
+            hash
+        ])?;
         connection.execute_batch("COMMIT")
     }
 }
@@ -185,9 +189,9 @@ impl BareLoop {
 /// Number, hash, cells, horizon's number, hash and count.
 fn read_head(connection: &Connection) -> Result<[i64; 6]> {
     let sql = "SELECT number, hash, cells, horizon_number, horizon_hash, horizon_count FROM ledger_head WHERE id=1";
-    connection.prepare_cached(sql)?.query_row([], |row| {
-        Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?])
-    })
+    connection
+        .prepare_cached(sql)?
+        .query_row([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?]))
 }
 
 fn fold(connection: &Connection, head: &mut [i64; 6]) -> Result<()> {

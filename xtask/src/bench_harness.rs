@@ -106,7 +106,8 @@ impl Bench {
         let (workload, seed) = (self.workload.clone(), self.seed);
         let kept = Some(history.0.clone());
         let runtime = runtime.as_ref();
-        let fleet = Fleet::new(FleetPlan { runtime, run: &run, ground, workload, seed, history: kept, prefix: "bench" });
+        let fleet =
+            Fleet::new(FleetPlan { runtime, run: &run, ground, workload, seed, history: kept, prefix: "bench" });
         let drawn = plan::draw(seed, self.time.as_millis() as u64, agents, false);
         let options = StressOptions {
             plan: &Plan { strikes: Vec::new(), ..drawn },
@@ -144,7 +145,8 @@ impl Bench {
             quirks: Quirks::default(),
         };
         walproof_agent::create_ledger(&configuration(0))?;
-        let mut loops: Vec<Bare> = (0..agents).map(|agent| Bare::start(&configuration(agent))).collect::<Result<_, _>>()?;
+        let mut loops: Vec<Bare> =
+            (0..agents).map(|agent| Bare::start(&configuration(agent))).collect::<Result<_, _>>()?;
         loops.iter_mut().try_for_each(Bare::next_line)?;
         std::thread::sleep(self.time);
         let told: Vec<Value> = Bare::stop_all(loops)?;

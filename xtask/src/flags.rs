@@ -55,7 +55,12 @@ impl Flags {
     }
 
     /// Some of `known`, in the order of `known`; `default` when nothing was given.
-    pub fn choice_or<'a>(&mut self, name: &str, known: &[&'a str], default: &[&'a str]) -> Result<Vec<&'a str>, String> {
+    pub fn choice_or<'a>(
+        &mut self,
+        name: &str,
+        known: &[&'a str],
+        default: &[&'a str],
+    ) -> Result<Vec<&'a str>, String> {
         let Some(text) = self.given.remove(name) else { return Ok(default.to_vec()) };
         let asked: Vec<&str> = text.split(',').collect();
         match asked.iter().find(|word| !known.contains(word)) {

@@ -10,7 +10,7 @@
 
 mod clock;
 mod connection;
-mod history;
+pub mod history;
 mod ledger;
 mod probe;
 mod quirks;

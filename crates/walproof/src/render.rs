@@ -65,7 +65,10 @@ impl Screen {
             print!("\r\x1b[K");
         }
         line("bang", &bang_line(report));
-        line("planted", &planted_line(report));
+        // In a broken run the records that a plant would start from are broken themselves.
+        if report.verdicts.first().is_some_and(|verdict| verdict.kind() != VerdictKind::Unsafe) {
+            line("planted", &planted_line(report));
+        }
         for verdict in &report.verdicts {
             self.show_verdict(verdict, report);
         }
@@ -94,7 +97,9 @@ impl Screen {
         if verdict.witness().is_empty() {
             verdict.reasons().iter().for_each(|reason| line("", &format!("because: {reason}")));
         }
-        show_surroundings(verdict);
+        if verdict.kind() != VerdictKind::Unsafe {
+            show_surroundings(verdict);
+        }
     }
 }
 
@@ -103,13 +108,13 @@ fn show_boundary(boundary: &Boundary) {
     let storage = mount.map_or("unknown storage".to_owned(), |mount| {
         format!("{} {} at {}", mount.fstype, mount.options.join(","), mount.mount_point)
     });
-    line("boundary", &format!("{} agents ({})", boundary.agents, boundary.abilities.isolation));
+    line("boundary", &format!("{} ({})", several(boundary.agents.into(), "agent"), boundary.abilities.isolation));
     line("", &format!("one kernel {}, {storage}", boundary.machine.kernel));
     for database in &boundary.databases {
         let name = database.path.file_name().unwrap_or_default().to_string_lossy();
         let links = if database.links > 1 { format!(", {} hard links (see `hard-link`)", database.links) } else { String::new() };
         let openers = database.openers.len();
-        line("found", &format!("{name}: {}, {} openers{links}; it is not touched", database.journal, openers));
+        line("found", &format!("{name}: {}, {}{links}; it is not touched", database.journal, several(openers as u64, "opener")));
     }
 }
 
@@ -141,9 +146,8 @@ fn control_line(control: &Control) -> String {
     match (&control.failed, control.caught_after, control.caught_as) {
         (Some(why), ..) => format!("could not be done: {why}"),
         (None, Some(after), Some(kind)) => format!(
-            "broken world fake-locks caught after {:.0} ms and {} commits: {kind}   {:.1} s",
+            "broken world fake-locks caught after {:.0} ms: {kind}   {:.1} s",
             after.as_secs_f64() * 1e3,
-            thousands(control.commits),
             control.took.as_secs_f64()
         ),
         _ => format!("broken world fake-locks NOT caught in {} commits", thousands(control.commits)),
@@ -152,12 +156,12 @@ fn control_line(control: &Control) -> String {
 
 fn progress_words(progress: &Progress) -> String {
     format!(
-        "{:4.1} s   {} commits   {} kills   {} pauses   {} anomalies",
+        "{:4.1} s   {}   {}   {}   {}",
         progress.elapsed.as_secs_f64(),
-        thousands(progress.commits),
-        progress.kills,
-        progress.pauses,
-        thousands(progress.anomalies)
+        several(progress.commits, "commit"),
+        several(progress.kills.into(), "kill"),
+        several(progress.pauses.into(), "pause"),
+        several(progress.anomalies, "anomaly")
     )
 }
 
@@ -165,14 +169,14 @@ fn bang_line(report: &Report) -> String {
     let (exposures, strikes) = (&report.exposures, &report.strikes);
     let anomalies: u64 = report.anomaly_counts.iter().map(|count| count.count).sum();
     format!(
-        "{:.1} s   {} commits   {} WAL resets   {} kills ({} inside a spilled transaction)   {} pauses   {} anomalies",
+        "{:.1} s   {}   {}   {} ({} inside a spilled transaction)   {}   {}",
         report.timing.stress / 1e3,
-        thousands(exposures.commits),
-        thousands(exposures.wal_resets),
-        strikes.kills,
+        several(exposures.commits, "commit"),
+        several(exposures.wal_resets, "WAL reset"),
+        several(strikes.kills.into(), "kill"),
         strikes.kills_inside_spilled,
-        strikes.pauses,
-        thousands(anomalies)
+        several(strikes.pauses.into(), "pause"),
+        several(anomalies, "anomaly")
     )
 }
 
@@ -200,6 +204,7 @@ fn show_anomalies(anomalies: &[Anomaly], report: &Report) {
             report.anomaly_counts.iter().map(|count| format!("{} {}", thousands(count.count), count.kind)).collect();
         line("", &format!("{}; the first {after:.1} ms after the first commit", counts.join(", ")));
     }
+    let first_commit_ns = report.exposures.first_commit_ns.unwrap_or(0);
     let mut kinds = Vec::new();
     for anomaly in anomalies {
         if kinds.contains(&anomaly.kind) || kinds.len() == ANOMALIES_SHOWN {
@@ -207,23 +212,25 @@ fn show_anomalies(anomalies: &[Anomaly], report: &Report) {
         }
         kinds.push(anomaly.kind);
         line("witness", &format!("{} ({}): {}", anomaly.kind.name(), anomaly.certainty.word(), anomaly.summary));
-        anomaly.witness.iter().take(4).for_each(|witness| line("", &witness_words(witness)));
+        anomaly.witness.iter().take(4).for_each(|witness| line("", &witness_words(witness, first_commit_ns)));
     }
     if let Some(kind) = kinds.first() {
         line("", &format!("more: walproof explain {}", kind.name()));
     }
 }
 
-fn witness_words(witness: &WitnessLine) -> String {
+/// Who, when (since the first commit), which number, which code, which SQL.
+fn witness_words(witness: &WitnessLine, first_commit_ns: u64) -> String {
     let number = witness.number.map_or(String::new(), |number| format!(" number {number}"));
+    let sql = if witness.sql.is_empty() { String::new() } else { format!("   `{}`", witness.sql) };
     let code = witness.extended_code.as_ref().map_or(String::new(), |code| format!(" {code}"));
     format!(
-        "  agent {} life {}: {} {}{number}{code} at {:.3} ms: {}",
+        "  agent {} life {} at {:+.3} ms: {} {}{number}{code}: {}{sql}",
         witness.agent,
         witness.life,
+        (witness.start_ns as f64 - first_commit_ns as f64) / 1e6,
         witness.operation,
         witness.phase,
-        witness.start_ns as f64 / 1e6,
         witness.role
     )
 }
@@ -253,6 +260,16 @@ fn paint(kind: VerdictKind, word: &str) -> String {
 
 fn line(name: &str, text: &str) {
     println!("  {name:<10} {text}");
+}
+
+/// `1 kill`, `2 kills`, `3 anomalies`.
+fn several(number: u64, noun: &str) -> String {
+    let noun = match (number, noun) {
+        (1, noun) => noun.to_owned(),
+        (_, "anomaly") => "anomalies".to_owned(),
+        (_, noun) => format!("{noun}s"),
+    };
+    format!("{} {noun}", thousands(number))
 }
 
 fn thousands(number: u64) -> String {

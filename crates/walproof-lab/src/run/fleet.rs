@@ -229,6 +229,16 @@ impl<'a> Fleet<'a> {
         Ok(())
     }
 
+    /// Kills an agent that works without a record for too long, and starts it again. Whom a nemesis holds is let be.
+    pub fn replace_silent(&self, agent: u16) -> Result<(), LabError> {
+        let works = self.slots[usize::from(agent)].try_lock().is_ok_and(|slot| slot.running && slot.live.is_some());
+        if !works {
+            return Ok(());
+        }
+        self.kill(agent)?;
+        self.revive(agent)
+    }
+
     /// SIGKILL to everybody at once, so that nobody is left alone to close last; then as [`Self::kill`].
     pub fn kill_everybody(&self) -> Result<(), LabError> {
         for agent in self.agents() {
@@ -519,11 +529,11 @@ pub enum Life {
 }
 
 impl Lives {
-    fn new(agents: usize) -> Self {
+    pub(crate) fn new(agents: usize) -> Self {
         Self { agents: (0..agents).map(|_| Mutex::default()).collect() }
     }
 
-    fn begin(&self, agent: u16) -> u16 {
+    pub(crate) fn begin(&self, agent: u16) -> u16 {
         let mut lives = lock(&self.agents[usize::from(agent)]);
         lives.begun += 1;
         lives.begun - 1

@@ -8,8 +8,10 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{Ordering, fence};
+use std::time::{Duration, Instant};
 
-use walproof_format::history::{Phase, RECORD_SIZE, Record, SegmentHeader, segment_file_name};
+use walproof_format::history::{PHASE_OFFSET, Phase, RECORD_SIZE, Record, SegmentHeader, segment_file_name};
 use walproof_judge::checkers::{LedgerChecker, Merge, Next, Source, Step};
 use walproof_judge::controls;
 
@@ -32,6 +34,8 @@ pub struct Tail<'a> {
     index: u32,
     open: Option<OpenSegment>,
     keep: bool,
+    /// Since when nothing came.
+    silent_since: Option<Instant>,
 }
 
 struct OpenSegment {
@@ -45,7 +49,7 @@ struct OpenSegment {
 impl<'a> Tail<'a> {
     /// The history of `agent` in `folder`, from its beginning. Unless `keep`, segments that were read are removed.
     pub fn new(folder: &Path, lives: &'a Lives, agent: u16, keep: bool) -> Self {
-        Self { folder: folder.to_owned(), lives, agent, incarnation: 0, segment: 0, index: 0, open: None, keep }
+        Self { folder: folder.to_owned(), lives, agent, incarnation: 0, segment: 0, index: 0, open: None, keep, silent_since: None }
     }
 
     fn path(&self) -> PathBuf {
@@ -85,9 +89,13 @@ impl Source for Tail<'_> {
             match (self.next_record(), life) {
                 (Some(record), life) if life == Life::Sealed || is_final(record.phase) => {
                     self.index += 1;
+                    self.silent_since = None;
                     return Next::Record(record);
                 }
-                (_, Life::Open | Life::NotYet) => return Next::Pending,
+                (_, Life::Open | Life::NotYet) => {
+                    self.silent_since.get_or_insert_with(Instant::now);
+                    return Next::Pending;
+                }
                 (_, Life::Never) => return Next::Ended,
                 (_, Life::Sealed) => {
                     self.leave_segment();
@@ -130,14 +138,26 @@ impl OpenSegment {
         Record::decode(bytes.try_into().expect("64 bytes"))
     }
 
+    /// Reads twice. The agent stores a record's body first and its phase last, but one read copies bytes in any order
+    /// and may hold a body from before that store with a phase from after it. A body that is read after its phase was
+    /// seen to be final is whole.
     fn fill(&mut self, index: u32) {
+        self.first = index;
         let count = READ_RECORDS.min((self.capacity - index.min(self.capacity)) as usize);
         self.buffer.resize(count * RECORD_SIZE, 0);
         let offset = (u64::from(index) + 1) * RECORD_SIZE as u64;
         let read = self.file.read_at(&mut self.buffer, offset).unwrap_or(0);
         self.buffer.truncate(read / RECORD_SIZE * RECORD_SIZE);
-        self.first = index;
+        fence(Ordering::SeqCst);
+        let done = self.buffer.chunks_exact(RECORD_SIZE).take_while(|record| has_final_phase(record)).count();
+        if self.file.read_exact_at(&mut self.buffer[..done * RECORD_SIZE], offset).is_err() {
+            self.buffer.clear();
+        }
     }
+}
+
+fn has_final_phase(record: &[u8]) -> bool {
+    Phase::from_byte(record[PHASE_OFFSET]).is_some_and(is_final)
 }
 
 /// Feeds the checker and keeps the tail for the planted controls.
@@ -185,6 +205,12 @@ impl<'a> Recorder<'a> {
         false
     }
 
+    /// Agents whose next record has been awaited longer than `patience`: they hold the checker up.
+    pub fn silent(&mut self, patience: Duration) -> Vec<u16> {
+        let silent = |tail: &&mut Tail<'_>| tail.silent_since.is_some_and(|since| since.elapsed() > patience);
+        self.merge.sources_mut().iter_mut().filter(silent).map(|tail| tail.agent).collect()
+    }
+
     fn keep(&mut self, record: Record) {
         if self.newer.records.len() >= TAIL_RECORDS {
             let fresh = Kept { before: self.checker.clone(), records: Vec::with_capacity(TAIL_RECORDS) };
@@ -198,5 +224,60 @@ impl<'a> Recorder<'a> {
         let mut tail = controls::Tail::default();
         self.older.records.iter().chain(&self.newer.records).for_each(|record| tail.push(record));
         KeptTail { before: self.older.before.clone(), tail }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use walproof_agent::history::{CAPACITY, HistoryWriter};
+    use walproof_format::history::Operation;
+
+    fn blank() -> Record {
+        Record {
+            start_ns: 0,
+            end_ns: 0,
+            number: 0,
+            token: 0,
+            hash: 0,
+            counter: 0,
+            wal_frames: 0,
+            extended_code: 0,
+            agent: 0,
+            incarnation: 0,
+            operation: Operation::Write,
+            phase: Phase::Began,
+            flags: 0,
+            place: None,
+        }
+    }
+
+    /// A reader beside a writer sees whole records only. Failed with one read a fill: bodies of zeros, marked done.
+    #[test]
+    fn records_read_while_they_are_written_are_whole() {
+        let folder = std::env::temp_dir().join(format!("walproof-record-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("temporary folder");
+        let count = u64::from(CAPACITY) * 40;
+        let lives = Lives::new(1);
+        lives.begin(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut writer = HistoryWriter::create(Some(folder.clone()), 0, 0).expect("segment");
+                for number in 1..=count {
+                    let slot = writer.append(&blank()).expect("room");
+                    let whole = Record { start_ns: number, end_ns: number, number, hash: number, ..blank() };
+                    writer.update(slot, &Record { phase: Phase::Done, ..whole });
+                }
+            });
+            let mut tail = Tail::new(&folder, &lives, 0, false);
+            let mut number = 0;
+            while number < count {
+                let Next::Record(record) = tail.next() else { continue };
+                number += 1;
+                let seen = (record.start_ns, record.end_ns, record.number, record.hash);
+                assert_eq!(seen, (number, number, number, number), "of {count}");
+            }
+        });
+        std::fs::remove_dir_all(folder).expect("removes");
     }
 }

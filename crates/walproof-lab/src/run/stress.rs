@@ -21,6 +21,9 @@ use crate::runtimes::Exit;
 
 /// How often the supervisor looks.
 const TICK: Duration = Duration::from_millis(10);
+/// How long an agent may leave the checker waiting before it is killed and replaced. In a broken world SQLite retries
+/// for 10 s inside one call before it says PROTOCOL; longer than any pause of the plan.
+const PATIENCE: Duration = Duration::from_millis(1200);
 /// How long an agent may take to read everything back.
 const FINAL_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -184,6 +187,7 @@ fn watch_over(
         fleet.reap()?;
         note_events(fleet, &mut recorder.checker, other_ends);
         recorder.advance();
+        recorder.silent(PATIENCE).into_iter().try_for_each(|agent| fleet.replace_silent(agent))?;
         let anomalies = recorder.checker.anomaly_count();
         if anomalies > 0 {
             first_anomaly.get_or_insert_with(Instant::now);

@@ -3,7 +3,8 @@
 //! In one run, interleaved: commits a second of 1, 2, 4, 8 agents with their history, supervised and checked online
 //! as in a real run but without strikes, against `bare_loop.rs`, the same SQL in as many plain processes. Which of
 //! the two goes first alternates from round to round. The result is the median over the rounds of the ratio within a
-//! pair; absolute figures depend on the machine and on its mood.
+//! pair; absolute figures depend on the machine and on its mood. Beside it stands the ratio of processor time a
+//! commit, of all processes together (agents or loops, supervisor, checker): it hardly minds what else runs here.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -83,19 +84,22 @@ impl Bench {
         Ok(json!({
             "agents": agents,
             "bare_first": bare_first,
-            "bare_commits_per_s": bare.round(),
-            "observed_commits_per_s": observed.round(),
-            "ratio": observed / bare,
+            "bare_commits_per_s": bare.rate.round(),
+            "observed_commits_per_s": observed.rate.round(),
+            "ratio": observed.rate / bare.rate,
+            "bare_cpu_us_per_commit": bare.cpu_us,
+            "observed_cpu_us_per_commit": observed.cpu_us,
+            "cpu_ratio": bare.cpu_us / observed.cpu_us,
         }))
     }
 
-    /// Commits a second of agents with history, supervisor and checker.
-    fn observed(&self, agents: u16) -> Result<f64, String> {
+    /// Agents with history, supervisor and checker.
+    fn observed(&self, agents: u16) -> Result<Speed, String> {
         let folder = Fresh::make(&self.folder)?;
         self.stressed(&folder.0, agents).map_err(|error| error.to_string())?
     }
 
-    fn stressed(&self, folder: &Path, agents: u16) -> Result<Result<f64, String>, LabError> {
+    fn stressed(&self, folder: &Path, agents: u16) -> Result<Result<Speed, String>, LabError> {
         let world = worlds::find("shared-directory").expect("it is a world");
         let ground = (world.prepare)(folder, agents);
         let ground = ground.map_err(|error| LabError::path("cannot use", folder, error, "`--dir`"))?;
@@ -122,18 +126,21 @@ impl Bench {
         if let Some(refusal) = prepare(&fleet)? {
             return Ok(Err(format!("SQLite refuses: {refusal:?}")));
         }
+        let cpu_before = cpu_us();
         let end = stress(&fleet, &options, |_| ())?;
         drop(fleet);
+        let cpu = cpu_us() - cpu_before;
         run.leave();
         let exposures = end.exposures;
         let span_ns = exposures.last_record_ns.saturating_sub(exposures.first_commit_ns.unwrap_or(0));
         let sound = end.anomalies.is_empty() && exposures.commits > 0;
-        let rate = exposures.commits as f64 / (span_ns as f64 / 1e9);
-        Ok(if sound { Ok(rate) } else { Err(format!("the bench is not sound: {:?}", end.anomalies)) })
+        let commits = exposures.commits as f64;
+        let speed = Speed { rate: commits / (span_ns as f64 / 1e9), cpu_us: cpu / commits };
+        Ok(if sound { Ok(speed) } else { Err(format!("the bench is not sound: {:?}", end.anomalies)) })
     }
 
-    /// Commits a second of plain processes.
-    fn bare(&self, agents: u16) -> Result<f64, String> {
+    /// Plain processes.
+    fn bare(&self, agents: u16) -> Result<Speed, String> {
         let folder = Fresh::make(&self.folder)?;
         let configuration = |agent| Configuration {
             agent,
@@ -147,14 +154,35 @@ impl Bench {
         walproof_agent::create_ledger(&configuration(0))?;
         let mut loops: Vec<Bare> =
             (0..agents).map(|agent| Bare::start(&configuration(agent))).collect::<Result<_, _>>()?;
+        let cpu_before = cpu_us();
         loops.iter_mut().try_for_each(Bare::next_line)?;
         std::thread::sleep(self.time);
         let told: Vec<Value> = Bare::stop_all(loops)?;
         let sum: f64 = told.iter().filter_map(|one| one["commits"].as_f64()).sum();
         let began = told.iter().filter_map(|one| one["began_ns"].as_u64()).min().unwrap_or(0);
         let ended = told.iter().filter_map(|one| one["ended_ns"].as_u64()).max().unwrap_or(0);
-        Ok(sum / ((ended - began) as f64 / 1e9))
+        Ok(Speed { rate: sum / ((ended - began) as f64 / 1e9), cpu_us: (cpu_us() - cpu_before) / sum })
     }
+}
+
+/// How fast one way was.
+struct Speed {
+    /// Commits a second.
+    rate: f64,
+    /// Processor time a commit, in microseconds.
+    cpu_us: f64,
+}
+
+/// Processor time of this process and of all children that have ended, in microseconds.
+fn cpu_us() -> f64 {
+    let of = |who| {
+        // SAFETY: rusage is plain data, all zero is a valid value.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        // SAFETY: a valid out-pointer.
+        unsafe { libc::getrusage(who, &mut usage) };
+        [usage.ru_utime, usage.ru_stime].map(|time| time.tv_sec as f64 * 1e6 + time.tv_usec as f64).iter().sum::<f64>()
+    };
+    of(libc::RUSAGE_SELF) + of(libc::RUSAGE_CHILDREN)
 }
 
 /// A plain process that runs the bare loop.
@@ -236,6 +264,9 @@ fn summary(runs: &[Value]) -> Value {
             "ratio": median(&ratios),
             "ratio_min": ratios.first(),
             "ratio_max": ratios.last(),
+            "cpu_ratio": median(&of("cpu_ratio")),
+            "bare_cpu_us_per_commit": median(&of("bare_cpu_us_per_commit")),
+            "observed_cpu_us_per_commit": median(&of("observed_cpu_us_per_commit")),
             "bare_commits_per_s": median(&of("bare_commits_per_s")),
             "observed_commits_per_s": median(&of("observed_commits_per_s")),
         });
@@ -248,12 +279,13 @@ fn words(summary: &Value) -> String {
     let lines = summary.as_object().into_iter().flatten().map(|(agents, of)| {
         let number = |field: &str| of[field].as_f64().unwrap_or(f64::NAN);
         format!(
-            "{agents} agents: ratio {:.3} ({:.3} to {:.3}), bare {:.0}/s, observed {:.0}/s",
+            "{agents} agents: ratio {:.3} ({:.3} to {:.3}), bare {:.0}/s, observed {:.0}/s, by processor time {:.3}",
             number("ratio"),
             number("ratio_min"),
             number("ratio_max"),
             number("bare_commits_per_s"),
-            number("observed_commits_per_s")
+            number("observed_commits_per_s"),
+            number("cpu_ratio")
         )
     });
     lines.collect::<Vec<_>>().join("\n")

@@ -93,6 +93,7 @@ fn machine() -> Value {
         "cpus": std::thread::available_parallelism().map_or(0, usize::from),
         "memory_kib": total_kib,
         "kernel": answer_of("uname", &["-sr"]),
+        "load_when_begun": text("/proc/loadavg").split_whitespace().next(),
     })
 }
 

@@ -126,12 +126,8 @@ fn functions(text: &str) -> Vec<(String, usize, usize)> {
 fn function_name(line: &str) -> Option<&str> {
     const BEFORE: &[&str] = &["pub", "const", "async", "unsafe", "extern"];
     let mut words = line.split_whitespace();
-    let is_before = |word: &str| {
-        BEFORE.iter().any(|known| word == *known)
-            || word.starts_with("pub(")
-            || word.starts_with('"')
-            || word == "super)"
-    };
+    let is_before =
+        |word: &str| BEFORE.contains(&word) || word.starts_with("pub(") || word.starts_with('"') || word == "super)";
     words.by_ref().find(|word| !is_before(word)).filter(|word| *word == "fn")?;
     words.next()?.split(['(', '<']).next()
 }

@@ -52,12 +52,30 @@ fn clean_removes_what_a_killed_run_left() {
         running.signal(libc::SIGKILL);
         running.ended().assert_code(-libc::SIGKILL);
         let run = scratch_run(&bench.tested());
+        let left = bench.leavings();
+        for kind in ["scratch", "temporary", "state"] {
+            assert!(left.iter().any(|line| line.starts_with(kind)), "no {kind} left? {left:#?}");
+        }
         let cleaned = bench.run(&["clean", &run]);
         cleaned.assert_code(0);
         assert!(cleaned.out.contains(&format!("removed  scratch folder `{}", bench.tested().display())), "{cleaned}");
         bench.assert_nothing_left();
         users.assert_untouched();
     }
+}
+
+/// The other tests believe what [`Bench::leavings`] says: it must see a process that nobody will ever remove.
+#[test]
+fn a_process_without_its_run_is_seen() {
+    let _alone = stress_alone();
+    let bench = Bench::new();
+    let mut orphan = std::process::Command::new("sleep");
+    let mut orphan = orphan.arg("60").env("WALPROOF_RUN", "00000000deadbeef").spawn().expect("sleep");
+    let expected = format!("process {}", orphan.id());
+    let left = bench.leavings();
+    orphan.kill().and_then(|()| orphan.wait()).expect("our own child");
+    assert!(left.contains(&expected), "{left:?}");
+    bench.assert_nothing_left();
 }
 
 #[test]

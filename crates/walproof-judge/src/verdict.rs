@@ -518,8 +518,11 @@ fn coverage(evidence: &Evidence) -> Option<Coverage> {
 
 fn breakages(evidence: &Evidence) -> Vec<String> {
     let mut reasons = Vec::new();
-    let broken = evidence.anomalies.iter().filter(|anomaly| !is_loud(anomaly));
-    reasons.extend(broken.map(|anomaly| format!("{}: {}", anomaly.kind.name(), anomaly.summary)));
+    // The first of each kind: the others stand in the witness.
+    for kind in AnomalyKind::ALL {
+        let broken = evidence.anomalies.iter().find(|anomaly| anomaly.kind == *kind && !is_loud(anomaly));
+        reasons.extend(broken.map(|anomaly| format!("{}: {}", kind.name(), anomaly.summary)));
+    }
     reasons.extend(probed(evidence, VerdictKind::Unsafe));
     reasons
 }

@@ -1,7 +1,8 @@
 //! File systems to prove things on: an image in the temporary directory, mounted where nobody else can see it.
 //!
 //! [`private_mounts`] gives this process a mount namespace of its own, so that every mount and its loop device go
-//! away with the process, however it ends. An image loses its name as soon as it is mounted: nothing else stays.
+//! away with the process, however it ends. An image loses its name as soon as it is mounted. What a killed proof leaves
+//! are empty folders here and its copy of the binary under `target/prove/`.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

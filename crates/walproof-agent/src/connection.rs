@@ -105,13 +105,7 @@ pub fn spilled_pages(connection: &Connection) -> u32 {
     let (mut current, mut highest) = (0, 0);
     // SAFETY: the handle belongs to a live connection of this thread; both out-pointers are valid.
     unsafe {
-        ffi::sqlite3_db_status(
-            connection.handle(),
-            ffi::SQLITE_DBSTATUS_CACHE_SPILL,
-            &mut current,
-            &mut highest,
-            0,
-        );
+        ffi::sqlite3_db_status(connection.handle(), ffi::SQLITE_DBSTATUS_CACHE_SPILL, &mut current, &mut highest, 0);
     }
     u32::try_from(current).unwrap_or(0)
 }

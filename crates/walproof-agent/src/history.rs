@@ -10,7 +10,9 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-use walproof_format::history::{ACKNOWLEDGED_OFFSET, PHASE_OFFSET, Phase, RECORD_SIZE, Record, SegmentHeader, segment_file_name};
+use walproof_format::history::{
+    ACKNOWLEDGED_OFFSET, PHASE_OFFSET, Phase, RECORD_SIZE, Record, SegmentHeader, segment_file_name,
+};
 
 /// Records in a segment: with the header they fill 1 MiB.
 pub const CAPACITY: u32 = (1 << 20) / RECORD_SIZE as u32 - 1;

@@ -254,12 +254,7 @@ impl Worker {
         self.note_failed_autocheckpoint();
     }
 
-    fn write_transaction(
-        &mut self,
-        connection: &Connection,
-        record: &mut Record,
-        slot: u32,
-    ) -> Result<(), SqlFailure> {
+    fn write_transaction(&mut self, connection: &Connection, record: &mut Record, slot: u32) -> Result<(), SqlFailure> {
         connection.execute_batch("BEGIN IMMEDIATE").at(Place::Begin)?;
         let head = read_head(connection)?;
         let head = self.fold_when_long(connection, head, record)?;
@@ -307,12 +302,7 @@ impl Worker {
         )
     }
 
-    fn fold_when_long(
-        &mut self,
-        connection: &Connection,
-        head: Head,
-        record: &mut Record,
-    ) -> Result<Head, SqlFailure> {
+    fn fold_when_long(&mut self, connection: &Connection, head: Head, record: &mut Record) -> Result<Head, SqlFailure> {
         let above = head.number.saturating_sub(head.horizon_number);
         if self.fold_refused || above < u64::from(self.configuration.workload.ledger_rows_max) + FOLD_ROWS {
             return Ok(head);
@@ -329,7 +319,9 @@ impl Worker {
     }
 
     fn parked_transaction(&mut self, connection: &Connection, record: &mut Record) -> Result<u32, SqlFailure> {
-        connection.execute_batch(&format!("PRAGMA cache_size={PARKED_CACHE_PAGES}; BEGIN IMMEDIATE")).at(Place::Begin)?;
+        connection
+            .execute_batch(&format!("PRAGMA cache_size={PARKED_CACHE_PAGES}; BEGIN IMMEDIATE"))
+            .at(Place::Begin)?;
         let head = read_head(connection)?;
         self.change(connection, head, record, CELL_COUNT)?;
         execute(connection, "UPDATE ballast SET number=?1", params![record.number as i64])?;
@@ -349,8 +341,9 @@ impl Worker {
         let mut record = self.blank(Operation::Checkpoint);
         record.counter = mode as u32;
         let Some(connection) = &self.connection else { return };
-        let busy: Result<i64, SqlFailure> =
-            connection.query_row(&format!("PRAGMA wal_checkpoint({})", MODES[mode]), [], |row| row.get(0)).at(Place::Checkpoint);
+        let busy: Result<i64, SqlFailure> = connection
+            .query_row(&format!("PRAGMA wal_checkpoint({})", MODES[mode]), [], |row| row.get(0))
+            .at(Place::Checkpoint);
         record.end_ns = monotonic_ns();
         match busy {
             Ok(busy) => {
@@ -577,10 +570,8 @@ fn fold(connection: &Connection, head: Head) -> Result<Option<Head>, SqlFailure>
     let to = head.horizon_number + FOLD_ROWS;
     let sql = "SELECT number, writer, counter, token, hash FROM ledger WHERE number<=?1 ORDER BY number";
     let mut statement = connection.prepare_cached(sql).at(Place::ReadLedger)?;
-    let rows: Vec<LedgerRow> = statement
-        .query_map(params![to as i64], ledger_row)
-        .and_then(Iterator::collect)
-        .at(Place::ReadLedger)?;
+    let rows: Vec<LedgerRow> =
+        statement.query_map(params![to as i64], ledger_row).and_then(Iterator::collect).at(Place::ReadLedger)?;
     let (mut number, mut hash) = (head.horizon_number, head.horizon_hash);
     for row in &rows {
         if !follows(row, number, hash) {
@@ -613,8 +604,7 @@ fn read_everything(connection: &Connection, state: &mut FinalState) -> Result<()
         .at(Place::ReadCells)?;
     state.cells_agree = touched == 0 && digest_cells(connection)? == head.cells;
     let mut check = connection.prepare("PRAGMA integrity_check(20)").at(Place::ReadLedger)?;
-    let lines: Vec<String> =
-        check.query_map([], |row| row.get(0)).and_then(Iterator::collect).at(Place::ReadLedger)?;
+    let lines: Vec<String> = check.query_map([], |row| row.get(0)).and_then(Iterator::collect).at(Place::ReadLedger)?;
     state.integrity = lines.into_iter().filter(|line| line != "ok").collect();
     connection.execute_batch("COMMIT").at(Place::Commit)
 }

@@ -119,14 +119,7 @@ impl Prober {
         let fd = self.fd(handle)?;
         // SAFETY: a fresh shared mapping; the kernel chooses the address; it stays mapped while the process lives.
         let base = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                MAPPING_SIZE,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED,
-                fd,
-                0,
-            )
+            libc::mmap(std::ptr::null_mut(), MAPPING_SIZE, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED, fd, 0)
         };
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
@@ -138,7 +131,7 @@ impl Prober {
 
     fn cell(&self, handle: u32, offset: u64) -> io::Result<&AtomicU64> {
         let base = *self.mappings.get(&handle).ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))?;
-        if offset % 8 != 0 || offset as usize + 8 > MAPPING_SIZE {
+        if !offset.is_multiple_of(8) || offset as usize + 8 > MAPPING_SIZE {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
         // SAFETY: aligned and inside a mapping that lives as long as the process; other processes may store into it,

@@ -54,7 +54,7 @@ pub const fn mix(value: u64) -> u64 {
 }
 
 /// Rows of the final ledger above the horizon: what a final reader saw of one commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerRow {
     /// Commit number.
     pub number: u64,
@@ -98,12 +98,6 @@ pub struct FinalState {
     pub error: Option<(u32, String)>,
 }
 
-impl Default for LedgerRow {
-    fn default() -> Self {
-        Self { number: 0, writer: 0, counter: 0, token: 0, hash: 0 }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +114,9 @@ mod tests {
 
     #[test]
     fn the_digest_notices_which_cell_changed() {
-        assert_ne!(cell_digest(1, 7).wrapping_add(cell_digest(2, 0)), cell_digest(1, 0).wrapping_add(cell_digest(2, 7)));
+        assert_ne!(
+            cell_digest(1, 7).wrapping_add(cell_digest(2, 0)),
+            cell_digest(1, 0).wrapping_add(cell_digest(2, 7))
+        );
     }
 }

@@ -40,9 +40,8 @@ pub enum Command {
 /// Flags of `verify`.
 #[derive(Clone, Debug, Args)]
 pub struct Verify {
-    /// The directory whose storage is tested.
-    #[arg(default_value = ".")]
-    pub directory: PathBuf,
+    /// The directory whose storage is tested; without it, the current one (or the replayed report's).
+    pub directory: Option<PathBuf>,
     /// How long to stress: `30s`, `2m`, `500ms`.
     #[arg(long, value_parser = parse_time, default_value = "30s", conflicts_with = "replay")]
     pub time: std::time::Duration,
@@ -98,19 +97,19 @@ pub struct WorkloadFlags {
     #[arg(long, value_name = "BYTES", default_value_t = 4096, value_parser = parse_page_size, conflicts_with = "replay")]
     pub page_size: u32,
     /// Share of read transactions, in percent.
-    #[arg(long, value_name = "PERCENT", default_value_t = 30, value_parser = clap::value_parser!(u32).range(0..=95))]
+    #[arg(long, value_name = "PERCENT", default_value_t = 30, value_parser = clap::value_parser!(u32).range(0..=95), conflicts_with = "replay")]
     pub reads: u32,
     /// Rows changed by a write transaction.
-    #[arg(long, value_name = "ROWS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, value_name = "ROWS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64), conflicts_with = "replay")]
     pub row_changes: u32,
     /// Frames in the WAL after which a commit checkpoints; 0: never.
-    #[arg(long, value_name = "FRAMES", default_value_t = 100)]
+    #[arg(long, value_name = "FRAMES", default_value_t = 100, conflicts_with = "replay")]
     pub autocheckpoint: u32,
     /// Close and reopen after so many transactions on average; 0: never.
-    #[arg(long, value_name = "TRANSACTIONS", default_value_t = 100)]
+    #[arg(long, value_name = "TRANSACTIONS", default_value_t = 100, conflicts_with = "replay")]
     pub reopen_every: u32,
     /// Pause between two transactions of an agent, in microseconds.
-    #[arg(long, value_name = "MICROSECONDS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1_000_000), conflicts_with = "replay")]
     pub think: u32,
 }
 

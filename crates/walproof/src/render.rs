@@ -112,9 +112,16 @@ fn show_boundary(boundary: &Boundary) {
     line("", &format!("one kernel {}, {storage}", boundary.machine.kernel));
     for database in &boundary.databases {
         let name = database.path.file_name().unwrap_or_default().to_string_lossy();
-        let links = if database.links > 1 { format!(", {} hard links (see `hard-link`)", database.links) } else { String::new() };
+        let links = if database.links > 1 {
+            format!(", {} hard links (see `hard-link`)", database.links)
+        } else {
+            String::new()
+        };
         let openers = database.openers.len();
-        line("found", &format!("{name}: {}, {}{links}; it is not touched", database.journal, several(openers as u64, "opener")));
+        line(
+            "found",
+            &format!("{name}: {}, {}{links}; it is not touched", database.journal, several(openers as u64, "opener")),
+        );
     }
 }
 
@@ -182,8 +189,7 @@ fn bang_line(report: &Report) -> String {
 
 fn planted_line(report: &Report) -> String {
     let named = report.planted.iter().filter(|plant| plant.named).count();
-    let missed: Vec<&str> =
-        report.planted.iter().filter(|plant| !plant.named).map(|plant| plant.kind.name()).collect();
+    let missed: Vec<&str> = report.planted.iter().filter(|plant| !plant.named).map(|plant| plant.kind.name()).collect();
     let tail = if missed.is_empty() { String::new() } else { format!("; missed: {}", missed.join(", ")) };
     format!("{named} of {} planted anomalies named{tail}", report.planted.len())
 }

@@ -1,7 +1,7 @@
 //! `walproof verify`: arguments in, progress and verdict out.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use walproof_format::protocol::Workload;
 use walproof_format::report::{Header, parse_seed, read_header};
@@ -21,13 +21,14 @@ pub fn run(flags: Verify) -> Result<i32, LabError> {
         println!("{}", serde_json::to_string_pretty(&options.plan()?).expect("a plan is plain data"));
         return Ok(0);
     }
-    check_report_path(&flags.report)?;
+    let report_path = report_path(&flags);
+    check_report_path(&report_path)?;
     let interrupted = interrupt::install();
     let mut screen = Screen::begin(&options);
     let evidence = verify(options, interrupted, &mut |event| screen.show(&event))?;
     let report = weigh(evidence, flags.fail_on == "risky")?;
-    write_report(&flags.report, &report)?;
-    screen.end(&report, &flags.report);
+    write_report(&report_path, &report)?;
+    screen.end(&report, &report_path);
     Ok(i32::from(report.exit_code))
 }
 
@@ -43,7 +44,7 @@ fn options(flags: &Verify) -> Result<Options, LabError> {
 
 fn asked(flags: &Verify) -> Options {
     Options {
-        directory: flags.directory.clone(),
+        directory: flags.directory.clone().unwrap_or_else(|| ".".into()),
         time: flags.time,
         agents: flags.agents,
         world: flags.world.clone(),
@@ -60,9 +61,8 @@ fn replayed(path: &Path, flags: &Verify) -> Result<Options, LabError> {
     let unusable = |because: String| LabError::path("cannot replay", path, because, "name a report that verify wrote");
     let text = fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
     let Header { directory, replay, .. } = read_header(&text).map_err(unusable)?;
-    let here = flags.directory.as_os_str() != ".";
     Ok(Options {
-        directory: if here { flags.directory.clone() } else { directory.into() },
+        directory: flags.directory.clone().unwrap_or_else(|| directory.into()),
         time: std::time::Duration::from_millis(replay.time_ms),
         agents: replay.agents,
         world: replay.world,
@@ -95,13 +95,20 @@ fn random_seed() -> u64 {
     walproof_format::ledger::mix(now ^ (u64::from(std::process::id()) << 32))
 }
 
+/// A replay does not overwrite the report that it replays.
+fn report_path(flags: &Verify) -> PathBuf {
+    match &flags.replay {
+        Some(replayed) if *replayed == flags.report => flags.report.with_file_name("walproof-replay.json"),
+        _ => flags.report.clone(),
+    }
+}
+
 /// Before the run, not after it: 30 s of work must not be lost to a wrong path.
 fn check_report_path(path: &Path) -> Result<(), LabError> {
     let existed = path.exists();
     let opened = fs::OpenOptions::new().append(true).create(true).open(path);
-    opened.map_err(|error| {
-        LabError::path("cannot write the report", path, error, "name another file with `--report`")
-    })?;
+    opened
+        .map_err(|error| LabError::path("cannot write the report", path, error, "name another file with `--report`"))?;
     if !existed {
         let _ = fs::remove_file(path);
     }

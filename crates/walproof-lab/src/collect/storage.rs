@@ -24,7 +24,8 @@ pub struct Storage {
 
 /// Looks at the storage under an absolute path without symbolic links.
 pub fn look(path: &Path) -> Storage {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").map(|text| mountinfo::parse(&text)).unwrap_or_default();
+    let mounts =
+        std::fs::read_to_string("/proc/self/mountinfo").map(|text| mountinfo::parse(&text)).unwrap_or_default();
     let mount = mountinfo::mount_of(&mounts, &path.to_string_lossy()).cloned();
     let other_kernels = match &mount {
         Some(mount) => judge(&mounts, mount, OVERLAY_DEPTH_MAX),

@@ -1,6 +1,7 @@
 //! Nemesis `kill-all-agents`: SIGKILL for everybody; whoever comes back first must recover.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::{Nemesis, has_content, sidecar};
 use crate::error::LabError;
@@ -8,14 +9,29 @@ use crate::run::fleet::Fleet;
 use crate::run::plan::Strike;
 
 /// SIGKILL for everybody, then restart.
-pub static NEMESIS: Nemesis =
-    Nemesis { name: "kill-all-agents", explain: include_str!("kill_all_agents.md"), strike };
+pub static NEMESIS: Nemesis = Nemesis { name: "kill-all-agents", explain: include_str!("kill_all_agents.md"), strike };
 
+/// How often the others may run on to leave something behind, and for how long.
+const ATTEMPTS_MAX: u32 = 10;
+const RUN_ON: Duration = Duration::from_millis(10);
+
+/// Everybody is stopped first: else the last one alive may close last and leave nothing to recover.
 fn strike(fleet: &Fleet<'_>, _: &Strike) -> Result<(), LabError> {
-    fleet.kill_everybody()?;
-    let left_behind = |suffix| fleet.ground().views.iter().any(|view| has_content(&sidecar(&view.folder, suffix)));
-    if left_behind("-wal") || left_behind("-journal") {
-        fleet.tally.recoveries.fetch_add(1, Ordering::Relaxed);
+    for _ in 0..ATTEMPTS_MAX {
+        fleet.stop_everybody()?;
+        if left_behind(fleet) {
+            fleet.tally.recoveries.fetch_add(1, Ordering::Relaxed);
+            break;
+        }
+        fleet.resume_everybody()?;
+        std::thread::sleep(RUN_ON);
     }
+    fleet.kill_everybody()?;
     fleet.agents().try_for_each(|agent| fleet.revive(agent))
+}
+
+/// A WAL or a journal with content, in any agent's folder.
+fn left_behind(fleet: &Fleet<'_>) -> bool {
+    let folders = fleet.ground().views.iter().map(|view| &view.folder);
+    folders.into_iter().any(|folder| ["-wal", "-journal"].iter().any(|suffix| has_content(&sidecar(folder, suffix))))
 }

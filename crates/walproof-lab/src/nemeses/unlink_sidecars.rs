@@ -8,8 +8,7 @@ use crate::run::fleet::Fleet;
 use crate::run::plan::Strike;
 
 /// rm -f *-wal *-shm.
-pub static NEMESIS: Nemesis =
-    Nemesis { name: "unlink-sidecars", explain: include_str!("unlink_sidecars.md"), strike };
+pub static NEMESIS: Nemesis = Nemesis { name: "unlink-sidecars", explain: include_str!("unlink_sidecars.md"), strike };
 
 fn strike(fleet: &Fleet<'_>, _: &Strike) -> Result<(), LabError> {
     for view in &fleet.ground().views {

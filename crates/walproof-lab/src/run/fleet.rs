@@ -18,7 +18,7 @@ use walproof_format::protocol::{Command, Configuration, Hello, Reply, VERSION, W
 use crate::clock::monotonic_ns;
 use crate::error::LabError;
 use crate::run::leavings::RunDirectory;
-use crate::runtimes::{Container, ContainerSpec, Exit, Line, Mount, Runtime};
+use crate::runtimes::{Container, ContainerSpec, Exit, Line, Mount, Runtime, RuntimeError};
 use crate::worlds::{Ground, View};
 
 /// Where an agent finds its history folder.
@@ -29,6 +29,9 @@ const MEMORY_BYTES_MAX: u64 = 256 << 20;
 const PIDS_MAX: u32 = 32;
 /// How long an agent may take for anything that must not wait for locks.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// Silent agents replaced in a run: on storage that is slow throughout, everybody is silent, and nobody shall be killed
+/// for ever.
+const REPLACED_MAX: u32 = 6;
 /// Unexpected deaths of one agent after which it stays dead.
 const DEATHS_MAX: u16 = 30;
 
@@ -78,6 +81,8 @@ pub struct Tally {
     pub last_closes: AtomicU32,
     /// Openings that found a WAL nobody had open, or a hot journal.
     pub recoveries: AtomicU32,
+    /// Agents that were silent for too long, killed and started again.
+    pub replaced: AtomicU32,
     /// Strikes that could not be carried out.
     pub missed: AtomicU32,
     /// CLOCK_MONOTONIC of the first SIGKILL, 0: none yet.
@@ -211,32 +216,63 @@ impl<'a> Fleet<'a> {
         self.ask(agent, &Command::Run, ANSWER_TIMEOUT).map(drop)
     }
 
-    /// SIGKILL, waits for the end, removes the container.
+    /// SIGKILL, waits for the end, removes the container; counted.
     pub fn kill(&self, agent: u16) -> Result<(), LabError> {
+        if self.end_by_force(agent)? {
+            self.tally.kills.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// True when it was us who ended it.
+    fn end_by_force(&self, agent: u16) -> Result<bool, LabError> {
         let mut slot = self.slot(agent);
-        let Some(mut live) = slot.live.take() else { return Ok(()) };
+        let Some(mut live) = slot.live.take() else { return Ok(false) };
         if !live.killed
             && let Some(exit) = live.container.wait(Duration::ZERO)?
         {
-            return self.bury(agent, &mut slot, &mut live, exit);
+            return self.bury(agent, &mut slot, &mut live, exit).map(|()| false);
         }
         let _ = self.tally.first_kill_ns.compare_exchange(0, monotonic_ns(), Ordering::Relaxed, Ordering::Relaxed);
         live.container.kill()?;
         live.container.wait(ANSWER_TIMEOUT)?;
         self.lives.seal(agent);
         live.container.remove()?;
-        self.tally.kills.fetch_add(1, Ordering::Relaxed);
-        Ok(())
+        Ok(true)
     }
 
     /// Kills an agent that works without a record for too long, and starts it again. Whom a nemesis holds is let be.
     pub fn replace_silent(&self, agent: u16) -> Result<(), LabError> {
         let works = self.slots[usize::from(agent)].try_lock().is_ok_and(|slot| slot.running && slot.live.is_some());
-        if !works {
+        if !works || self.tally.replaced.fetch_add(1, Ordering::Relaxed) >= REPLACED_MAX {
             return Ok(());
         }
-        self.kill(agent)?;
+        self.end_by_force(agent)?;
         self.revive(agent)
+    }
+
+    /// SIGSTOP to everybody, for a moment.
+    pub fn stop_everybody(&self) -> Result<(), LabError> {
+        self.signal_everybody(|container| container.pause())
+    }
+
+    /// SIGCONT to everybody.
+    pub fn resume_everybody(&self) -> Result<(), LabError> {
+        self.signal_everybody(|container| container.resume())
+    }
+
+    fn signal_everybody(
+        &self,
+        signal: impl Fn(&mut dyn Container) -> Result<(), RuntimeError>,
+    ) -> Result<(), LabError> {
+        for agent in self.agents() {
+            if let Some(live) = &mut self.slot(agent).live
+                && live.container.wait(Duration::ZERO)?.is_none()
+            {
+                signal(live.container.as_mut())?;
+            }
+        }
+        Ok(())
     }
 
     /// SIGKILL to everybody at once, so that nobody is left alone to close last; then as [`Self::kill`].
@@ -370,13 +406,7 @@ impl<'a> Fleet<'a> {
         self.enter_with(view, agent, incarnation, self.plan.history.as_deref())
     }
 
-    fn enter_with(
-        &self,
-        view: &View,
-        agent: u16,
-        incarnation: u16,
-        history: Option<&Path>,
-    ) -> Result<Live, LabError> {
+    fn enter_with(&self, view: &View, agent: u16, incarnation: u16, history: Option<&Path>) -> Result<Live, LabError> {
         let who = if agent == u16::MAX { "creator".to_owned() } else { format!("agent-{agent}.life-{incarnation}") };
         let mut mounts = view.mounts.clone();
         mounts.extend(history.map(|folder| Mount::Bind {

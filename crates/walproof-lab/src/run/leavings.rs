@@ -3,7 +3,7 @@
 //! What this file is: the state folder of a run with its `run.json`, and the one way everything noted there goes away
 //! again: by [`RunDirectory::leave`], by drop, or by [`clean`] when the supervisor is dead.
 //! What it must not do: remove or signal anything that does not carry this run's name; follow a symbolic link.
-//! Where to look next: `runtimes/`, which note what they make; `supervisor.rs`, which owns a [`RunDirectory`].
+//! Where to look next: `runtimes/`, which note what they make; `verify.rs`, which owns a [`RunDirectory`].
 //!
 //! Folders: `/run/walproof/<run>` as root, `$XDG_RUNTIME_DIR/walproof/<run>` or `/tmp/walproof-<uid>/<run>` otherwise.
 

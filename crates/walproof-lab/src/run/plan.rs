@@ -57,8 +57,10 @@ pub fn draw(seed: u64, stress_ms: u64, agents: u16, unlink_sidecars: bool) -> Pl
     let rhythms = RHYTHMS.iter().chain(unlink_sidecars.then_some(&unlink));
     // Nothing strikes in the last tenth: agents come back and work before the run ends.
     let quiet_from = stress_ms - stress_ms / 10;
-    let mut strikes: Vec<Strike> =
-        rhythms.enumerate().flat_map(|(index, rhythm)| beats(rhythm, mix(seed ^ index as u64), agents, quiet_from)).collect();
+    let mut strikes: Vec<Strike> = rhythms
+        .enumerate()
+        .flat_map(|(index, rhythm)| beats(rhythm, mix(seed ^ index as u64), agents, quiet_from))
+        .collect();
     strikes.sort_by(|a, b| (a.at_ms, &a.nemesis).cmp(&(b.at_ms, &b.nemesis)));
     Plan { version: VERSION, seed: format!("{seed:016x}"), stress_ms, agents, strikes }
 }

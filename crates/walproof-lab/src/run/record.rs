@@ -49,7 +49,17 @@ struct OpenSegment {
 impl<'a> Tail<'a> {
     /// The history of `agent` in `folder`, from its beginning. Unless `keep`, segments that were read are removed.
     pub fn new(folder: &Path, lives: &'a Lives, agent: u16, keep: bool) -> Self {
-        Self { folder: folder.to_owned(), lives, agent, incarnation: 0, segment: 0, index: 0, open: None, keep, silent_since: None }
+        Self {
+            folder: folder.to_owned(),
+            lives,
+            agent,
+            incarnation: 0,
+            segment: 0,
+            index: 0,
+            open: None,
+            keep,
+            silent_since: None,
+        }
     }
 
     fn path(&self) -> PathBuf {

@@ -161,7 +161,11 @@ pub fn weigh(evidence: Evidence, fail_on_risky: bool) -> Result<Report, LabError
         },
         exposures: stress.exposures,
         strikes: stress.tally,
-        anomaly_counts: stress.counts.iter().map(|(kind, count)| AnomalyCount { kind: kind.name(), count: *count }).collect(),
+        anomaly_counts: stress
+            .counts
+            .iter()
+            .map(|(kind, count)| AnomalyCount { kind: kind.name(), count: *count })
+            .collect(),
         anomalies: stress.anomalies,
         plan,
     })
@@ -229,7 +233,11 @@ fn anomalies_of_the_boundary(evidence: &Evidence) -> Vec<Anomaly> {
 fn refusals(evidence: &Evidence) -> Vec<Refusal> {
     let refusal = evidence.stress.first_refusal.iter();
     refusal
-        .map(|(code, why)| Refusal { agent: 0, extended_code: *code, place: format!("the creation of the database ({why})") })
+        .map(|(code, why)| Refusal {
+            agent: 0,
+            extended_code: *code,
+            place: format!("the creation of the database ({why})"),
+        })
         .collect()
 }
 

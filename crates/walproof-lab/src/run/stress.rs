@@ -21,9 +21,9 @@ use crate::runtimes::Exit;
 
 /// How often the supervisor looks.
 const TICK: Duration = Duration::from_millis(10);
-/// How long an agent may leave the checker waiting before it is killed and replaced. In a broken world SQLite retries
-/// for 10 s inside one call before it says PROTOCOL; longer than any pause of the plan.
-const PATIENCE: Duration = Duration::from_millis(1200);
+/// How much longer than the busy timeout an agent may leave the checker waiting before it is killed and replaced: in a
+/// broken world SQLite retries for 10 s inside one call before it says PROTOCOL. Longer than any pause of the plan.
+const PATIENCE: Duration = Duration::from_millis(700);
 /// How long an agent may take to read everything back.
 const FINAL_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -103,6 +103,7 @@ pub struct TallyCount {
     pub pauses: u32,
     pub last_closes: u32,
     pub recoveries: u32,
+    pub replaced: u32,
     pub missed: u32,
     #[serde(skip)]
     pub first_kill_ns: Option<u64>,
@@ -181,13 +182,14 @@ fn watch_over(
 ) -> Result<(), LabError> {
     let began = Instant::now();
     let time = Duration::from_millis(options.plan.stress_ms);
+    let patience = PATIENCE + Duration::from_millis(fleet.workload().busy_timeout_ms.into());
     let mut first_anomaly: Option<Instant> = None;
     while began.elapsed() < time && !options.interrupted.load(Ordering::Relaxed) {
         std::thread::sleep(TICK.min(time.saturating_sub(began.elapsed())));
         fleet.reap()?;
         note_events(fleet, &mut recorder.checker, other_ends);
         recorder.advance();
-        recorder.silent(PATIENCE).into_iter().try_for_each(|agent| fleet.replace_silent(agent))?;
+        recorder.silent(patience).into_iter().try_for_each(|agent| fleet.replace_silent(agent))?;
         let anomalies = recorder.checker.anomaly_count();
         if anomalies > 0 {
             first_anomaly.get_or_insert_with(Instant::now);
@@ -248,7 +250,8 @@ fn ask_finals(fleet: &Fleet<'_>, not_seen: &mut Vec<String>) -> Vec<FinalState> 
 }
 
 fn journal_modes(finals: &[FinalState]) -> Vec<String> {
-    let mut modes: Vec<String> = finals.iter().map(|state| state.journal_mode.clone()).collect();
+    let mut modes: Vec<String> =
+        finals.iter().map(|state| state.journal_mode.clone()).filter(|mode| !mode.is_empty()).collect();
     modes.sort();
     modes.dedup();
     modes
@@ -262,6 +265,7 @@ fn tally(fleet: &Fleet<'_>) -> TallyCount {
         pauses: tally.pauses.load(Ordering::Relaxed),
         last_closes: tally.last_closes.load(Ordering::Relaxed),
         recoveries: tally.recoveries.load(Ordering::Relaxed),
+        replaced: tally.replaced.load(Ordering::Relaxed),
         missed: tally.missed.load(Ordering::Relaxed),
         first_kill_ns: Some(tally.first_kill_ns.load(Ordering::Relaxed)).filter(|&ns| ns > 0),
     }

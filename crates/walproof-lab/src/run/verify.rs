@@ -186,7 +186,11 @@ pub fn verify(
         let probe = scope.spawn(|| site.probe(world, &options));
         let bang = scope.spawn(|| prepare(&fleet));
         let control = site.control(&options);
-        (probe.join().unwrap_or_else(|_| Err(panic_error())), bang.join().unwrap_or_else(|_| Err(panic_error())), control)
+        (
+            probe.join().unwrap_or_else(|_| Err(panic_error())),
+            bang.join().unwrap_or_else(|_| Err(panic_error())),
+            control,
+        )
     });
     let refusal = refusal?;
     let (probed, mut not_seen) = match probed {
@@ -370,7 +374,11 @@ fn panic_error() -> LabError {
 fn find_world(name: &str) -> Result<&'static World, LabError> {
     worlds::find(name).ok_or_else(|| {
         let names: Vec<&str> = worlds::WORLDS.iter().map(|world| world.name).collect();
-        LabError::new(format!("there is no world `{name}`"), format!("the worlds are {}", names.join(", ")), "one of these")
+        LabError::new(
+            format!("there is no world `{name}`"),
+            format!("the worlds are {}", names.join(", ")),
+            "one of these",
+        )
     })
 }
 
@@ -390,7 +398,12 @@ fn open_directory(directory: &Path) -> Result<PathBuf, LabError> {
     let absolute = fs::canonicalize(directory)
         .map_err(|error| LabError::path("cannot use", directory, error, "name a directory that exists"))?;
     if !absolute.is_dir() {
-        return Err(LabError::path("cannot use", directory, "it is not a directory", "name the directory of the database"));
+        return Err(LabError::path(
+            "cannot use",
+            directory,
+            "it is not a directory",
+            "name the directory of the database",
+        ));
     }
     Ok(absolute)
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{Expectation, Needs, World, DATABASE, Ground, View};
+use super::{DATABASE, Expectation, Ground, Needs, View, World};
 
 /// the database file has a name in a directory of its own for each container.
 pub static WORLD: World = World {
@@ -14,7 +14,7 @@ pub static WORLD: World = World {
     rollback: Expectation::UnsafeAfterCrash,
     needs: Needs::Nothing,
     unlinks_sidecars: false,
-    prepare: prepare,
+    prepare,
 };
 
 fn prepare(scratch: &Path, agents: u16) -> io::Result<Ground> {

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use super::{Expectation, Needs, World, DATABASE, Ground, View};
+use super::{DATABASE, Expectation, Ground, Needs, View, World};
 
 /// the directory is reached by a symbolic link in all containers but the first.
 pub static WORLD: World = World {
@@ -15,7 +15,7 @@ pub static WORLD: World = World {
     rollback: Expectation::Safe,
     needs: Needs::Nothing,
     unlinks_sidecars: false,
-    prepare: prepare,
+    prepare,
 };
 
 fn prepare(scratch: &Path, agents: u16) -> io::Result<Ground> {

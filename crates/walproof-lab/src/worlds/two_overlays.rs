@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Expectation, Needs, World, DATABASE, Ground, View};
+use super::{DATABASE, Expectation, Ground, Needs, View, World};
 use crate::runtimes::Mount;
 
 /// each container has an overlay of its own over one lower directory.
@@ -15,7 +15,7 @@ pub static WORLD: World = World {
     rollback: Expectation::Unsafe,
     needs: Needs::OverlayMounts,
     unlinks_sidecars: false,
-    prepare: prepare,
+    prepare,
 };
 
 fn prepare(scratch: &Path, agents: u16) -> io::Result<Ground> {

@@ -24,7 +24,7 @@ pub enum Command {
     /// Starts its own containers (no Docker needed), works in a subdirectory `.walproof-<run>` of DIR that is removed
     /// again, and never touches your own files.
     #[command(after_help = EXIT_CODES)]
-    Verify(Verify),
+    Verify(Box<Verify>),
     /// Explain an anomaly, a world or a nemesis; without a name, list them all.
     Explain {
         /// Its name, as reports print it.

@@ -40,7 +40,7 @@ fn user_command() -> ExitCode {
         }
     };
     let outcome = match arguments.command {
-        Command::Verify(flags) => verify::run(flags),
+        Command::Verify(flags) => verify::run(&flags),
         Command::Explain { name } => explain::run(name.as_deref()),
         Command::Clean { run } => clean::run(run.as_deref()),
     };

@@ -125,9 +125,12 @@ fn show_boundary(boundary: &Boundary) {
     }
 }
 
+/// Picks one answer of a direction.
+type Question = fn(&SideFacts) -> &Answer;
+
 /// Both directions of each fact in one mark.
 fn facts_line(facts: &PairFacts) -> String {
-    let questions: [(&str, fn(&SideFacts) -> &Answer); 7] = [
+    let questions: [(&str, Question); 7] = [
         ("open", |side| &side.opens_read_write),
         ("sibling", |side| &side.sibling),
         ("lock", |side| &side.lock_conflict_seen),
@@ -142,7 +145,7 @@ fn facts_line(facts: &PairFacts) -> String {
         Answer::Errno(errno) => format!("✗ errno {errno}"),
         Answer::Unknown(_) => "?".to_owned(),
     };
-    let both = |ask: fn(&SideFacts) -> &Answer| {
+    let both = |ask: Question| {
         let (one, other) = (ask(&facts.a_to_b), ask(&facts.b_to_a));
         if one == other { mark(one) } else { format!("{}/{}", mark(one), mark(other)) }
     };
@@ -282,7 +285,7 @@ fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);

@@ -14,14 +14,14 @@ use crate::interrupt;
 use crate::render::Screen;
 
 /// Runs it; the exit code says the verdict.
-pub fn run(flags: Verify) -> Result<i32, LabError> {
-    let options = options(&flags)?;
+pub fn run(flags: &Verify) -> Result<i32, LabError> {
+    let options = options(flags)?;
     asked_mode(&options.workload.journal_mode)?;
     if flags.print_plan {
         println!("{}", serde_json::to_string_pretty(&options.plan()?).expect("a plan is plain data"));
         return Ok(0);
     }
-    let report_path = report_path(&flags);
+    let report_path = report_path(flags);
     check_report_path(&report_path)?;
     let interrupted = interrupt::install();
     let mut screen = Screen::begin(&options);

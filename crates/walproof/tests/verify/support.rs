@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -266,7 +266,9 @@ fn orphans() -> Vec<String> {
     }
     for hierarchy in names_in(Path::new("/sys/fs/cgroup")).iter().map(String::as_str).chain([""]) {
         let folder = Path::new("/sys/fs/cgroup").join(hierarchy);
-        let ours = names_in(&folder).into_iter().filter_map(|name| name.strip_prefix("walproof-").map(str::to_owned));
+        // The state folders of other users cannot be seen, and so their runs not be told from orphans.
+        let ours = names_in(&folder).into_iter().filter(|name| is_ours(&folder.join(name)));
+        let ours = ours.filter_map(|name| name.strip_prefix("walproof-").map(str::to_owned));
         found.extend(ours.map(|run| (run.clone(), format!("cgroup walproof-{run} in {}", folder.display()))));
     }
     let runs: BTreeSet<String> = state_folders()
@@ -274,6 +276,11 @@ fn orphans() -> Vec<String> {
         .filter_map(|folder| Some(folder.file_name()?.to_string_lossy().trim_start_matches('.').to_owned()))
         .collect();
     found.into_iter().filter(|(run, _)| !runs.contains(run)).map(|(_, what)| what).collect()
+}
+
+fn is_ours(path: &Path) -> bool {
+    // SAFETY: geteuid has no preconditions.
+    fs::metadata(path).is_ok_and(|found| found.uid() == unsafe { libc::geteuid() })
 }
 
 /// Where benches stand: in the target folder, except on an overlay, over which no other overlay can be mounted.

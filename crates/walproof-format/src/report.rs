@@ -39,12 +39,20 @@ pub struct Header {
     pub replay: Replay,
 }
 
+#[derive(Deserialize)]
+struct Version {
+    walproof_report: u32,
+}
+
 /// Reads the part of a report that is needed to run it again.
 pub fn read_header(text: &str) -> Result<Header, String> {
-    let header: Header = serde_json::from_str(text).map_err(|error| format!("it is no walproof report: {error}"))?;
-    if header.walproof_report != VERSION {
-        return Err(format!("it has version {}, this walproof reads {VERSION}", header.walproof_report));
+    let no_report = |error: serde_json::Error| format!("it is no walproof report: {error}");
+    // The version first: another one may have other fields.
+    let Version { walproof_report: version } = serde_json::from_str(text).map_err(no_report)?;
+    if version != VERSION {
+        return Err(format!("it has version {version}, this walproof reads {VERSION}"));
     }
+    let header: Header = serde_json::from_str(text).map_err(no_report)?;
     parse_seed(&header.replay.seed).map(|_| header)
 }
 
@@ -60,6 +68,7 @@ mod tests {
     #[test]
     fn garbage_is_an_error_with_a_reason() {
         assert!(read_header("{}").unwrap_err().contains("no walproof report"));
+        assert!(read_header("{\"walproof_report\":99}").unwrap_err().contains("version 99"));
         assert!(parse_seed("xyz").is_err());
         assert_eq!(parse_seed("7f3a91c2"), Ok(0x7f3a_91c2));
     }

@@ -5,10 +5,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use walproof_format::protocol::Workload;
+use walproof_format::protocol::{Reply, Workload};
 use walproof_format::report::Replay;
 use walproof_judge::controls::{PlantedOutcome, planted_controls};
 
@@ -180,70 +180,50 @@ pub fn verify(
 
     let site = Site { runtime: runtime.as_ref(), run: &run, scratch: &scratch, history: &history, interrupted };
     let ground = site.ground(world, "bang", options.agents)?;
-    let bang_history = site.folder(&history, "bang")?;
-    let fleet = site.fleet(ground, &options, "bang", Some(bang_history.clone()));
-    let (probed, refusal, control) = std::thread::scope(|scope| {
-        let probe = scope.spawn(|| site.probe(world, &options));
-        let bang = scope.spawn(|| prepare(&fleet));
-        let control = site.control(&options);
-        (
-            probe.join().unwrap_or_else(|_| Err(panic_error())),
-            bang.join().unwrap_or_else(|_| Err(panic_error())),
-            control,
-        )
-    });
-    let refusal = refusal?;
-    let (probed, mut not_seen) = match probed {
-        Ok(probed) => (probed, Vec::new()),
-        Err(error) => (None, vec![format!("the probe: {}: {}", error.what, error.because)]),
-    };
+    let fleet = site.fleet(ground, &options, "bang", Some(site.folder(&history, "bang")?));
+    let Prelude { probed, refusal, control, blind } = site.prelude(world, &options, &fleet)?;
     observe(Event::Probe(probed.as_ref()));
     observe(Event::Control(&control));
 
     let mut stress = match &refusal {
         Some(reply) => refused(reply),
-        None => {
-            let stress_options = StressOptions {
-                plan: &plan,
-                history: &bang_history,
-                keep_history: options.keep_history,
-                keep_going: options.keep_going,
-                grace: GRACE,
-                shared_clock: true,
-                account: true,
-                interrupted,
-            };
-            stress(&fleet, &stress_options, |progress| observe(Event::Stress(progress)))?
-        }
+        None => site.bang(&options, &plan, &fleet, observe)?,
     };
+    stress.not_seen.extend(blind);
     fleet.disband();
     let ran_full = storage::look(&boundary.directory).free_bytes.is_some_and(|free| free < FREE_BYTES_MIN / 16);
     let (shared_clock, header_mode) = (clocks_agree(&fleet), header_mode(&fleet.ground().database));
     drop(fleet);
-    stress.not_seen.append(&mut not_seen);
-    let kept = stress.kept.take();
-    let planted = kept.map_or_else(Vec::new, |kept| planted_controls(&kept.before, &kept.tail, &stress.finals));
-    let first_commit_after =
-        stress.exposures.first_commit_ns.map(|ns| Duration::from_nanos(ns.saturating_sub(began_ns)));
     if options.keep_history {
         run.forget_history(&history)?;
     }
     run.leave();
-    let interrupted = interrupted.load(std::sync::atomic::Ordering::Relaxed);
+    let kept = stress.kept.take();
+    let since_start = |ns: u64| Duration::from_nanos(ns.saturating_sub(began_ns));
     Ok(Evidence {
+        planted: kept.map_or_else(Vec::new, |kept| planted_controls(&kept.before, &kept.tail, &stress.finals)),
+        first_commit_after: stress.exposures.first_commit_ns.map(since_start),
+        interrupted: interrupted.load(Ordering::Relaxed),
         options,
         boundary,
         probed,
         control,
-        planted,
         stress,
         header_mode,
         plan,
         shared_clock,
-        interrupted,
         ran_full,
-        first_commit_after,
     })
+}
+
+/// What happens before the stress.
+struct Prelude {
+    probed: Option<Probed>,
+    /// SQLite would not even create the database.
+    refusal: Option<Reply>,
+    control: Control,
+    /// Why the probe saw nothing.
+    blind: Option<String>,
 }
 
 /// Where a run takes place.
@@ -275,6 +255,43 @@ impl Site<'_> {
         (world.prepare)(&folder, agents).map_err(|error| {
             LabError::path("cannot lay out the world in", &folder, error, "test a directory of another file system")
         })
+    }
+
+    /// Probe, control and the start of the fleet, side by side: all of them mostly wait.
+    fn prelude(&self, world: &World, options: &Options, fleet: &Fleet<'_>) -> Result<Prelude, LabError> {
+        let (probed, refusal, control) = std::thread::scope(|scope| {
+            let probe = scope.spawn(|| self.probe(world, options));
+            let start = scope.spawn(|| prepare(fleet));
+            let control = self.control(options);
+            (probe.join(), start.join(), control)
+        });
+        let refusal = refusal.unwrap_or_else(|_| Err(panic_error()))?;
+        let (probed, blind) = match probed.unwrap_or_else(|_| Err(panic_error())) {
+            Ok(probed) => (probed, None),
+            Err(error) => (None, Some(format!("the probe: {}: {}", error.what, error.because))),
+        };
+        Ok(Prelude { probed, refusal, control, blind })
+    }
+
+    /// The stress itself.
+    fn bang(
+        &self,
+        options: &Options,
+        plan: &Plan,
+        fleet: &Fleet<'_>,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Result<StressEnd, LabError> {
+        let stress_options = StressOptions {
+            plan,
+            history: &self.folder(self.history, "bang")?,
+            keep_history: options.keep_history,
+            keep_going: options.keep_going,
+            grace: GRACE,
+            shared_clock: true,
+            account: true,
+            interrupted: self.interrupted,
+        };
+        stress(fleet, &stress_options, |progress| observe(Event::Stress(progress)))
     }
 
     /// Two agents of the world ask each other. `None`: it takes two agents.

@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, params};
 use walproof_format::history::{
-    FLAG_CELLS_DISAGREE, FLAG_CHAIN_BROKEN, FLAG_FOLD_REFUSED, FLAG_FRESH_CONNECTION, FLAG_LEDGER_DISAGREES,
-    FLAG_SPILLED, Operation, Phase, Place, Record,
+    FLAG_CELLS_DISAGREE, FLAG_CHAIN_BROKEN, FLAG_FOLD_REFUSED, FLAG_FRESH_CONNECTION, FLAG_IN_TRANSACTION,
+    FLAG_LEDGER_DISAGREES, FLAG_SPILLED, Operation, Phase, Place, Record,
 };
 use walproof_format::ledger::{
     CELL_COUNT, FinalState, GENESIS, LedgerRow, cell_digest, chain, genesis_cells, mix, writer,
@@ -174,11 +174,12 @@ impl Worker {
         parked
     }
 
-    /// Reopens and tells all that is there. Damage and errors stand only when a second, clean look shows them again.
+    /// Reopens and tells all that is there. Damage and errors stand only when a second, clean look shows them again; a
+    /// snapshot that contradicts itself stands at once, since no transient error explains it.
     pub fn final_state(&mut self) -> FinalState {
         self.close();
         let first = self.look_at_everything();
-        if first.error.is_none() && first.integrity.is_empty() && first.cells_agree {
+        if first.error.is_none() && first.integrity.is_empty() {
             return first;
         }
         std::thread::sleep(Duration::from_millis(50));
@@ -256,6 +257,8 @@ impl Worker {
 
     fn write_transaction(&mut self, connection: &Connection, record: &mut Record, slot: u32) -> Result<(), SqlFailure> {
         connection.execute_batch("BEGIN IMMEDIATE").at(Place::Begin)?;
+        record.flags |= FLAG_IN_TRANSACTION;
+        self.history.update(slot, record);
         let head = read_head(connection)?;
         let head = self.fold_when_long(connection, head, record)?;
         self.change(connection, head, record, self.configuration.workload.row_changes.into())?;
@@ -325,7 +328,7 @@ impl Worker {
         let head = read_head(connection)?;
         self.change(connection, head, record, CELL_COUNT)?;
         execute(connection, "UPDATE ballast SET number=?1", params![record.number as i64])?;
-        record.flags |= FLAG_SPILLED;
+        record.flags |= FLAG_SPILLED | FLAG_IN_TRANSACTION;
         Ok(spilled_pages(connection))
     }
 

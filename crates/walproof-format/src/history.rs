@@ -46,6 +46,8 @@ pub const FLAG_CHAIN_BROKEN: u16 = 4;
 pub const FLAG_FRESH_CONNECTION: u16 = 8;
 /// The transaction spilled its page cache before it was told to commit (DBSTATUS_CACHE_SPILL grew).
 pub const FLAG_SPILLED: u16 = 16;
+/// BEGIN IMMEDIATE succeeded: from here on a kill leaves a transaction open.
+pub const FLAG_IN_TRANSACTION: u16 = 64;
 /// `operation` is [`Operation::Fold`] and the rows to fold were not what the horizon promised.
 pub const FLAG_FOLD_REFUSED: u16 = 32;
 

@@ -279,6 +279,8 @@ pub struct Evidence {
     pub exposures: Exposures,
     /// What the checker found.
     pub anomalies: Vec<Anomaly>,
+    /// How long agents worked, in whole seconds.
+    pub stress_seconds: u64,
     /// Kills sent.
     pub kills: u64,
     /// Pauses.
@@ -323,6 +325,7 @@ impl Evidence {
             agents: 0,
             exposures: Exposures::default(),
             anomalies: Vec::new(),
+            stress_seconds: 0,
             kills: 0,
             pauses: 0,
             directed_kills: 0,
@@ -389,6 +392,13 @@ pub static FLOORS: &[Floor] = &[
         reached: |evidence| evidence.exposures.fewest_commits(evidence.agents),
     },
     Floor {
+        name: "percent of the seconds in which somebody committed",
+        minimum: 50,
+        why: "most of the time nobody could: locks that the dead leave behind would look like that",
+        applies: always,
+        reached: percent_of_seconds,
+    },
+    Floor {
         name: "hand-overs between agents",
         minimum: 20,
         why: "locks and freshness are tested when another agent goes on",
@@ -445,6 +455,11 @@ pub static FLOORS: &[Floor] = &[
         reached: |evidence| planted_kinds_named(&evidence.plants),
     },
 ];
+
+/// Whole seconds only; a run below one second is below other floors.
+fn percent_of_seconds(evidence: &Evidence) -> u64 {
+    (evidence.exposures.seconds_with_commits * 100).checked_div(evidence.stress_seconds).unwrap_or(100)
+}
 
 fn always(_: JournalMode) -> bool {
     true
@@ -510,7 +525,7 @@ fn weighed(evidence: &Evidence, kind: VerdictKind, reasons: Vec<String>) -> Verd
 
 fn coverage(evidence: &Evidence) -> Option<Coverage> {
     let mut not_seen = evidence.not_seen.clone();
-    if !evidence.containers {
+    if !evidence.containers && !not_seen.iter().any(|what| what.starts_with("containers:")) {
         not_seen.push("containers: agents were plain processes".to_owned());
     }
     Coverage::new(evidence.seen.clone(), not_seen)
@@ -568,7 +583,8 @@ fn probed(evidence: &Evidence, kind: VerdictKind) -> Vec<String> {
 /// the same; a run that lost something has another anomaly as well.
 pub static LOUD_CODES: &[u32] = &[3, 8, 13, 14, 264, 520, 776, 1288, 1544, 2570, 3850, 4618, 4874, 5130, 5386];
 
-fn is_loud(anomaly: &Anomaly) -> bool {
+/// Whether an anomaly is no more than a loud no.
+pub fn is_loud(anomaly: &Anomaly) -> bool {
     let code = anomaly.witness.first().and_then(|line| line.extended_code.as_ref());
     let loud = |code: &String| LOUD_CODES.iter().any(|loud| *code == error_code::quoted(*loud));
     anomaly.kind == AnomalyKind::UnexpectedError && code.is_some_and(loud)

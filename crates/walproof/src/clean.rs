@@ -8,16 +8,16 @@ pub fn run(only: Option<&str>) -> Result<i32, LabError> {
     let only = only.map(parse).transpose()?;
     let report = leavings::clean(only.as_ref());
     for line in &report.removed {
-        println!("removed  {line}");
+        say!("removed  {line}");
     }
     for line in &report.kept {
-        println!("kept     {line}");
+        say!("kept     {line}");
     }
     for line in &report.failed {
-        println!("failed   {line}");
+        say!("failed   {line}");
     }
     if report.removed.is_empty() && report.kept.is_empty() && report.failed.is_empty() {
-        println!("nothing was left behind");
+        say!("nothing was left behind");
     }
     Ok(if report.failed.is_empty() { 0 } else { 2 })
 }

@@ -17,7 +17,7 @@ pub fn run(name: Option<&str>) -> Result<i32, LabError> {
                     "`walproof explain` for the list",
                 )
             })?;
-            println!("# {name}\n\n{}", page.trim());
+            say!("# {name}\n\n{}", page.trim());
         }
     }
     Ok(0)
@@ -31,12 +31,12 @@ fn page(name: &str) -> Option<&'static str> {
 }
 
 fn list() {
-    println!("anomalies");
-    AnomalyKind::ALL.iter().for_each(|kind| println!("  {}", kind.name()));
-    println!("nemeses");
-    NEMESES.iter().for_each(|nemesis| println!("  {}", nemesis.name));
-    println!("worlds                     WAL       DELETE");
+    say!("anomalies");
+    AnomalyKind::ALL.iter().for_each(|kind| say!("  {}", kind.name()));
+    say!("nemeses");
+    NEMESES.iter().for_each(|nemesis| say!("  {}", nemesis.name));
+    say!("worlds                     WAL       DELETE");
     for world in WORLDS {
-        println!("  {:<24} {:<9} {}", world.name, world.wal.word(), world.rollback.word());
+        say!("  {:<24} {:<9} {}", world.name, world.wal.word(), world.rollback.word());
     }
 }

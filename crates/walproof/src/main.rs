@@ -5,10 +5,16 @@
 //! 3 unknown.
 //! Where to look next: `walproof_lab::run::verify` for what `verify` does.
 
+/// `println!` for an output that may go away.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::output::line(format_args!($($text)*)) };
+}
+
 mod arguments;
 mod clean;
 mod explain;
 mod interrupt;
+mod output;
 mod render;
 mod verify;
 
@@ -21,7 +27,8 @@ use walproof_lab::runtimes;
 use crate::arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
-    let raw: Vec<String> = std::env::args().collect();
+    // Only compared with our own words here; clap reads the exact bytes.
+    let raw: Vec<String> = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
     match raw.get(1).map(String::as_str) {
         Some("agent") if raw.len() == 2 => code(walproof_agent::agent_main()),
         Some(runtimes::HELPER) => code(runtimes::helper_main(&raw[2..])),

@@ -1,8 +1,9 @@
 //! What a person sees: a line for each phase, live progress on a terminal, the verdict.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 
+use crate::output::redraw;
 use walproof_judge::checkers::{Anomaly, WitnessLine};
 use walproof_judge::probe::{Answer, PairFacts, SideFacts};
 use walproof_judge::verdict::{Basis, Verdict, VerdictKind};
@@ -30,7 +31,7 @@ impl Screen {
     pub fn begin(options: &Options) -> Self {
         let terminal = std::io::stdout().is_terminal();
         let colour = terminal && std::env::var_os("NO_COLOR").is_none();
-        println!("walproof verify {}    seed {:016x}", options.directory.display(), options.seed);
+        say!("walproof verify {}    seed {:016x}", options.directory.display(), options.seed);
         Self { terminal, colour, time_ms: options.time.as_millis().max(1), drawn_ms: 0 }
     }
 
@@ -55,14 +56,13 @@ impl Screen {
         self.drawn_ms = elapsed;
         let filled = (elapsed * BAR_CELLS as u128 / self.time_ms).min(BAR_CELLS as u128) as usize;
         let bar: String = "━".repeat(filled) + &"╌".repeat(BAR_CELLS - filled);
-        print!("\r\x1b[K  {:<10} {bar} {}", "bang", progress_words(progress));
-        let _ = std::io::stdout().flush();
+        redraw(&format!("  {:<10} {bar} {}", "bang", progress_words(progress)));
     }
 
     /// Prints the verdict.
     pub fn end(&mut self, report: &Report, path: &Path) {
         if self.terminal {
-            print!("\r\x1b[K");
+            redraw("");
         }
         line("bang", &bang_line(report));
         // In a broken run the records that a plant would start from are broken themselves.
@@ -76,7 +76,7 @@ impl Screen {
             let met = if report.expected.met { "as expected" } else { "NOT AS EXPECTED" };
             line("expected", &format!("{} of world {}: {met}", report.expected.outcome, report.expected.world));
         }
-        let again = format!("walproof verify --replay {}", path.display());
+        let again = format!("walproof verify --replay {}", quoted(path));
         line("report", &format!("{}      again: {again}", path.display()));
     }
 
@@ -88,7 +88,7 @@ impl Screen {
             return;
         }
         let name = if self.colour { paint(verdict.kind(), &word.to_uppercase()) } else { word.to_uppercase() };
-        println!("  {name}{} {}", " ".repeat(10usize.saturating_sub(word.len())), headline(verdict.kind(), &mode));
+        say!("  {name}{} {}", " ".repeat(10usize.saturating_sub(word.len())), headline(verdict.kind(), &mode));
         let bounds: Vec<&str> = verdict.bounds().iter().map(|bound| bound.text.as_str()).collect();
         if !bounds.is_empty() {
             line("", &format!("at 95 %, if independent: {}", bounds.join(", ")));
@@ -109,7 +109,8 @@ fn show_boundary(boundary: &Boundary) {
         format!("{} {} at {}", mount.fstype, mount.options.join(","), mount.mount_point)
     });
     line("boundary", &format!("{} ({})", several(boundary.agents.into(), "agent"), boundary.abilities.isolation));
-    line("", &format!("one kernel {}, {storage}", boundary.machine.kernel));
+    let sqlite = walproof_agent::sqlite_version();
+    line("", &format!("one kernel {}, SQLite {sqlite}, {storage}", boundary.machine.kernel));
     for database in &boundary.databases {
         let name = database.path.file_name().unwrap_or_default().to_string_lossy();
         let links = if database.links > 1 {
@@ -187,7 +188,12 @@ fn bang_line(report: &Report) -> String {
         strikes.kills_inside_spilled,
         several(strikes.pauses.into(), "pause"),
         several(anomalies, "anomaly")
-    )
+    ) + &replaced_words(strikes.replaced)
+}
+
+/// Hangs are no anomalies, and no secret.
+fn replaced_words(replaced: u32) -> String {
+    if replaced == 0 { String::new() } else { format!("   {} replaced", several(replaced.into(), "silent agent")) }
 }
 
 fn planted_line(report: &Report) -> String {
@@ -254,6 +260,13 @@ fn show_surroundings(verdict: &Verdict) {
     }
 }
 
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@,".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
 fn first_reason(verdict: &Verdict) -> String {
     verdict.reasons().first().map_or(String::new(), |reason| format!(": {reason}"))
 }
@@ -268,7 +281,7 @@ fn paint(kind: VerdictKind, word: &str) -> String {
 }
 
 fn line(name: &str, text: &str) {
-    println!("  {name:<10} {text}");
+    say!("  {name:<10} {text}");
 }
 
 /// `1 kill`, `2 kills`, `3 anomalies`.

@@ -18,7 +18,7 @@ pub fn run(flags: &Verify) -> Result<i32, LabError> {
     let options = options(flags)?;
     asked_mode(&options.workload.journal_mode)?;
     if flags.print_plan {
-        println!("{}", serde_json::to_string_pretty(&options.plan()?).expect("a plan is plain data"));
+        say!("{}", serde_json::to_string_pretty(&options.plan()?).expect("a plan is plain data"));
         return Ok(0);
     }
     let report_path = report_path(flags);
@@ -26,6 +26,9 @@ pub fn run(flags: &Verify) -> Result<i32, LabError> {
     let interrupted = interrupt::install();
     let mut screen = Screen::begin(&options);
     let evidence = verify(options, interrupted, &mut |event| screen.show(&event))?;
+    for line in &evidence.left_behind {
+        eprintln!("walproof: could not remove everything\nbecause: {line}\ntry: `walproof clean`");
+    }
     let report = weigh(evidence, flags.fail_on == "risky")?;
     write_report(&report_path, &report)?;
     screen.end(&report, &report_path);
@@ -61,6 +64,14 @@ fn replayed(path: &Path, flags: &Verify) -> Result<Options, LabError> {
     let unusable = |because: String| LabError::path("cannot replay", path, because, "name a report that verify wrote");
     let text = fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
     let Header { directory, replay, .. } = read_header(&text).map_err(unusable)?;
+    let plausible = (1..=75).contains(&replay.agents)
+        && (10..=86_400_000).contains(&replay.time_ms)
+        && replay.workload.page_size_bytes.is_power_of_two()
+        && (512..=65_536).contains(&replay.workload.page_size_bytes)
+        && ["off", "normal", "full", "extra"].contains(&replay.workload.synchronous.as_str());
+    if !plausible {
+        return Err(unusable("its numbers are none that verify accepts; it was edited".into()));
+    }
     Ok(Options {
         directory: flags.directory.clone().unwrap_or_else(|| directory.into()),
         time: std::time::Duration::from_millis(replay.time_ms),
@@ -106,6 +117,13 @@ fn report_path(flags: &Verify) -> PathBuf {
 /// Before the run, not after it: 30 s of work must not be lost to a wrong path.
 fn check_report_path(path: &Path) -> Result<(), LabError> {
     let existed = path.exists();
+    // A file of the user's, a database even, is no place for a report.
+    if std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0)
+        && fs::read_to_string(path).map_or(true, |text| read_header(&text).is_err())
+    {
+        let because = "it exists and is no report of walproof's";
+        return Err(LabError::path("will not overwrite", path, because, "name another file with `--report`"));
+    }
     let opened = fs::OpenOptions::new().append(true).create(true).open(path);
     opened
         .map_err(|error| LabError::path("cannot write the report", path, error, "name another file with `--report`"))?;

@@ -14,6 +14,11 @@ pub struct Exposures {
     pub commits: u64,
     /// Acknowledged commits of each agent, by agent number.
     pub commits_by_agent: Vec<u64>,
+    /// Seconds of CLOCK_MONOTONIC in which somebody's commit was acknowledged.
+    pub seconds_with_commits: u64,
+    /// The newest of these seconds.
+    #[serde(skip)]
+    pub last_second: u64,
     /// Successful read transactions.
     pub reads: u64,
     /// A commit by another agent than the commit before.

@@ -13,7 +13,7 @@
 //!
 //! Where to look next: `merge` gives the order, `past` is the memory, `finals` the last account.
 
-use walproof_format::history::{FLAG_FOLD_REFUSED, FLAG_SPILLED, Operation, Phase, Place, Record};
+use walproof_format::history::{FLAG_FOLD_REFUSED, FLAG_IN_TRANSACTION, FLAG_SPILLED, Operation, Phase, Place, Record};
 use walproof_format::ledger::{self, FinalState, chain, writer};
 use walproof_format::sqlite::error_code;
 
@@ -235,6 +235,11 @@ impl LedgerChecker {
     fn count_commit(&mut self, record: &Record) {
         let exposures = &mut self.exposures;
         exposures.commits += 1;
+        let second = record.end_ns / 1_000_000_000;
+        if second > exposures.last_second {
+            exposures.last_second = second;
+            exposures.seconds_with_commits += 1;
+        }
         exposures.folds += u64::from(record.operation == Operation::Fold);
         let agent = usize::from(record.agent);
         if agent >= exposures.commits_by_agent.len() {
@@ -595,7 +600,9 @@ impl LedgerChecker {
 
     /// A write that a kill cut short.
     fn cut_short(&mut self, record: &Record) {
-        self.exposures.kills_inside_transaction += 1;
+        // Whoever died while it still waited for BEGIN left nothing to recover.
+        let inside = record.phase == Phase::Committing || record.flags & (FLAG_IN_TRANSACTION | FLAG_SPILLED) != 0;
+        self.exposures.kills_inside_transaction += u64::from(inside);
         match record.phase {
             Phase::Committing => self.maybe(record),
             _ => self.unpromised.push(*record),

@@ -45,13 +45,14 @@ fn judge(mounts: &[Mount], mount: &Mount, depth: u32) -> OtherKernels {
     }
 }
 
-fn free_bytes(path: &Path) -> Option<u64> {
+/// Bytes free for this user; `None`: the file system has no such notion, or does not tell.
+pub fn free_bytes(path: &Path) -> Option<u64> {
     let path = CString::new(path.as_os_str().as_bytes()).ok()?;
     // SAFETY: statvfs is plain data; all zero is a valid value.
     let mut answer: libc::statvfs = unsafe { std::mem::zeroed() };
     // SAFETY: a valid C string and a valid out-pointer.
     let code = unsafe { libc::statvfs(path.as_ptr(), &mut answer) };
-    (code == 0).then(|| answer.f_bavail as u64 * answer.f_frsize as u64)
+    (code == 0 && answer.f_blocks > 0).then(|| answer.f_bavail as u64 * answer.f_frsize as u64)
 }
 
 #[cfg(test)]

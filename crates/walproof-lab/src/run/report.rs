@@ -177,7 +177,7 @@ pub fn asked_mode(word: &str) -> Result<JournalMode, LabError> {
     JournalMode::from_word(word).filter(|mode| known.contains(mode)).ok_or_else(|| {
         LabError::new(
             format!("cannot test journal mode `{word}`"),
-            "it is none that several processes can share safely by design",
+            "walproof tests the modes that several processes can share",
             "one of wal, delete, truncate, persist",
         )
     })
@@ -198,6 +198,7 @@ fn judged(evidence: &Evidence, mode: JournalMode) -> verdict::Evidence {
         agents: evidence.options.agents.into(),
         exposures: stress.exposures.clone(),
         anomalies: anomalies_of_the_boundary(evidence),
+        stress_seconds: stress.worked.as_secs(),
         kills: stress.tally.kills.into(),
         pauses: stress.tally.pauses.into(),
         directed_kills: stress.tally.kills_inside_spilled.into(),

@@ -10,8 +10,10 @@ use serde::Serialize;
 use walproof_format::ledger::FinalState;
 use walproof_format::protocol::{Command, Reply};
 use walproof_judge::checkers::{Anomaly, AnomalyKind, CheckerOptions, Exposures, LedgerChecker};
+use walproof_judge::verdict::is_loud;
 
 use crate::clock::monotonic_ns;
+use crate::collect::storage;
 use crate::error::LabError;
 use crate::run::chaos;
 use crate::run::fleet::{ANSWER_TIMEOUT, Fleet, describe};
@@ -88,6 +90,8 @@ pub struct StressEnd {
     pub first_refusal: Option<(u32, String)>,
     /// What could not be looked at, and why.
     pub not_seen: Vec<String>,
+    /// The least that was free on the storage while agents worked, in bytes.
+    pub lowest_free_bytes: Option<u64>,
     /// CLOCK_MONOTONIC when the stress began.
     pub began_ns: u64,
     /// How long agents worked.
@@ -129,20 +133,19 @@ pub fn stress(
     let checker = LedgerChecker::new(CheckerOptions { shared_clock: options.shared_clock, ..Default::default() });
     let mut recorder = Recorder::new(options.history, &fleet.lives, agents, options.keep_history, checker);
     let stop = AtomicBool::new(false);
-    let (mut announced_ns, working_since) = (None, Instant::now());
-    let mut other_ends = Vec::new();
+    let (mut watched, working_since) = (Watched::default(), Instant::now());
     let blind = std::thread::scope(|scope| {
         let chaos = scope.spawn(|| chaos::carry_out(options.plan, fleet, &stop));
-        let watched = watch_over(fleet, options, &mut recorder, &mut announced_ns, &mut other_ends, &mut watch);
+        let ended = watch_over(fleet, options, &mut recorder, &mut watched, &mut watch);
         stop.store(true, Ordering::Relaxed);
         fleet.set_stopping(true);
         let failures = chaos.join().unwrap_or_default();
-        watched.map(|()| failures)
+        ended.map(|()| failures)
     })?;
     let worked = working_since.elapsed();
     fleet.set_stopping(false);
     let mut not_seen: Vec<String> = blind.into_iter().map(|error| error.what).collect();
-    not_seen.append(&mut other_ends);
+    not_seen.append(&mut watched.other_ends);
     let finals = if options.account { ask_finals(fleet, &mut not_seen) } else { Vec::new() };
     note_events(fleet, &mut recorder.checker, &mut not_seen);
     fleet.disband();
@@ -160,15 +163,37 @@ pub fn stress(
         tally: tally(fleet),
         caught_ns: checker.first_provable_ns(),
         caught_after: checker.first_provable_ns().map(since_first),
-        announced_after: announced_ns.or_else(|| (checker.anomaly_count() > 0).then(monotonic_ns)).map(since_first),
+        announced_after: watched
+            .announced_ns
+            .or_else(|| (checker.anomaly_count() > 0).then(monotonic_ns))
+            .map(since_first),
         journal_modes: journal_modes(&finals),
         first_refusal: None,
         finals,
         kept: Some(kept),
         not_seen,
+        lowest_free_bytes: watched.lowest_free_bytes,
         began_ns,
         worked,
     })
+}
+
+/// What was noticed while looking on.
+#[derive(Default)]
+struct Watched {
+    announced_ns: Option<u64>,
+    other_ends: Vec<String>,
+    lowest_free_bytes: Option<u64>,
+}
+
+impl Watched {
+    fn note_space(&mut self, database: &Path) {
+        let free = database.parent().and_then(storage::free_bytes);
+        self.lowest_free_bytes = match (self.lowest_free_bytes, free) {
+            (Some(lowest), Some(free)) => Some(lowest.min(free)),
+            (lowest, free) => lowest.or(free),
+        };
+    }
 }
 
 /// Looks on until the time is over, an anomaly has had its grace, or somebody pressed Ctrl-C.
@@ -176,8 +201,7 @@ fn watch_over(
     fleet: &Fleet<'_>,
     options: &StressOptions<'_>,
     recorder: &mut Recorder<'_>,
-    announced_ns: &mut Option<u64>,
-    other_ends: &mut Vec<String>,
+    watched: &mut Watched,
     watch: &mut impl FnMut(&Progress),
 ) -> Result<(), LabError> {
     let began = Instant::now();
@@ -187,13 +211,15 @@ fn watch_over(
     while began.elapsed() < time && !options.interrupted.load(Ordering::Relaxed) {
         std::thread::sleep(TICK.min(time.saturating_sub(began.elapsed())));
         fleet.reap()?;
-        note_events(fleet, &mut recorder.checker, other_ends);
+        note_events(fleet, &mut recorder.checker, &mut watched.other_ends);
+        watched.note_space(&fleet.ground().database);
         recorder.advance();
         recorder.silent(patience).into_iter().try_for_each(|agent| fleet.replace_silent(agent))?;
         let anomalies = recorder.checker.anomaly_count();
-        if anomalies > 0 {
+        // A loud no ends nothing early: it is no damage, and something may follow.
+        if recorder.checker.anomalies().iter().any(|anomaly| !is_loud(anomaly)) {
             first_anomaly.get_or_insert_with(Instant::now);
-            announced_ns.get_or_insert_with(monotonic_ns);
+            watched.announced_ns.get_or_insert_with(monotonic_ns);
         }
         watch(&Progress {
             elapsed: began.elapsed(),
@@ -291,6 +317,7 @@ pub fn refused(reply: &Reply) -> StressEnd {
         kept: None,
         first_refusal: Some(refusal),
         not_seen: Vec::new(),
+        lowest_free_bytes: None,
         began_ns,
         worked: Duration::ZERO,
     }

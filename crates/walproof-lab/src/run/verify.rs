@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 
 use walproof_format::protocol::{Reply, Workload};
 use walproof_format::report::Replay;
+use walproof_format::sqlite::error_code;
+use walproof_judge::checkers::WitnessLine;
 use walproof_judge::controls::{PlantedOutcome, planted_controls};
+use walproof_judge::verdict::is_loud;
 
 use crate::collect::databases::{self, DatabaseFile};
 use crate::collect::machine::{self, Machine};
@@ -28,6 +31,8 @@ use crate::worlds::{self, Ground, World};
 const CONTROL_TIME: Duration = Duration::from_secs(8);
 /// Bytes that must be free in the tested directory: database, log and their copies in every private place.
 const FREE_BYTES_MIN: u64 = 32 << 20;
+/// The smallest limit on the size of a file under which a test makes sense.
+const FILE_BYTES_MAX_MIN: u64 = 1 << 30;
 /// How long the stress goes on after the first anomaly: time for a fuller story.
 const GRACE: Duration = Duration::from_millis(700);
 
@@ -153,6 +158,8 @@ pub struct Evidence {
     pub interrupted: bool,
     /// Whether the storage was full in the end: errors and SIGBUS say nothing about the boundary then.
     pub ran_full: bool,
+    /// What could not be removed, and why.
+    pub left_behind: Vec<String>,
     /// From the start of the run to the first commit of the stress.
     pub first_commit_after: Option<Duration>,
 }
@@ -167,7 +174,8 @@ pub fn verify(
     let world = find_world(&options.world)?;
     let plan = options.plan()?;
     let directory = open_directory(&options.directory)?;
-    check_space(&directory, &storage::look(&directory))?;
+    check_space(&directory, &options.workload)?;
+    lift_file_size_limit()?;
     let runtime = runtimes::choose(options.runtime.as_deref())?;
     check_needs(world, runtime.as_ref())?;
     let id = RunId::random();
@@ -191,13 +199,14 @@ pub fn verify(
     };
     stress.not_seen.extend(blind);
     fleet.disband();
-    let ran_full = storage::look(&boundary.directory).free_bytes.is_some_and(|free| free < FREE_BYTES_MIN / 16);
+    let ran_full = ran_full(&stress);
     let (shared_clock, header_mode) = (clocks_agree(&fleet), header_mode(&fleet.ground().database));
     drop(fleet);
     if options.keep_history {
         run.forget_history(&history)?;
     }
-    run.leave();
+    let left = run.leave();
+    let left_behind = left.failed.into_iter().chain(left.kept).collect();
     let kept = stress.kept.take();
     let since_start = |ns: u64| Duration::from_nanos(ns.saturating_sub(began_ns));
     Ok(Evidence {
@@ -213,6 +222,7 @@ pub fn verify(
         plan,
         shared_clock,
         ran_full,
+        left_behind,
     })
 }
 
@@ -327,10 +337,13 @@ impl Site<'_> {
         };
         match self.faked_locks(options) {
             Ok(end) => {
-                control.caught_after = end.caught_after;
-                control.announced_after = end.announced_after;
+                // A loud no is no catch: a disk that fills says it as well.
+                let caught = end.anomalies.iter().any(|anomaly| !is_loud(anomaly));
+                control.caught_after = end.caught_after.filter(|_| caught);
+                control.announced_after = end.announced_after.filter(|_| caught);
                 control.commits = end.exposures.commits;
-                control.caught_as = end.anomalies.first().map(|anomaly| anomaly.kind.name());
+                let telling = end.anomalies.iter().find(|anomaly| !is_loud(anomaly));
+                control.caught_as = telling.map(|anomaly| anomaly.kind.name());
                 control.failed = end.first_refusal.map(|(_, why)| why);
             }
             Err(error) => control.failed = Some(format!("{}: {}", error.what, error.because)),
@@ -362,6 +375,14 @@ impl Site<'_> {
             None => stress(&fleet, &stress_options, |_| ()),
         }
     }
+}
+
+/// Whether the storage was full at some moment, by what was free or by SQLite's own word for it.
+fn ran_full(stress: &StressEnd) -> bool {
+    let word = error_code::quoted(13);
+    let says_full = |line: &WitnessLine| line.extended_code.as_ref() == Some(&word);
+    stress.lowest_free_bytes.is_some_and(|free| free < FREE_BYTES_MIN / 16)
+        || stress.anomalies.iter().any(|anomaly| anomaly.witness.iter().any(says_full))
 }
 
 /// One boot id: one kernel, one CLOCK_MONOTONIC. No container of these runtimes has a time namespace of its own.
@@ -425,17 +446,37 @@ fn open_directory(directory: &Path) -> Result<PathBuf, LabError> {
     Ok(absolute)
 }
 
-/// Before anything is made: a full disk breaks every database, and says nothing about the boundary.
-fn check_space(directory: &Path, storage: &Storage) -> Result<(), LabError> {
-    match storage.free_bytes {
-        Some(free) if free < FREE_BYTES_MIN => Err(LabError::path(
+/// Before anything is made: a full disk breaks every database, and says nothing about the boundary. The log is as long
+/// in frames whatever the page size.
+fn check_space(directory: &Path, workload: &Workload) -> Result<(), LabError> {
+    let needed = FREE_BYTES_MIN * u64::from(workload.page_size_bytes / 4096).max(1);
+    match storage::free_bytes(directory) {
+        Some(free) if free < needed => Err(LabError::path(
             "cannot test",
             directory,
-            format!("only {} KiB are free there, and a test needs {} MiB", free >> 10, FREE_BYTES_MIN >> 20),
+            format!("only {} KiB are free there, and this test needs {} MiB", free >> 10, needed >> 20),
             "free space there, or test a directory of the same storage that has some",
         )),
         _ => Ok(()),
     }
+}
+
+/// A limit on the size of files fails writes on any storage: it is lifted as far as this user may.
+fn lift_file_size_limit() -> Result<(), LabError> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a valid out-pointer.
+    unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) };
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: a valid limit, not above the hard one.
+    unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limit) };
+    if limit.rlim_max >= FILE_BYTES_MAX_MIN {
+        return Ok(());
+    }
+    Err(LabError::new(
+        "cannot test under this limit on the size of files",
+        format!("no file may grow beyond {} KiB here, and writes beyond it fail on any storage", limit.rlim_max >> 10),
+        "`ulimit -f unlimited` in a fresh shell",
+    ))
 }
 
 /// `.walproof-<run>` in the tested directory.

@@ -1,0 +1,26 @@
+//! Standard output that may go away (`| head -1`): a run goes on to its end and its report, unheard.
+
+use std::fmt;
+use std::io::Write;
+
+/// One line; whether anybody reads it is not our business.
+pub fn line(text: fmt::Arguments<'_>) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_fmt(text).and_then(|()| out.write_all(b"\n"));
+}
+
+/// Redraws the line that the cursor is on, cut to the terminal's width.
+pub fn redraw(text: &str) {
+    let shown: String = text.chars().take(columns().saturating_sub(1)).collect();
+    let mut out = std::io::stdout().lock();
+    let _ = write!(out, "\r\x1b[K{shown}").and_then(|()| out.flush());
+}
+
+/// Columns of the terminal; 80 when it does not tell.
+fn columns() -> usize {
+    // SAFETY: winsize is plain data; all zero is a valid value.
+    let mut size: libc::winsize = unsafe { std::mem::zeroed() };
+    // SAFETY: TIOCGWINSZ writes a winsize to a valid out-pointer.
+    let code = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &mut size) };
+    if code == 0 && size.ws_col > 0 { size.ws_col.into() } else { 80 }
+}

@@ -158,25 +158,8 @@ impl Drop for Mapping {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use walproof_format::history::Operation;
-
     fn record(number: u64) -> Record {
-        Record {
-            start_ns: 1,
-            end_ns: 0,
-            number,
-            token: 2,
-            hash: 3,
-            counter: 4,
-            wal_frames: 5,
-            extended_code: 0,
-            agent: 1,
-            incarnation: 0,
-            operation: Operation::Write,
-            phase: Phase::Began,
-            flags: 0,
-            place: None,
-        }
+        Record { start_ns: 1, number, token: 2, hash: 3, counter: 4, wal_frames: 5, agent: 1, ..Record::BLANK }
     }
 
     #[test]

@@ -397,19 +397,11 @@ impl Worker {
         let fresh = transaction && std::mem::take(&mut self.fresh);
         Record {
             start_ns: monotonic_ns(),
-            end_ns: 0,
-            number: 0,
-            token: 0,
-            hash: 0,
-            counter: 0,
-            wal_frames: 0,
-            extended_code: 0,
             agent: self.configuration.agent,
             incarnation: self.configuration.incarnation,
             operation,
-            phase: Phase::Began,
             flags: if fresh { FLAG_FRESH_CONNECTION } else { 0 },
-            place: None,
+            ..Record::BLANK
         }
     }
 

@@ -168,6 +168,24 @@ pub struct Record {
 }
 
 impl Record {
+    /// A record to fill in: agent 0, a write that began, everything else 0.
+    pub const BLANK: Record = Record {
+        start_ns: 0,
+        end_ns: 0,
+        number: 0,
+        token: 0,
+        hash: 0,
+        counter: 0,
+        wal_frames: 0,
+        extended_code: 0,
+        agent: 0,
+        incarnation: 0,
+        operation: Operation::Write,
+        phase: Phase::Began,
+        flags: 0,
+        place: None,
+    };
+
     /// The 64 bytes of this record.
     pub fn encode(&self) -> [u8; RECORD_SIZE] {
         let mut bytes = [0u8; RECORD_SIZE];

@@ -65,7 +65,7 @@ const KEY_ENDED: u64 = u64::MAX;
 impl<S: Source> Merge<S> {
     /// A merge of one source for each agent.
     pub fn new(sources: Vec<S>) -> Self {
-        let heads = sources.iter().map(|_| Head { key: KEY_EMPTY, record: BLANK }).collect();
+        let heads = sources.iter().map(|_| Head { key: KEY_EMPTY, record: Record::BLANK }).collect();
         Self { sources, heads }
     }
 
@@ -127,23 +127,6 @@ pub fn order_key(record: &Record) -> Option<u64> {
 /// Flags of a transaction that saw parts of different commits.
 pub const FLAGS_TORN: u16 = FLAG_LEDGER_DISAGREES | FLAG_CELLS_DISAGREE | FLAG_CHAIN_BROKEN;
 
-const BLANK: Record = Record {
-    start_ns: 0,
-    end_ns: 0,
-    number: 0,
-    token: 0,
-    hash: 0,
-    counter: 0,
-    wal_frames: 0,
-    extended_code: 0,
-    agent: 0,
-    incarnation: 0,
-    operation: Operation::Close,
-    phase: Phase::Done,
-    flags: 0,
-    place: None,
-};
-
 /// A source over records already in memory.
 #[derive(Clone, Debug)]
 pub struct Recorded {
@@ -168,11 +151,11 @@ mod tests {
     use super::*;
 
     fn write(agent: u16, number: u64) -> Record {
-        Record { agent, number, operation: Operation::Write, ..BLANK }
+        Record { agent, number, operation: Operation::Write, phase: Phase::Done, ..Record::BLANK }
     }
 
     fn read(agent: u16, number: u64) -> Record {
-        Record { agent, number, operation: Operation::Read, ..BLANK }
+        Record { agent, number, operation: Operation::Read, phase: Phase::Done, ..Record::BLANK }
     }
 
     fn maybe(agent: u16, number: u64) -> Record {

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use walproof_format::history::{Operation, Phase, Record};
+use walproof_format::history::{Phase, Record};
 use walproof_format::ledger::{chain, writer};
 
 /// How many accepted commits are remembered.
@@ -151,22 +151,7 @@ const fn unmix(value: u64) -> u64 {
 }
 
 /// A record of nobody, to be filled in.
-pub(super) const NOBODY: Record = Record {
-    start_ns: 0,
-    end_ns: 0,
-    number: 0,
-    token: 0,
-    hash: 0,
-    counter: 0,
-    wal_frames: 0,
-    extended_code: 0,
-    agent: u16::MAX,
-    incarnation: 0,
-    operation: Operation::Write,
-    phase: Phase::Done,
-    flags: 0,
-    place: None,
-};
+pub(super) const NOBODY: Record = Record { agent: u16::MAX, phase: Phase::Done, ..Record::BLANK };
 
 #[cfg(test)]
 mod tests {

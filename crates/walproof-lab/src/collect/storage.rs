@@ -5,11 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use serde::Serialize;
-use walproof_judge::facts::{Mount, OtherKernels, other_kernels, other_kernels_of_overlay, overlay_upper};
+use walproof_judge::facts::{Mount, OtherKernels, other_kernels};
 use walproof_judge::mountinfo;
-
-/// Overlays over overlays are followed this far.
-const OVERLAY_DEPTH_MAX: u32 = 8;
 
 /// The storage under a directory.
 #[derive(Clone, Debug, Serialize)]
@@ -28,21 +25,12 @@ pub fn look(path: &Path) -> Storage {
         std::fs::read_to_string("/proc/self/mountinfo").map(|text| mountinfo::parse(&text)).unwrap_or_default();
     let mount = mountinfo::mount_of(&mounts, &path.to_string_lossy()).cloned();
     let other_kernels = match &mount {
-        Some(mount) => judge(&mounts, mount, OVERLAY_DEPTH_MAX),
+        // `upperdir` of an overlay is the mounting process's string: here it may name another directory, or none. So
+        // an overlay is never followed, and never called local.
+        Some(mount) => other_kernels(&mount.fstype, &[&mount.options[..], &mount.super_options].concat()),
         None => OtherKernels::Perhaps("`/proc/self/mountinfo` does not tell the mount".into()),
     };
     Storage { mount, other_kernels, free_bytes: free_bytes(path) }
-}
-
-/// An overlay is what its upper directory lies on, as far as that can be found from here.
-fn judge(mounts: &[Mount], mount: &Mount, depth: u32) -> OtherKernels {
-    let own = other_kernels(&mount.fstype, &mount.options);
-    let upper = overlay_upper(&mount.options).filter(|_| mount.fstype == "overlay" && depth > 0);
-    // The option holds the path as the mounting process saw it: it means something here only if it exists here.
-    match upper.filter(|upper| Path::new(upper).is_dir()).and_then(|upper| mountinfo::mount_of(mounts, upper)) {
-        Some(below) => other_kernels_of_overlay(&judge(mounts, below, depth - 1)),
-        None => own,
-    }
 }
 
 /// Bytes free for this user; `None`: the file system has no such notion, or does not tell.

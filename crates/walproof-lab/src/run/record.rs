@@ -241,26 +241,6 @@ impl<'a> Recorder<'a> {
 mod tests {
     use super::*;
     use walproof_agent::history::{CAPACITY, HistoryWriter};
-    use walproof_format::history::Operation;
-
-    fn blank() -> Record {
-        Record {
-            start_ns: 0,
-            end_ns: 0,
-            number: 0,
-            token: 0,
-            hash: 0,
-            counter: 0,
-            wal_frames: 0,
-            extended_code: 0,
-            agent: 0,
-            incarnation: 0,
-            operation: Operation::Write,
-            phase: Phase::Began,
-            flags: 0,
-            place: None,
-        }
-    }
 
     /// A reader beside a writer sees whole records only. Failed with one read a fill: bodies of zeros, marked done.
     #[test]
@@ -274,8 +254,8 @@ mod tests {
             scope.spawn(|| {
                 let mut writer = HistoryWriter::create(Some(folder.clone()), 0, 0).expect("segment");
                 for number in 1..=count {
-                    let slot = writer.append(&blank()).expect("room");
-                    let whole = Record { start_ns: number, end_ns: number, number, hash: number, ..blank() };
+                    let slot = writer.append(&Record::BLANK).expect("room");
+                    let whole = Record { start_ns: number, end_ns: number, number, hash: number, ..Record::BLANK };
                     writer.update(slot, &Record { phase: Phase::Done, ..whole });
                 }
             });

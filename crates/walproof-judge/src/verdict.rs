@@ -525,8 +525,9 @@ fn weighed(evidence: &Evidence, kind: VerdictKind, reasons: Vec<String>) -> Verd
 
 fn coverage(evidence: &Evidence) -> Option<Coverage> {
     let mut not_seen = evidence.not_seen.clone();
-    if !evidence.containers && !not_seen.iter().any(|what| what.starts_with("containers:")) {
-        not_seen.push("containers: agents were plain processes".to_owned());
+    if !evidence.containers {
+        not_seen.retain(|what| !what.starts_with("containers:"));
+        not_seen.push("containers: agents were plain processes, not containers".to_owned());
     }
     Coverage::new(evidence.seen.clone(), not_seen)
 }

@@ -116,7 +116,7 @@ impl Mapping {
         if base == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(Self { base: base.cast() }) }
     }
 
-    /// Stores a record or the header; the phase byte last, so that a reader sees a whole record or the old phase.
+    /// Stores a record or the header; the phase byte last: a body that is read after its phase is whole.
     fn store(&self, offset: usize, bytes: &[u8; RECORD_SIZE]) {
         assert!(offset + RECORD_SIZE <= SEGMENT_SIZE, "a record lies inside its segment");
         // SAFETY: the range lies inside the mapping (asserted) and this process is its only writer.

@@ -285,7 +285,7 @@ pub struct Evidence {
     pub kills: u64,
     /// Pauses.
     pub pauses: u64,
-    /// Kills by an agent itself inside a spilled transaction.
+    /// Directed kills, into a transaction that had spilled.
     pub directed_kills: u64,
     /// WAL recoveries, or hot journals rolled back.
     pub recoveries: u64,

@@ -14,11 +14,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use walproof_format::protocol::{Configuration, Quirks, Workload};
+use walproof_format::protocol::{Configuration, Duty, Quirks, Workload};
 use walproof_lab::error::LabError;
 use walproof_lab::run::fleet::{Fleet, FleetPlan};
 use walproof_lab::run::leavings::{RunDirectory, RunId};
-use walproof_lab::run::plan::{self, Plan};
+use walproof_lab::run::plan;
 use walproof_lab::run::stress::{StressOptions, prepare, stress};
 use walproof_lab::{runtimes, worlds};
 
@@ -110,11 +110,19 @@ impl Bench {
         let (workload, seed) = (self.workload.clone(), self.seed);
         let kept = Some(history.0.clone());
         let runtime = runtime.as_ref();
-        let fleet =
-            Fleet::new(FleetPlan { runtime, run: &run, ground, workload, seed, history: kept, prefix: "bench" });
-        let drawn = plan::draw(seed, self.time.as_millis() as u64, agents, false);
+        let fleet = Fleet::new(FleetPlan {
+            runtime,
+            run: &run,
+            ground,
+            workload,
+            seed,
+            history: kept,
+            program: None,
+            prefix: "bench",
+        });
+        let plan = plan::draw(seed, self.time.as_millis() as u64, agents, &[]);
         let options = StressOptions {
-            plan: &Plan { strikes: Vec::new(), ..drawn },
+            plan: &plan,
             history: &history.0,
             keep_history: false,
             keep_going: true,
@@ -149,6 +157,7 @@ impl Bench {
             history: None,
             seed: self.seed ^ u64::from(agent) << 32,
             workload: self.workload.clone(),
+            duty: Duty::Work,
             quirks: Quirks::default(),
         };
         walproof_agent::create_ledger(&configuration(0))?;

@@ -23,7 +23,7 @@ use walproof_format::history::{
 use walproof_format::ledger::{
     CELL_COUNT, FinalState, GENESIS, LedgerRow, cell_digest, chain, genesis_cells, mix, writer,
 };
-use walproof_format::protocol::Configuration;
+use walproof_format::protocol::{CheckpointMode, Configuration, Duty};
 
 use crate::clock::monotonic_ns;
 use crate::connection::{AtPlace, SqlFailure, WalFeedback, journal_mode, open, spilled_pages};
@@ -109,24 +109,76 @@ impl Worker {
         Ok(mode)
     }
 
+    /// From now on, working means this.
+    pub fn turn(&mut self, duty: Duty) {
+        self.configuration.duty = duty;
+    }
+
+    /// Begins a read transaction and keeps its snapshot.
+    pub fn hold(&mut self) -> Result<(), SqlFailure> {
+        self.close();
+        let connection = self.open_connection(false)?;
+        connection.execute_batch("BEGIN").at(Place::Begin)?;
+        read_head(&connection)?;
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    /// Runs VACUUM once.
+    pub fn vacuum(&mut self) -> Result<(), SqlFailure> {
+        self.release();
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.open_connection(false)?,
+        };
+        let vacuumed = connection.execute_batch("VACUUM").at(Place::Change);
+        self.connection = Some(connection);
+        vacuumed
+    }
+
+    /// Ends a transaction that a command left open.
+    fn release(&mut self) {
+        if let Some(connection) = self.connection.as_ref().filter(|connection| !connection.is_autocommit()) {
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+    }
+
     /// One operation of the workload: a transaction, a checkpoint or a reopening.
     pub fn step(&mut self) {
         if self.connection.is_none() {
             self.reopen();
             return;
         }
+        self.release();
+        match self.configuration.duty {
+            Duty::Work => self.work(),
+            Duty::Read => self.read(),
+            Duty::Checkpoint { mode } => {
+                let drawn = CheckpointMode::ALL[self.random.below(4) as usize];
+                self.checkpoint(mode.unwrap_or(drawn));
+            }
+        }
+        self.until_reopen = self.until_reopen.saturating_sub(1);
+        if self.until_reopen == 0 && self.configuration.workload.reopen_every != 0 {
+            self.close();
+        }
+        if self.configuration.workload.think_us != 0 {
+            std::thread::sleep(Duration::from_micros(self.configuration.workload.think_us.into()));
+        }
+    }
+
+    fn work(&mut self) {
         let workload = &self.configuration.workload;
         let read_percent = u64::from(workload.read_percent);
-        let think = Duration::from_micros(workload.think_us.into());
         let checkpoint_every = match workload.journal_mode.as_str() {
             "wal" => u64::from(workload.checkpoint_every),
             _ => 0,
         };
         if self.log_outgrew() && self.random.once_in(8) {
-            self.checkpoint(2 + self.random.clone().below(2) as usize);
+            self.checkpoint(CheckpointMode::ALL[2 + self.random.clone().below(2) as usize]);
         } else if self.random.once_in(checkpoint_every) {
             let mode = self.random.below(4) as usize;
-            self.checkpoint(mode);
+            self.checkpoint(CheckpointMode::ALL[mode]);
         } else if self.random.below(100) < read_percent {
             self.read();
         } else {
@@ -134,13 +186,6 @@ impl Worker {
         }
         if self.configuration.quirks.cancel_locks && self.random.once_in(10) {
             self.cancel_locks();
-        }
-        self.until_reopen = self.until_reopen.saturating_sub(1);
-        if self.until_reopen == 0 && self.configuration.workload.reopen_every != 0 {
-            self.close();
-        }
-        if !think.is_zero() {
-            std::thread::sleep(think);
         }
     }
 
@@ -339,13 +384,12 @@ impl Worker {
     }
 
     /// An explicit checkpoint in one of SQLite's four modes.
-    fn checkpoint(&mut self, mode: usize) {
-        const MODES: [&str; 4] = ["PASSIVE", "FULL", "RESTART", "TRUNCATE"];
+    fn checkpoint(&mut self, mode: CheckpointMode) {
         let mut record = self.blank(Operation::Checkpoint);
         record.counter = mode as u32;
         let Some(connection) = &self.connection else { return };
         let busy: Result<i64, SqlFailure> = connection
-            .query_row(&format!("PRAGMA wal_checkpoint({})", MODES[mode]), [], |row| row.get(0))
+            .query_row(&format!("PRAGMA wal_checkpoint({})", mode.word()), [], |row| row.get(0))
             .at(Place::Checkpoint);
         record.end_ns = monotonic_ns();
         match busy {

@@ -110,6 +110,7 @@ impl Agent {
                 self.working = false;
                 Reply::Halted
             }
+            Command::Starve { bytes } => starve(bytes),
             other => match &mut self.worker {
                 None => failed("configure", 0, 0, "no configuration came before this command".into()),
                 Some(worker) => Self::work(worker, &mut self.working, other),
@@ -138,7 +139,17 @@ impl Agent {
                 *working = false;
                 Ok(Reply::Final(Box::new(worker.final_state())))
             }
-            Command::Configure(_) | Command::Probe(_) | Command::Halt => Ok(Reply::Halted),
+            Command::Turn { duty } => {
+                worker.turn(duty);
+                Ok(Reply::Turned)
+            }
+            Command::Hold => {
+                let held = worker.hold().map(|()| Reply::Held);
+                *working = *working && held.is_err();
+                held
+            }
+            Command::Vacuum => worker.vacuum().map(|()| Reply::Vacuumed),
+            Command::Configure(_) | Command::Probe(_) | Command::Halt | Command::Starve { .. } => Ok(Reply::Halted),
         };
         outcome.unwrap_or_else(|failure: SqlFailure| {
             failed(failure.place.word(), failure.extended_code, failure.errno, failure.message)
@@ -146,20 +157,27 @@ impl Agent {
     }
 
     fn configure(&mut self, configuration: Configuration) -> Reply {
-        let quirks = configuration.quirks;
+        let quirks = configuration.quirks.clone();
         match Worker::new(configuration, Arc::clone(&self.attention)) {
             Err(error) => {
                 failed("prepare the history", 0, error.raw_os_error().unwrap_or(0), format!("the history: {error}"))
             }
             Ok(worker) => {
                 self.worker = Some(worker);
-                match quirks::install(quirks) {
+                match quirks::install(&quirks) {
                     Ok(()) => Reply::Configured,
                     Err(message) => failed("install a seccomp filter", 0, 0, message),
                 }
             }
         }
     }
+}
+
+/// Touches a page of every 4 KiB: what is only allocated costs no memory.
+fn starve(bytes: u64) -> Reply {
+    let mut hoard = vec![0u8; usize::try_from(bytes).unwrap_or(usize::MAX)];
+    hoard.iter_mut().step_by(4096).for_each(|byte| *byte = 1);
+    failed("starve", 0, 0, format!("{} bytes were given, no limit stood in the way", std::hint::black_box(hoard).len()))
 }
 
 fn hello() -> Hello {

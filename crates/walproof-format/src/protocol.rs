@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::ledger::FinalState;
 
 /// Version of the protocol; an agent of another version is refused.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What the lab asks of an agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,8 +30,74 @@ pub enum Command {
     Park,
     /// Reopen the database and tell all that is there.
     Final,
+    /// From now on, working means this.
+    Turn {
+        /// What to do.
+        duty: Duty,
+    },
+    /// Begin a read transaction and keep its snapshot until the next `run`, `close` or `final`.
+    Hold,
+    /// Run VACUUM once.
+    Vacuum,
+    /// Allocate and touch so many bytes, beyond any limit: the kernel is to kill this agent for want of memory.
+    Starve {
+        /// Bytes.
+        bytes: u64,
+    },
     /// One step of a probe.
     Probe(ProbeStep),
+}
+
+/// What working means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "duty", rename_all = "kebab-case")]
+pub enum Duty {
+    /// The workload: reads and writes.
+    #[default]
+    Work,
+    /// The workload's reads alone.
+    Read,
+    /// Nothing but `PRAGMA wal_checkpoint(...)`, one after another; the shape of a replication sidecar.
+    Checkpoint {
+        /// Which; `None`: all four in turn.
+        mode: Option<CheckpointMode>,
+    },
+}
+
+impl Duty {
+    /// Whether it commits.
+    pub fn writes(self) -> bool {
+        self == Self::Work
+    }
+}
+
+/// SQLite's checkpoint modes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckpointMode {
+    /// Holds CKPT alone.
+    Passive,
+    /// Waits for writers.
+    Full,
+    /// Waits for readers as well: the next writer restarts the log.
+    Restart,
+    /// The same, and cuts the log to nothing.
+    Truncate,
+}
+
+impl CheckpointMode {
+    /// All four, in SQLite's order.
+    pub const ALL: [Self; 4] = [Self::Passive, Self::Full, Self::Restart, Self::Truncate];
+
+    /// The word that `PRAGMA wal_checkpoint` takes.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Passive => "PASSIVE",
+            Self::Full => "FULL",
+            Self::Restart => "RESTART",
+            Self::Truncate => "TRUNCATE",
+        }
+    }
 }
 
 /// What an agent answers.
@@ -60,6 +126,12 @@ pub enum Reply {
     },
     /// Everything that a reopening reader found.
     Final(Box<FinalState>),
+    /// A read transaction is open and stays so.
+    Held,
+    /// VACUUM has returned success.
+    Vacuumed,
+    /// The duty was taken.
+    Turned,
     /// What a probe step gave.
     Probe(ProbeAnswer),
     /// The command failed.
@@ -105,14 +177,19 @@ pub struct Configuration {
     pub seed: u64,
     /// The workload.
     pub workload: Workload,
+    /// What working means at first.
+    pub duty: Duty,
     /// What this agent does to itself.
     pub quirks: Quirks,
 }
 
-/// The ledger workload's options.
+/// What agents do to the database, and how they open it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Workload {
+    /// Which workload: `ledger`, `bank`, ...
+    #[serde(default = "ledger")]
+    pub name: String,
     /// SQLite's word: `wal`, `delete`, `truncate`, `persist`.
     pub journal_mode: String,
     /// SQLite's word: `off`, `normal`, `full`, `extra`.
@@ -135,11 +212,78 @@ pub struct Workload {
     pub ledger_rows_max: u32,
     /// Pause between two transactions, in microseconds; 0: none.
     pub think_us: u32,
+    /// How a statement waits for a lock.
+    #[serde(default)]
+    pub busy: Busy,
+    /// The user's own statements, of the workload `custom`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custom: Option<CustomWorkload>,
+}
+
+fn ledger() -> String {
+    "ledger".into()
+}
+
+/// How a statement waits for a lock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Busy {
+    /// A short random back-off, scaled with the time that a commit takes.
+    #[default]
+    FairBackOff,
+    /// `PRAGMA busy_timeout`, as applications do.
+    BusyTimeout,
+}
+
+/// The user's own statements.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CustomWorkload {
+    /// SQL that makes tables and rows, once, after the ledger's own.
+    pub setup: String,
+    /// What agents do, drawn by weight.
+    #[serde(rename = "transaction")]
+    pub transactions: Vec<CustomTransaction>,
+    /// What must hold in every snapshot.
+    #[serde(rename = "invariant", default)]
+    pub invariants: Vec<Invariant>,
+}
+
+/// One transaction of the user's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CustomTransaction {
+    /// Its name in reports.
+    pub name: String,
+    /// How often, against the others.
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// Whether it writes: then it begins IMMEDIATE and its commit is numbered in the ledger.
+    pub writes: bool,
+    /// Statements, in order; they may name `:agent`, `:number`, `:random` and `:row`.
+    pub sql: Vec<String>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// A query and what it must return.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Invariant {
+    /// Its name in reports.
+    pub name: String,
+    /// A query that gives one row of one column.
+    pub sql: String,
+    /// That column as text.
+    pub returns: String,
 }
 
 impl Default for Workload {
     fn default() -> Self {
         Self {
+            name: ledger(),
             journal_mode: "wal".into(),
             synchronous: "normal".into(),
             page_size_bytes: 4096,
@@ -151,19 +295,64 @@ impl Default for Workload {
             busy_timeout_ms: 2_000,
             ledger_rows_max: 4096,
             think_us: 0,
+            busy: Busy::default(),
+            custom: None,
         }
     }
 }
 
 /// What an agent does to itself, to make a world broken on purpose.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Quirks {
-    /// Its F_SETLK, F_SETLKW and F_OFD_SETLK answer success and lock nothing (seccomp filter).
-    pub fake_locks: bool,
     /// Inside and between transactions it opens and closes the database's files, which drops its POSIX locks on them.
     pub cancel_locks: bool,
-    /// Its mmap of a 32 KiB region (the wal-index) answers EPERM (seccomp filter).
-    pub deny_shared_memory: bool,
+    /// System calls that are answered and not carried out (seccomp filter); they stay so for the agent's life.
+    pub refusals: Vec<RefusedCall>,
+    /// The VFS by name (`unix-none`, `unix-dotfile`, `unix-excl`); `None`: the default one.
+    pub vfs: Option<String>,
+    /// The URI parameter `nolock=1`.
+    pub nolock: bool,
+    /// Opens read-only; its duty must be [`Duty::Read`].
+    pub read_only: bool,
+}
+
+impl Quirks {
+    /// Whose system calls of one kind are answered with an error number; 0: with success.
+    pub fn refusing(call: Call, errno: i32) -> Self {
+        Self { refusals: vec![RefusedCall { call, errno }], ..Self::default() }
+    }
+
+    /// Whether there are none.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// System calls that are answered and not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefusedCall {
+    /// Which calls.
+    pub call: Call,
+    /// The error number of the answer; 0: success.
+    pub errno: i32,
+}
+
+/// Kinds of system calls that SQLite's unix VFS makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Call {
+    /// fcntl with F_SETLK, F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW.
+    Lock,
+    /// mmap of a 32 KiB region, the wal-index.
+    SharedMemory,
+    /// fsync and fdatasync.
+    Sync,
+    /// ftruncate.
+    Truncate,
+    /// unlink and unlinkat.
+    Unlink,
 }
 
 /// One step of a probe, carried out in the agent. Handles name what an earlier step opened.

@@ -155,7 +155,15 @@ impl Bench {
 
 fn spec(name: &str, mounts: Vec<Mount>) -> ContainerSpec {
     let arguments = vec![AGENT.to_owned()];
-    ContainerSpec { name: name.to_owned(), mounts, arguments, memory_bytes_max: 64 << 20, pids_max: 8 }
+    ContainerSpec {
+        name: name.to_owned(),
+        mounts,
+        arguments,
+        memory_bytes_max: 64 << 20,
+        pids_max: 8,
+        user: None,
+        program: None,
+    }
 }
 
 fn bind(source: &Path, destination: &str) -> Mount {

@@ -55,6 +55,10 @@ fn asked(flags: &Verify) -> Options {
         workload: workload(&flags.workload),
         seed: flags.seed.unwrap_or_else(random_seed),
         history: flags.history.clone(),
+        nemeses: None,
+        last_duty: None,
+        probe: true,
+        program: None,
         keep_history: flags.keep_history,
         keep_going: flags.keep_going,
     }
@@ -81,6 +85,10 @@ fn replayed(path: &Path, flags: &Verify) -> Result<Options, LabError> {
         workload: replay.workload,
         seed: parse_seed(&replay.seed).map_err(unusable)?,
         history: flags.history.clone(),
+        nemeses: None,
+        last_duty: None,
+        probe: true,
+        program: None,
         keep_history: flags.keep_history,
         keep_going: replay.keep_going,
     })

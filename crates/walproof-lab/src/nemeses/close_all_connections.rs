@@ -4,21 +4,29 @@ use std::sync::atomic::Ordering;
 
 use walproof_format::protocol::Command;
 
-use super::{Nemesis, sidecar};
+use super::{Effect, Needs, Nemesis, Rhythm, Wound, sidecar};
 use crate::error::LabError;
 use crate::run::fleet::{ANSWER_TIMEOUT, Fleet};
 use crate::run::plan::Strike;
 
 /// Everybody closes, then opens again.
-pub static NEMESIS: Nemesis =
-    Nemesis { name: "close-all-connections", explain: include_str!("close_all_connections.md"), strike };
+pub static NEMESIS: Nemesis = Nemesis {
+    name: "close-all-connections",
+    explain: include_str!("close_all_connections.md"),
+    rhythm: Rhythm { first_ms: 600, interval_ms: 2500, for_ms_max: 0 },
+    usual: true,
+    needs: Needs::Nothing,
+    wal: Effect::Harmless,
+    rollback: Effect::Harmless,
+    strike,
+};
 
-fn strike(fleet: &Fleet<'_>, _: &Strike) -> Result<(), LabError> {
+fn strike<'f>(fleet: &'f Fleet<'f>, _: &Strike) -> Result<Wound<'f>, LabError> {
     for agent in fleet.agents() {
         fleet.ask(agent, &Command::Close, ANSWER_TIMEOUT)?;
     }
     if fleet.ground().views.iter().all(|view| !sidecar(&view.folder, "-wal").exists()) {
         fleet.tally.last_closes.fetch_add(1, Ordering::Relaxed);
     }
-    fleet.agents().try_for_each(|agent| fleet.run(agent))
+    Ok(Wound::new(move || fleet.agents().try_for_each(|agent| fleet.run(agent))))
 }

@@ -1,14 +1,24 @@
 //! Nemesis `kill-agent`: SIGKILL at a random moment, then a new container.
 
-use super::Nemesis;
+use super::{Effect, Needs, Nemesis, Rhythm, Wound};
 use crate::error::LabError;
 use crate::run::fleet::Fleet;
 use crate::run::plan::Strike;
 
 /// SIGKILL and restart.
-pub static NEMESIS: Nemesis = Nemesis { name: "kill-agent", explain: include_str!("kill_agent.md"), strike };
+pub static NEMESIS: Nemesis = Nemesis {
+    name: "kill-agent",
+    explain: include_str!("kill_agent.md"),
+    rhythm: Rhythm { first_ms: 300, interval_ms: 900, for_ms_max: 0 },
+    usual: true,
+    needs: Needs::Nothing,
+    wal: Effect::Harmless,
+    rollback: Effect::Harmless,
+    strike,
+};
 
-fn strike(fleet: &Fleet<'_>, strike: &Strike) -> Result<(), LabError> {
-    fleet.kill(strike.agent)?;
-    fleet.revive(strike.agent)
+fn strike<'f>(fleet: &'f Fleet<'f>, strike: &Strike) -> Result<Wound<'f>, LabError> {
+    let agent = strike.agent;
+    fleet.kill(agent)?;
+    Ok(Wound::new(move || fleet.revive(agent)))
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use walproof_format::protocol::{Command, Reply};
 
-use super::{Nemesis, has_content, sidecar};
+use super::{Effect, Needs, Nemesis, Rhythm, Wound, has_content, sidecar};
 use crate::error::LabError;
 use crate::run::fleet::{ANSWER_TIMEOUT, Fleet};
 use crate::run::plan::Strike;
@@ -14,10 +14,18 @@ use crate::run::plan::Strike;
 const PEER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// SIGKILL inside a spilled transaction; back after a peer has committed.
-pub static NEMESIS: Nemesis =
-    Nemesis { name: "kill-inside-transaction", explain: include_str!("kill_inside_transaction.md"), strike };
+pub static NEMESIS: Nemesis = Nemesis {
+    name: "kill-inside-transaction",
+    explain: include_str!("kill_inside_transaction.md"),
+    rhythm: Rhythm { first_ms: 1000, interval_ms: 3500, for_ms_max: 0 },
+    usual: true,
+    needs: Needs::Nothing,
+    wal: Effect::Harmless,
+    rollback: Effect::Harmless,
+    strike,
+};
 
-fn strike(fleet: &Fleet<'_>, strike: &Strike) -> Result<(), LabError> {
+fn strike<'f>(fleet: &'f Fleet<'f>, strike: &Strike) -> Result<Wound<'f>, LabError> {
     let agent = strike.agent;
     match fleet.ask(agent, &Command::Park, ANSWER_TIMEOUT)? {
         Reply::Parked { spilled_pages } if spilled_pages > 0 => {}
@@ -25,7 +33,7 @@ fn strike(fleet: &Fleet<'_>, strike: &Strike) -> Result<(), LabError> {
         _ => {
             fleet.tally.missed.fetch_add(1, Ordering::Relaxed);
             fleet.kill(agent)?;
-            return fleet.revive(agent);
+            return Ok(Wound::new(move || fleet.revive(agent)));
         }
     }
     fleet.kill(agent)?;
@@ -35,7 +43,7 @@ fn strike(fleet: &Fleet<'_>, strike: &Strike) -> Result<(), LabError> {
         fleet.tally.recoveries.fetch_add(1, Ordering::Relaxed);
     }
     wait_for_a_peer(fleet, agent);
-    fleet.revive(agent)
+    Ok(Wound::new(move || fleet.revive(agent)))
 }
 
 /// Until somebody else's acknowledged commits have grown, or nobody commits for too long.

@@ -1,8 +1,8 @@
 //! Nemeses: what hurts agents.
 //!
 //! What this room is: one file with its documentation for each nemesis, the [`NEMESES`] slice. A nemesis strikes and
-//! leaves the fleet whole again: whoever it killed is back, whoever it paused goes on. To add one: a `.rs` with a
-//! `pub static`, a `.md`, two lines here, and a rhythm in `run/plan.rs`.
+//! hands out a [`Wound`], which heals when it is dropped: whoever was killed is back, whoever was paused goes on. To
+//! add one: a `.rs` with a `pub static`, a `.md`, two lines here.
 //! What it must not do: draw random numbers (the plan has drawn them), touch anything outside the run's scratch.
 //! Where to look next: `run/chaos.rs` carries out the plan.
 
@@ -15,6 +15,8 @@ mod unlink_sidecars;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use walproof_judge::checkers::AnomalyKind;
 
 use crate::error::LabError;
 use crate::run::fleet::Fleet;
@@ -37,8 +39,97 @@ pub struct Nemesis {
     pub name: &'static str,
     /// The documentation.
     pub explain: &'static str,
-    /// Strikes once and leaves the fleet whole.
-    pub strike: fn(&Fleet<'_>, &Strike) -> Result<(), LabError>,
+    /// When it strikes by default.
+    pub rhythm: Rhythm,
+    /// Whether it belongs to every run: it must do no harm to a sound boundary.
+    pub usual: bool,
+    /// What it needs of the ground.
+    pub needs: Needs,
+    /// What must come of it in WAL mode, on a boundary that is sound.
+    pub wal: Effect,
+    /// What must come of it in DELETE mode (and TRUNCATE, PERSIST).
+    pub rollback: Effect,
+    /// Strikes once; dropping the wound heals it.
+    pub strike: for<'f> fn(&'f Fleet<'f>, &Strike) -> Result<Wound<'f>, LabError>,
+}
+
+/// How often a nemesis strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rhythm {
+    /// Milliseconds until the first strike.
+    pub first_ms: u64,
+    /// Mean interval in milliseconds.
+    pub interval_ms: u64,
+    /// The longest duration of a strike in milliseconds; 0: it is over at once.
+    pub for_ms_max: u64,
+}
+
+/// What a nemesis needs of the ground.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing.
+    Nothing,
+    /// Containers with limits.
+    Limits,
+    /// Storage behind a file system of ours (`clients`), whose knobs can be turned.
+    Client,
+    /// A small file system of its own that may be filled.
+    SmallDisk,
+}
+
+/// What must come of a nemesis on a sound boundary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// No anomaly, no error.
+    Harmless,
+    /// SQLite says so with an error, and nothing acknowledged is lost.
+    Loud,
+    /// One of these anomalies, soon.
+    Breaks(&'static [AnomalyKind]),
+}
+
+impl Effect {
+    /// The word for people and JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Harmless => "harmless",
+            Self::Loud => "loud",
+            Self::Breaks(_) => "breaks",
+        }
+    }
+}
+
+/// What a strike did, until it is healed.
+#[must_use = "dropping it heals it at once"]
+pub struct Wound<'f> {
+    heal: Option<Heal<'f>>,
+}
+
+type Heal<'f> = Box<dyn FnOnce() -> Result<(), LabError> + Send + 'f>;
+
+impl<'f> Wound<'f> {
+    /// Nothing is left to heal.
+    pub fn none() -> Self {
+        Self { heal: None }
+    }
+
+    /// Healed by this.
+    pub fn new(heal: impl FnOnce() -> Result<(), LabError> + Send + 'f) -> Self {
+        Self { heal: Some(Box::new(heal)) }
+    }
+
+    /// Heals it now, and says whether that worked.
+    pub fn heal(mut self) -> Result<(), LabError> {
+        self.heal.take().map_or(Ok(()), |heal| heal())
+    }
+}
+
+impl Drop for Wound<'_> {
+    fn drop(&mut self) {
+        if let Some(heal) = self.heal.take() {
+            let _ = heal();
+        }
+    }
 }
 
 /// The nemesis of this name.

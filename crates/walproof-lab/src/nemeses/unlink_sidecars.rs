@@ -2,20 +2,37 @@
 
 use std::fs;
 
-use super::{Nemesis, sidecar};
+use walproof_judge::checkers::AnomalyKind;
+
+use super::{Effect, Needs, Nemesis, Rhythm, Wound, sidecar};
 use crate::error::LabError;
 use crate::run::fleet::Fleet;
 use crate::run::plan::Strike;
 
 /// rm -f *-wal *-shm.
-pub static NEMESIS: Nemesis = Nemesis { name: "unlink-sidecars", explain: include_str!("unlink_sidecars.md"), strike };
+pub static NEMESIS: Nemesis = Nemesis {
+    name: "unlink-sidecars",
+    explain: include_str!("unlink_sidecars.md"),
+    rhythm: Rhythm { first_ms: 100, interval_ms: 300, for_ms_max: 0 },
+    usual: false,
+    needs: Needs::Nothing,
+    wal: Effect::Breaks(&[
+        AnomalyKind::LostCommit,
+        AnomalyKind::DoubleCommit,
+        AnomalyKind::StaleRead,
+        AnomalyKind::TornRead,
+        AnomalyKind::StructuralDamage,
+    ]),
+    rollback: Effect::Harmless,
+    strike,
+};
 
-fn strike(fleet: &Fleet<'_>, _: &Strike) -> Result<(), LabError> {
+fn strike<'f>(fleet: &'f Fleet<'f>, _: &Strike) -> Result<Wound<'f>, LabError> {
     for view in &fleet.ground().views {
         for suffix in ["-wal", "-shm"] {
             // Not there is as good: then somebody closed last, or they are gone since the last strike.
             let _ = fs::remove_file(sidecar(&view.folder, suffix));
         }
     }
-    Ok(())
+    Ok(Wound::none())
 }

@@ -10,7 +10,7 @@ use crate::run::plan::Plan;
 
 /// Strikes until the plan ends or `stop` is set. Returns what could not be carried out; a strike that fails because
 /// its agent has just died by itself is no failure of ours: the fleet's reaper notes the death.
-pub fn carry_out(plan: &Plan, fleet: &Fleet<'_>, stop: &AtomicBool) -> Vec<LabError> {
+pub fn carry_out<'f>(plan: &Plan, fleet: &'f Fleet<'f>, stop: &AtomicBool) -> Vec<LabError> {
     let began = Instant::now();
     let mut failures = Vec::new();
     for strike in &plan.strikes {
@@ -18,7 +18,11 @@ pub fn carry_out(plan: &Plan, fleet: &Fleet<'_>, stop: &AtomicBool) -> Vec<LabEr
             break;
         }
         let Some(nemesis) = nemeses::find(&strike.nemesis) else { continue };
-        if let Err(error) = (nemesis.strike)(fleet, strike) {
+        let healed = (nemesis.strike)(fleet, strike).and_then(|wound| {
+            sleep_until(Instant::now() + Duration::from_millis(strike.for_ms), stop);
+            wound.heal()
+        });
+        if let Err(error) = healed {
             fleet.tally.missed.fetch_add(1, Ordering::Relaxed);
             if error.blind {
                 failures.push(error);

@@ -49,6 +49,8 @@ pub struct FleetPlan<'a> {
     pub seed: u64,
     /// Folder of the histories on the host; `None`: agents keep none.
     pub history: Option<PathBuf>,
+    /// Another build of the agent; `None`: this program.
+    pub program: Option<PathBuf>,
     /// Prefix of container names: `bang`, `control`, `probe`.
     pub prefix: &'static str,
 }
@@ -63,6 +65,7 @@ pub struct Fleet<'a> {
     pub tally: Tally,
     deaths: Mutex<Vec<Death>>,
     pauses: Mutex<Vec<(u64, u64)>>,
+    crippled: Mutex<Vec<(u16, u16)>>,
     hellos: Mutex<Vec<Hello>>,
     /// Set when the stress ends: nobody waits for an agent that waits for a lock any more.
     stopping: AtomicBool,
@@ -112,6 +115,8 @@ struct Slot {
     live: Option<Live>,
     deaths: u16,
     running: bool,
+    /// What it sees instead of its own view.
+    crippled: Option<Box<View>>,
 }
 
 struct Live {
@@ -135,6 +140,7 @@ impl<'a> Fleet<'a> {
             tally: Tally::default(),
             deaths: Mutex::default(),
             pauses: Mutex::default(),
+            crippled: Mutex::default(),
             hellos: Mutex::default(),
             stopping: AtomicBool::new(false),
         }
@@ -163,7 +169,12 @@ impl<'a> Fleet<'a> {
         }
         let incarnation = self.lives.begin(agent);
         slot.incarnation = incarnation;
-        let view = &self.plan.ground.views[usize::from(agent)];
+        let whole = &self.plan.ground.views[usize::from(agent)];
+        let crippled = slot.crippled.clone();
+        if crippled.is_some() {
+            lock(&self.crippled).push((agent, incarnation));
+        }
+        let view = crippled.as_deref().unwrap_or(whole);
         if let Some(folder) = view.lost_on_recreate.as_ref().filter(|_| incarnation > 0) {
             empty_folder(folder)?;
         }
@@ -304,19 +315,45 @@ impl<'a> Fleet<'a> {
         self.run(agent)
     }
 
-    /// SIGSTOP for a while, then SIGCONT.
-    pub fn pause(&self, agent: u16, duration: Duration) -> Result<(), LabError> {
-        let start_ns = monotonic_ns();
+    /// SIGSTOP; answers with CLOCK_MONOTONIC of that moment, for [`Self::resume`].
+    pub fn pause(&self, agent: u16) -> Result<u64, LabError> {
+        let since_ns = monotonic_ns();
         if let Some(live) = &mut self.slot(agent).live {
             live.container.pause()?;
         }
-        std::thread::sleep(duration);
+        Ok(since_ns)
+    }
+
+    /// SIGCONT; notes the pause.
+    pub fn resume(&self, agent: u16, since_ns: u64) -> Result<(), LabError> {
         if let Some(live) = &mut self.slot(agent).live {
             live.container.resume()?;
             self.tally.pauses.fetch_add(1, Ordering::Relaxed);
         }
-        lock(&self.pauses).push((start_ns, monotonic_ns()));
+        lock(&self.pauses).push((since_ns, monotonic_ns()));
         Ok(())
+    }
+
+    /// Kills an agent and brings it back with another view, until [`Self::make_whole`]; what it then reports is noted
+    /// as that of a crippled side.
+    pub fn cripple(&self, agent: u16, change: impl FnOnce(&mut View)) -> Result<(), LabError> {
+        self.kill(agent)?;
+        let mut view = self.plan.ground.views[usize::from(agent)].clone();
+        change(&mut view);
+        self.slot(agent).crippled = Some(Box::new(view));
+        self.revive(agent)
+    }
+
+    /// Kills a crippled agent and brings it back with its own view.
+    pub fn make_whole(&self, agent: u16) -> Result<(), LabError> {
+        self.kill(agent)?;
+        self.slot(agent).crippled = None;
+        self.revive(agent)
+    }
+
+    /// Lives that began crippled since the last call: agent and incarnation.
+    pub fn take_crippled(&self) -> Vec<(u16, u16)> {
+        std::mem::take(&mut lock(&self.crippled))
     }
 
     /// Notices agents that ended by themselves, notes how, and brings those back that were working.
@@ -422,14 +459,17 @@ impl<'a> Fleet<'a> {
             history: history.map(|_| inside(Path::new(HISTORY_INSIDE))),
             seed: self.plan.seed,
             workload: self.plan.workload.clone(),
-            quirks: view.quirks,
+            duty: view.duty,
+            quirks: view.quirks.clone(),
         };
         let spec = ContainerSpec {
             name: format!("{}-{who}", self.plan.prefix),
             mounts: mounts.clone(),
             arguments: vec!["agent".into()],
-            memory_bytes_max: MEMORY_BYTES_MAX,
+            memory_bytes_max: view.memory_bytes_max.unwrap_or(MEMORY_BYTES_MAX),
             pids_max: PIDS_MAX,
+            user: view.user,
+            program: self.plan.program.clone(),
         };
         let mut live = Live::begin(self.plan.runtime.start(self.plan.run, &spec)?, &who)?;
         lock(&self.hellos).push(live.hear_hello(&who)?);

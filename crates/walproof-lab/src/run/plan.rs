@@ -4,6 +4,8 @@
 use serde::{Deserialize, Serialize};
 use walproof_format::ledger::mix;
 
+use crate::nemeses::{NEMESES, Nemesis, Rhythm};
+
 /// Version of the plan's JSON.
 pub const VERSION: u32 = 1;
 
@@ -35,37 +37,29 @@ pub struct Strike {
     pub for_ms: u64,
 }
 
-/// How often each nemesis strikes: its name, first time and mean interval in milliseconds, longest duration.
-struct Rhythm {
-    nemesis: &'static str,
-    first_ms: u64,
-    interval_ms: u64,
-    for_ms_max: u64,
-}
-
-const RHYTHMS: &[Rhythm] = &[
-    Rhythm { nemesis: "kill-agent", first_ms: 300, interval_ms: 900, for_ms_max: 0 },
-    Rhythm { nemesis: "close-all-connections", first_ms: 600, interval_ms: 2500, for_ms_max: 0 },
-    Rhythm { nemesis: "kill-inside-transaction", first_ms: 1000, interval_ms: 3500, for_ms_max: 0 },
-    Rhythm { nemesis: "kill-all-agents", first_ms: 1400, interval_ms: 3500, for_ms_max: 0 },
-    Rhythm { nemesis: "pause-agent", first_ms: 1800, interval_ms: 2500, for_ms_max: 500 },
-];
-
-/// Draws a plan. `unlink_sidecars` adds the nemesis of the world `unlinked-sidecars`.
-pub fn draw(seed: u64, stress_ms: u64, agents: u16, unlink_sidecars: bool) -> Plan {
-    let unlink = Rhythm { nemesis: "unlink-sidecars", first_ms: 100, interval_ms: 300, for_ms_max: 0 };
-    let rhythms = RHYTHMS.iter().chain(unlink_sidecars.then_some(&unlink));
+/// Draws the strikes of these nemeses, each in its rhythm.
+pub fn draw(seed: u64, stress_ms: u64, agents: u16, nemeses: &[(String, Rhythm)]) -> Plan {
     // Nothing strikes in the last tenth: agents come back and work before the run ends.
     let quiet_from = stress_ms - stress_ms / 10;
-    let mut strikes: Vec<Strike> = rhythms
-        .enumerate()
-        .flat_map(|(index, rhythm)| beats(rhythm, mix(seed ^ index as u64), agents, quiet_from))
-        .collect();
+    // A nemesis keeps its moments when another one joins or leaves: its name is part of its seed.
+    let of_one =
+        |(name, rhythm): &(String, Rhythm)| beats(name, *rhythm, mix(seed ^ name_seed(name)), agents, quiet_from);
+    let mut strikes: Vec<Strike> = nemeses.iter().flat_map(of_one).collect();
     strikes.sort_by(|a, b| (a.at_ms, &a.nemesis).cmp(&(b.at_ms, &b.nemesis)));
     Plan { version: VERSION, seed: format!("{seed:016x}"), stress_ms, agents, strikes }
 }
 
-fn beats(rhythm: &Rhythm, seed: u64, agents: u16, until_ms: u64) -> Vec<Strike> {
+/// The usual nemeses and these, each in its own rhythm.
+pub fn usual_and(more: &[&str]) -> Vec<(String, Rhythm)> {
+    let chosen = |nemesis: &&&Nemesis| nemesis.usual || more.contains(&nemesis.name);
+    NEMESES.iter().filter(chosen).map(|nemesis| (nemesis.name.to_owned(), nemesis.rhythm)).collect()
+}
+
+fn name_seed(name: &str) -> u64 {
+    name.bytes().fold(0, |seed, byte| mix(seed ^ u64::from(byte)))
+}
+
+fn beats(name: &str, rhythm: Rhythm, seed: u64, agents: u16, until_ms: u64) -> Vec<Strike> {
     let mut state = seed;
     let mut draw = move |bound: u64| {
         state = mix(state);
@@ -74,9 +68,9 @@ fn beats(rhythm: &Rhythm, seed: u64, agents: u16, until_ms: u64) -> Vec<Strike> 
     let mut beats = Vec::new();
     let mut at_ms = rhythm.first_ms;
     while at_ms < until_ms {
-        let for_ms = if rhythm.for_ms_max == 0 { 0 } else { 50 + draw(rhythm.for_ms_max - 50) };
+        let for_ms = if rhythm.for_ms_max == 0 { 0 } else { 50 + draw(rhythm.for_ms_max.saturating_sub(50)) };
         let agent = draw(agents.into()) as u16;
-        beats.push(Strike { at_ms, nemesis: rhythm.nemesis.to_owned(), agent, for_ms });
+        beats.push(Strike { at_ms, nemesis: name.to_owned(), agent, for_ms });
         at_ms += rhythm.interval_ms / 2 + draw(rhythm.interval_ms);
     }
     beats
@@ -88,7 +82,8 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_bytes() {
-        let bytes = |seed| serde_json::to_vec(&draw(seed, 30_000, 3, true)).expect("plain data");
+        let bytes =
+            |seed| serde_json::to_vec(&draw(seed, 30_000, 3, &usual_and(&["unlink-sidecars"]))).expect("plain data");
         assert_eq!(bytes(7), bytes(7));
         assert_ne!(bytes(7), bytes(8));
     }
@@ -96,9 +91,9 @@ mod tests {
     #[test]
     fn ten_seconds_hold_every_nemesis() {
         for seed in 0..200 {
-            let plan = draw(seed, 10_000, 3, false);
-            for rhythm in RHYTHMS {
-                assert!(plan.strikes.iter().any(|s| s.nemesis == rhythm.nemesis), "{} in seed {seed}", rhythm.nemesis);
+            let plan = draw(seed, 10_000, 3, &usual_and(&[]));
+            for (name, _) in usual_and(&[]) {
+                assert!(plan.strikes.iter().any(|s| s.nemesis == name), "{name} in seed {seed}");
             }
             assert!(plan.strikes.iter().all(|s| s.at_ms < 9_000 && s.agent < 3 && s.for_ms <= 500));
         }
@@ -106,6 +101,6 @@ mod tests {
 
     #[test]
     fn a_moment_holds_nothing() {
-        assert!(draw(1, 100, 3, false).strikes.is_empty());
+        assert!(draw(1, 100, 3, &usual_and(&[])).strikes.is_empty());
     }
 }

@@ -122,8 +122,8 @@ pub fn prepare(fleet: &Fleet<'_>) -> Result<Option<Reply>, LabError> {
 }
 
 /// Lets a prepared fleet work, strikes it, looks on, counts.
-pub fn stress(
-    fleet: &Fleet<'_>,
+pub fn stress<'f>(
+    fleet: &'f Fleet<'f>,
     options: &StressOptions<'_>,
     mut watch: impl FnMut(&Progress),
 ) -> Result<StressEnd, LabError> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use walproof_format::protocol::{Reply, Workload};
+use walproof_format::protocol::{Duty, Reply, Workload};
 use walproof_format::report::Replay;
 use walproof_format::sqlite::error_code;
 use walproof_judge::checkers::WitnessLine;
@@ -19,6 +19,7 @@ use crate::collect::databases::{self, DatabaseFile};
 use crate::collect::machine::{self, Machine};
 use crate::collect::storage::{self, Storage};
 use crate::error::LabError;
+use crate::nemeses::Rhythm;
 use crate::probes::pair::{self, Probed};
 use crate::run::fleet::{Fleet, FleetPlan};
 use crate::run::leavings::{RunDirectory, RunId};
@@ -53,8 +54,16 @@ pub struct Options {
     pub workload: Workload,
     /// The seed.
     pub seed: u64,
+    /// What strikes, and in which rhythm; `None`: the usual nemeses and those of the world.
+    pub nemeses: Option<Vec<(String, Rhythm)>>,
+    /// What the last agent does instead of the workload; `None`: the workload.
+    pub last_duty: Option<Duty>,
+    /// Whether two agents ask each other before the stress.
+    pub probe: bool,
     /// Folder for histories; `None`: the temporary directory.
     pub history: Option<PathBuf>,
+    /// Another build of the agent; `None`: this program.
+    pub program: Option<PathBuf>,
     /// Whether histories stay after the run.
     pub keep_history: bool,
     /// Whether the stress goes on after the first anomaly.
@@ -78,7 +87,8 @@ impl Options {
     /// The plan that these options draw.
     pub fn plan(&self) -> Result<Plan, LabError> {
         let world = find_world(&self.world)?;
-        Ok(plan::draw(self.seed, self.time.as_millis() as u64, self.agents, world.unlinks_sidecars))
+        let nemeses = self.nemeses.clone().unwrap_or_else(|| plan::usual_and(world.nemeses));
+        Ok(plan::draw(self.seed, self.time.as_millis() as u64, self.agents, &nemeses))
     }
 }
 
@@ -187,7 +197,10 @@ pub fn verify(
     observe(Event::Boundary(&boundary));
 
     let site = Site { runtime: runtime.as_ref(), run: &run, scratch: &scratch, history: &history, interrupted };
-    let ground = site.ground(world, "bang", options.agents)?;
+    let mut ground = site.ground(world, "bang", options.agents)?;
+    if let (Some(duty), Some(last)) = (options.last_duty, ground.views.last_mut()) {
+        last.duty = duty;
+    }
     let fleet = site.fleet(ground, &options, "bang", Some(site.folder(&history, "bang")?));
     let Prelude { probed, refusal, control, blind } = site.prelude(world, &options, &fleet)?;
     observe(Event::Probe(probed.as_ref()));
@@ -249,7 +262,8 @@ impl Site<'_> {
     fn fleet(&self, ground: Ground, options: &Options, prefix: &'static str, history: Option<PathBuf>) -> Fleet<'_> {
         let workload = options.workload.clone();
         let (runtime, run, seed) = (self.runtime, self.run, options.seed);
-        Fleet::new(FleetPlan { runtime, run, ground, workload, seed, history, prefix })
+        let program = options.program.clone();
+        Fleet::new(FleetPlan { runtime, run, ground, workload, seed, history, program, prefix })
     }
 
     /// A subdirectory of scratch or history.
@@ -306,7 +320,7 @@ impl Site<'_> {
 
     /// Two agents of the world ask each other. `None`: it takes two agents.
     fn probe(&self, world: &World, options: &Options) -> Result<Option<Probed>, LabError> {
-        if options.agents < 2 {
+        if options.agents < 2 || !options.probe {
             return Ok(None);
         }
         let mut ground = self.ground(world, "probe", 2)?;
@@ -359,7 +373,7 @@ impl Site<'_> {
         let history = self.folder(self.history, "control")?;
         let fleet = self.fleet(ground, options, "control", Some(history.clone()));
         let time_ms = CONTROL_TIME.as_millis() as u64;
-        let plan = Plan { strikes: Vec::new(), ..plan::draw(options.seed, time_ms, agents, false) };
+        let plan = plan::draw(options.seed, time_ms, agents, &[]);
         let stress_options = StressOptions {
             plan: &plan,
             history: &history,

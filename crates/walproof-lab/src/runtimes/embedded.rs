@@ -163,7 +163,15 @@ fn probe_spec(run: &RunDirectory, overlay: bool) -> Result<ContainerSpec, Runtim
         });
     }
     let arguments = vec![helper::HELPER.to_owned(), "probe".to_owned()];
-    Ok(ContainerSpec { name: name.to_owned(), mounts, arguments, memory_bytes_max: 64 << 20, pids_max: 16 })
+    Ok(ContainerSpec {
+        name: name.to_owned(),
+        mounts,
+        arguments,
+        memory_bytes_max: 64 << 20,
+        pids_max: 16,
+        user: None,
+        program: None,
+    })
 }
 
 fn first_line(from: &mut File) -> io::Result<String> {
@@ -238,7 +246,10 @@ impl Embedded {
             cgroups: self.way.cgroups,
             user_namespace: self.way.user_namespace,
         };
-        let program = program(run)?;
+        let program = match &spec.program {
+            Some(program) => program.clone(),
+            None => program(run)?,
+        };
         let configuration = bundle::configuration(spec, &request, run.id().as_str(), &program);
         let written = fs::create_dir_all(bundle.join("rootfs"))
             .and_then(|()| fs::create_dir_all(&request.state_folder))
@@ -558,6 +569,8 @@ mod tests {
             arguments: vec![],
             memory_bytes_max: 0,
             pids_max: 0,
+            user: None,
+            program: None,
         };
         assert!(check(&spec("agent-0.life-3")).is_ok());
         for bad in ["", ".", "..", "a/b", "a b", &"a".repeat(65)] {

@@ -56,6 +56,10 @@ pub struct ContainerSpec {
     pub memory_bytes_max: u64,
     /// Limit of tasks, where the runtime can.
     pub pids_max: u32,
+    /// User and group inside; `None`: root.
+    pub user: Option<(u32, u32)>,
+    /// The program instead of this one: another build of the agent.
+    pub program: Option<PathBuf>,
 }
 
 /// What a runtime can do on this machine for this user.

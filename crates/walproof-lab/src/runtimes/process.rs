@@ -105,7 +105,10 @@ fn spawn(run: &RunDirectory, spec: &ContainerSpec, stderr_path: &Path) -> std::i
     if let Some(folder) = stderr_path.parent() {
         fs::create_dir_all(folder)?;
     }
-    let mut command = Command::new("/proc/self/exe");
+    let mut command = Command::new(spec.program.as_deref().unwrap_or(Path::new("/proc/self/exe")));
+    if let Some((uid, gid)) = spec.user {
+        command.uid(uid).gid(gid);
+    }
     command.arg0("walproof").args(&spec.arguments).process_group(0);
     command.env("WALPROOF_RUN", run.id().as_str()).env("WALPROOF_CONTAINER", &spec.name);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(stderr_path)?).spawn()

@@ -11,6 +11,7 @@ pub static WORLD: World = World {
     wal: Expectation::Unsafe,
     rollback: Expectation::Unsafe,
     needs: Needs::Nothing,
-    unlinks_sidecars: false,
+    nemeses: &[],
+    names: &[],
     prepare: |scratch, agents| shared(scratch, agents, Quirks { cancel_locks: true, ..Quirks::default() }),
 };

@@ -1,6 +1,6 @@
 //! World `deny-shared-memory`: shared mappings of the wal-index are refused.
 
-use walproof_format::protocol::Quirks;
+use walproof_format::protocol::{Call, Quirks};
 
 use super::{Expectation, Needs, World, shared};
 
@@ -11,6 +11,7 @@ pub static WORLD: World = World {
     wal: Expectation::Refuses,
     rollback: Expectation::Safe,
     needs: Needs::Nothing,
-    unlinks_sidecars: false,
-    prepare: |scratch, agents| shared(scratch, agents, Quirks { deny_shared_memory: true, ..Quirks::default() }),
+    nemeses: &[],
+    names: &[],
+    prepare: |scratch, agents| shared(scratch, agents, Quirks::refusing(Call::SharedMemory, libc::EPERM)),
 };

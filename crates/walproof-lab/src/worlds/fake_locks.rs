@@ -1,6 +1,6 @@
 //! World `fake-locks`: locks are answered with success and not taken.
 
-use walproof_format::protocol::Quirks;
+use walproof_format::protocol::{Call, Quirks};
 
 use super::{Expectation, Needs, World, shared};
 
@@ -11,6 +11,7 @@ pub static WORLD: World = World {
     wal: Expectation::Unsafe,
     rollback: Expectation::Unsafe,
     needs: Needs::Nothing,
-    unlinks_sidecars: false,
-    prepare: |scratch, agents| shared(scratch, agents, Quirks { fake_locks: true, ..Quirks::default() }),
+    nemeses: &[],
+    names: &[],
+    prepare: |scratch, agents| shared(scratch, agents, Quirks::refusing(Call::Lock, 0)),
 };

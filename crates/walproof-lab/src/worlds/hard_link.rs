@@ -13,7 +13,8 @@ pub static WORLD: World = World {
     wal: Expectation::Unsafe,
     rollback: Expectation::UnsafeAfterCrash,
     needs: Needs::Nothing,
-    unlinks_sidecars: false,
+    nemeses: &[],
+    names: &[],
     prepare,
 };
 

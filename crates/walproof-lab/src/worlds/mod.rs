@@ -22,7 +22,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use walproof_format::protocol::Quirks;
+use walproof_format::protocol::{Duty, Quirks};
+use walproof_judge::checkers::AnomalyKind;
 
 use crate::runtimes::{Abilities, Mount};
 
@@ -56,8 +57,10 @@ pub struct World {
     pub rollback: Expectation,
     /// What a runtime must be able to do.
     pub needs: Needs,
-    /// Whether the nemesis `unlink-sidecars` belongs to this world.
-    pub unlinks_sidecars: bool,
+    /// Nemeses that belong to this world, beside the usual ones.
+    pub nemeses: &'static [&'static str],
+    /// The anomalies one of which an unsafe outcome must have; empty: any.
+    pub names: &'static [AnomalyKind],
     /// Lays the ground out and says what each agent sees.
     pub prepare: fn(&Path, u16) -> io::Result<Ground>,
 }
@@ -131,6 +134,12 @@ pub struct View {
     pub folder: PathBuf,
     /// What the agent does to itself.
     pub quirks: Quirks,
+    /// What working means for it at first.
+    pub duty: Duty,
+    /// User and group inside its container; `None`: root.
+    pub user: Option<(u32, u32)>,
+    /// Its memory limit in bytes; `None`: the usual one.
+    pub memory_bytes_max: Option<u64>,
     /// A private folder on the host that is lost when the container is recreated.
     pub lost_on_recreate: Option<PathBuf>,
 }
@@ -145,6 +154,9 @@ impl View {
             database: inside.join(DATABASE),
             folder: folder.to_owned(),
             quirks: Quirks::default(),
+            duty: Duty::Work,
+            user: None,
+            memory_bytes_max: None,
             lost_on_recreate: None,
         }
     }

@@ -13,7 +13,8 @@ pub static WORLD: World = World {
     wal: Expectation::Safe,
     rollback: Expectation::Safe,
     needs: Needs::BindMounts,
-    unlinks_sidecars: false,
+    nemeses: &[],
+    names: &[],
     prepare,
 };
 

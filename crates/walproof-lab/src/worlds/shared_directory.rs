@@ -11,6 +11,7 @@ pub static WORLD: World = World {
     wal: Expectation::Safe,
     rollback: Expectation::Safe,
     needs: Needs::Nothing,
-    unlinks_sidecars: false,
+    nemeses: &[],
+    names: &[],
     prepare: |scratch, agents| shared(scratch, agents, Quirks::default()),
 };

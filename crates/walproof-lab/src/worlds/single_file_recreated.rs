@@ -9,6 +9,7 @@ pub static WORLD: World = World {
     wal: Expectation::Unsafe,
     rollback: Expectation::UnsafeAfterCrash,
     needs: Needs::BindMounts,
-    unlinks_sidecars: false,
+    nemeses: &[],
+    names: &[],
     prepare: |scratch, agents| one_file_mounted(scratch, agents, true),
 };

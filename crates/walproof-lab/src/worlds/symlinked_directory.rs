@@ -14,7 +14,8 @@ pub static WORLD: World = World {
     wal: Expectation::Safe,
     rollback: Expectation::Safe,
     needs: Needs::Nothing,
-    unlinks_sidecars: false,
+    nemeses: &[],
+    names: &[],
     prepare,
 };
 

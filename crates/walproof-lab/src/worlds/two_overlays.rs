@@ -14,7 +14,8 @@ pub static WORLD: World = World {
     wal: Expectation::Unsafe,
     rollback: Expectation::Unsafe,
     needs: Needs::OverlayMounts,
-    unlinks_sidecars: false,
+    nemeses: &[],
+    names: &[],
     prepare,
 };
 

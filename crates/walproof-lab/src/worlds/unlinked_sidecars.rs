@@ -11,6 +11,7 @@ pub static WORLD: World = World {
     wal: Expectation::Unsafe,
     rollback: Expectation::Safe,
     needs: Needs::Nothing,
-    unlinks_sidecars: true,
+    nemeses: &["unlink-sidecars"],
+    names: &[],
     prepare: |scratch, agents| shared(scratch, agents, Quirks::default()),
 };

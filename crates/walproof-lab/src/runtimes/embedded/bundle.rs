@@ -63,7 +63,7 @@ fn process(spec: &ContainerSpec, run: &str) -> Value {
     let arguments: Vec<&str> = [PROGRAM].into_iter().chain(spec.arguments.iter().map(String::as_str)).collect();
     json!({
         "terminal": false,
-        "user": {"uid": 0, "gid": 0},
+        "user": {"uid": spec.user.map_or(0, |user| user.0), "gid": spec.user.map_or(0, |user| user.1)},
         "args": arguments,
         "env": ["PATH=/", "HOME=/", "TMPDIR=/tmp", "SQLITE_TMPDIR=/tmp", format!("WALPROOF_RUN={run}"),
                 format!("WALPROOF_CONTAINER={}", spec.name)],
@@ -141,6 +141,8 @@ mod tests {
             arguments: vec!["agent".to_owned()],
             memory_bytes_max: 1 << 28,
             pids_max: 16,
+            user: None,
+            program: None,
         }
     }
 

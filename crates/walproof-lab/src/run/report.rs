@@ -29,7 +29,7 @@ use crate::worlds::{self, Expectation};
 pub struct Report {
     pub walproof_report: u32,
     pub walproof: &'static str,
-    pub sqlite: &'static str,
+    pub sqlite: String,
     pub directory: String,
     pub run: String,
     pub ended_unix_ms: u64,
@@ -125,7 +125,7 @@ pub fn weigh(evidence: Evidence, fail_on_risky: bool) -> Result<Report, LabError
     Ok(Report {
         walproof_report: VERSION,
         walproof: env!("CARGO_PKG_VERSION"),
-        sqlite: walproof_agent::sqlite_version(),
+        sqlite: sqlite(&evidence.sqlite, &boundary.sqlite),
         directory: boundary.directory.display().to_string(),
         run: boundary.run,
         ended_unix_ms: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |t| t.as_millis() as u64),
@@ -263,12 +263,17 @@ fn failures(evidence: &Evidence) -> Vec<String> {
     failures
 }
 
+/// What the agents said; where none came, what their program says.
+fn sqlite(said: &[String], of_the_program: &str) -> String {
+    if said.is_empty() { of_the_program.to_owned() } else { said.join(", ") }
+}
+
 fn seen(evidence: &Evidence) -> Vec<String> {
     let options = &evidence.options;
     vec![
         format!("{} agents: {}", options.agents, evidence.boundary.abilities.isolation),
         format!("world {}, workload ledger, journal mode {}", options.world, options.workload.journal_mode),
-        format!("SQLite {}", walproof_agent::sqlite_version()),
+        format!("SQLite {}", sqlite(&evidence.sqlite, &evidence.boundary.sqlite)),
     ]
 }
 

@@ -17,6 +17,7 @@ use walproof_judge::verdict::is_loud;
 
 use crate::collect::databases::{self, DatabaseFile};
 use crate::collect::machine::{self, Machine};
+use crate::collect::programs;
 use crate::collect::storage::{self, Storage};
 use crate::error::LabError;
 use crate::nemeses::Rhythm;
@@ -125,6 +126,8 @@ pub struct Boundary {
     pub machine: Machine,
     /// Databases found beside the test.
     pub databases: Vec<DatabaseFile>,
+    /// The agents' SQLite, as their program says of itself.
+    pub sqlite: String,
 }
 
 /// The control: the world `fake-locks` on the same runtime, storage, mode and workload.
@@ -164,6 +167,8 @@ pub struct Evidence {
     pub plan: Plan,
     /// Whether boot id and clock agree among all agents.
     pub shared_clock: bool,
+    /// Versions of SQLite that agents had, as each said of itself.
+    pub sqlite: Vec<String>,
     /// Whether Ctrl-C ended it.
     pub interrupted: bool,
     /// Whether the storage was full in the end: errors and SIGBUS say nothing about the boundary then.
@@ -188,12 +193,13 @@ pub fn verify(
     lift_file_size_limit()?;
     let runtime = runtimes::choose(options.runtime.as_deref())?;
     check_needs(world, runtime.as_ref())?;
+    let sqlite = sqlite_of(options.program.as_deref())?;
     let id = RunId::random();
     let run = RunDirectory::create(&id)?;
     run.note_runtime(runtime.name())?;
     let scratch = make_scratch(&run, &directory)?;
     let history = make_history(&run, &options, &directory)?;
-    let boundary = look(&options, world, runtime.as_ref(), directory, &id);
+    let boundary = Boundary { sqlite, ..look(&options, world, runtime.as_ref(), directory, &id) };
     observe(Event::Boundary(&boundary));
 
     let site = Site { runtime: runtime.as_ref(), run: &run, scratch: &scratch, history: &history, interrupted };
@@ -214,6 +220,7 @@ pub fn verify(
     fleet.disband();
     let ran_full = ran_full(&stress);
     let (shared_clock, header_mode) = (clocks_agree(&fleet), header_mode(&fleet.ground().database));
+    let sqlite = versions_of(&fleet);
     drop(fleet);
     if options.keep_history {
         run.forget_history(&history)?;
@@ -234,6 +241,7 @@ pub fn verify(
         header_mode,
         plan,
         shared_clock,
+        sqlite,
         ran_full,
         left_behind,
     })
@@ -407,6 +415,22 @@ fn clocks_agree(fleet: &Fleet<'_>) -> bool {
     boots.len() <= 1
 }
 
+/// Every version of SQLite among the agents; a fleet has one unless somebody replaced a program while it ran.
+fn versions_of(fleet: &Fleet<'_>) -> Vec<String> {
+    let mut versions: Vec<String> = fleet.hellos().into_iter().map(|hello| hello.sqlite).collect();
+    versions.sort();
+    versions.dedup();
+    versions
+}
+
+/// The SQLite of the agents' program, before any of them was started.
+fn sqlite_of(program: Option<&Path>) -> Result<String, LabError> {
+    match program {
+        Some(program) => programs::hello_of(program).map(|hello| hello.sqlite),
+        None => Ok(walproof_agent::sqlite_version().to_owned()),
+    }
+}
+
 /// Bytes 18 and 19 of our own scratch database: 1 rollback, 2 WAL.
 fn header_mode(database: &Path) -> Option<&'static str> {
     use std::os::unix::fs::FileExt;
@@ -538,6 +562,7 @@ fn look(options: &Options, world: &World, runtime: &dyn Runtime, directory: Path
         storage: storage::look(&directory),
         machine: machine::look(),
         databases: databases::look(&directory),
+        sqlite: String::new(),
         directory,
     }
 }

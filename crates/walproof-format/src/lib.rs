@@ -11,6 +11,7 @@
 
 pub mod history;
 pub mod ledger;
+pub mod plan;
 pub mod protocol;
 pub mod report;
 pub mod sqlite;

@@ -19,11 +19,10 @@ use crate::collect::databases::{self, DatabaseFile};
 use crate::collect::machine::{self, Machine};
 use crate::collect::storage::{self, Storage};
 use crate::error::LabError;
-use crate::nemeses::Rhythm;
 use crate::probes::pair::{self, Probed};
 use crate::run::fleet::{Fleet, FleetPlan};
 use crate::run::leavings::{RunDirectory, RunId};
-use crate::run::plan::{self, Plan};
+use crate::run::plan::{self, Chosen, Plan, Strike};
 use crate::run::stress::{Progress, StressEnd, StressOptions, prepare, refused, stress};
 use crate::runtimes::{self, Abilities, Runtime};
 use crate::worlds::{self, Ground, World};
@@ -55,11 +54,15 @@ pub struct Options {
     /// The seed.
     pub seed: u64,
     /// What strikes, and in which rhythm; `None`: the usual nemeses and those of the world.
-    pub nemeses: Option<Vec<(String, Rhythm)>>,
+    pub nemeses: Option<Vec<Chosen>>,
+    /// Strikes one by one, instead of those that the seed draws.
+    pub strikes: Option<Vec<Strike>>,
     /// What the last agent does instead of the workload; `None`: the workload.
     pub last_duty: Option<Duty>,
     /// Whether two agents ask each other before the stress.
     pub probe: bool,
+    /// Whether a broken world must be caught before the stress.
+    pub control: bool,
     /// Folder for histories; `None`: the temporary directory.
     pub history: Option<PathBuf>,
     /// Another build of the agent; `None`: this program.
@@ -68,6 +71,29 @@ pub struct Options {
     pub keep_history: bool,
     /// Whether the stress goes on after the first anomaly.
     pub keep_going: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            directory: ".".into(),
+            time: Duration::from_secs(30),
+            agents: 3,
+            world: "shared-directory".into(),
+            runtime: None,
+            workload: Workload::default(),
+            seed: 0,
+            nemeses: None,
+            strikes: None,
+            last_duty: None,
+            probe: true,
+            control: true,
+            history: None,
+            program: None,
+            keep_history: false,
+            keep_going: false,
+        }
+    }
 }
 
 impl Options {
@@ -81,6 +107,10 @@ impl Options {
             runtime: runtime.to_owned(),
             keep_going: self.keep_going,
             workload: self.workload.clone(),
+            nemeses: self.nemeses.clone(),
+            strikes: self.strikes.clone(),
+            last_duty: self.last_duty,
+            agent: self.program.as_ref().map(|program| program.display().to_string()),
         }
     }
 
@@ -88,7 +118,9 @@ impl Options {
     pub fn plan(&self) -> Result<Plan, LabError> {
         let world = find_world(&self.world)?;
         let nemeses = self.nemeses.clone().unwrap_or_else(|| plan::usual_and(world.nemeses));
-        Ok(plan::draw(self.seed, self.time.as_millis() as u64, self.agents, &nemeses))
+        let drawn = plan::draw(self.seed, self.time.as_millis() as u64, self.agents, &nemeses);
+        let strikes = self.strikes.clone().unwrap_or(drawn.strikes);
+        Ok(Plan { strikes, ..drawn })
     }
 }
 
@@ -164,6 +196,8 @@ pub struct Evidence {
     pub plan: Plan,
     /// Whether boot id and clock agree among all agents.
     pub shared_clock: bool,
+    /// Agents that were to commit.
+    pub writers: Vec<u16>,
     /// Whether Ctrl-C ended it.
     pub interrupted: bool,
     /// Whether the storage was full in the end: errors and SIGBUS say nothing about the boundary then.
@@ -180,23 +214,33 @@ pub fn verify(
     interrupted: &AtomicBool,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Evidence, LabError> {
+    let runtime = runtimes::choose(options.runtime.as_deref())?;
+    verify_through(runtime.as_ref(), options, interrupted, observe)
+}
+
+/// The same through a runtime that was found before.
+pub fn verify_through(
+    runtime: &dyn Runtime,
+    options: Options,
+    interrupted: &AtomicBool,
+    observe: &mut dyn FnMut(Event<'_>),
+) -> Result<Evidence, LabError> {
     let began_ns = crate::clock::monotonic_ns();
     let world = find_world(&options.world)?;
     let plan = options.plan()?;
     let directory = open_directory(&options.directory)?;
     check_space(&directory, &options.workload)?;
     lift_file_size_limit()?;
-    let runtime = runtimes::choose(options.runtime.as_deref())?;
-    check_needs(world, runtime.as_ref())?;
+    check_needs(world, runtime)?;
     let id = RunId::random();
     let run = RunDirectory::create(&id)?;
     run.note_runtime(runtime.name())?;
     let scratch = make_scratch(&run, &directory)?;
     let history = make_history(&run, &options, &directory)?;
-    let boundary = look(&options, world, runtime.as_ref(), directory, &id);
+    let boundary = look(&options, world, runtime, directory, &id);
     observe(Event::Boundary(&boundary));
 
-    let site = Site { runtime: runtime.as_ref(), run: &run, scratch: &scratch, history: &history, interrupted };
+    let site = Site { runtime, run: &run, scratch: &scratch, history: &history, interrupted };
     let mut ground = site.ground(world, "bang", options.agents)?;
     if let (Some(duty), Some(last)) = (options.last_duty, ground.views.last_mut()) {
         last.duty = duty;
@@ -214,6 +258,7 @@ pub fn verify(
     fleet.disband();
     let ran_full = ran_full(&stress);
     let (shared_clock, header_mode) = (clocks_agree(&fleet), header_mode(&fleet.ground().database));
+    let writers = writers(&fleet);
     drop(fleet);
     if options.keep_history {
         run.forget_history(&history)?;
@@ -226,6 +271,7 @@ pub fn verify(
         planted: kept.map_or_else(Vec::new, |kept| planted_controls(&kept.before, &kept.tail, &stress.finals)),
         first_commit_after: stress.exposures.first_commit_ns.map(since_start),
         interrupted: interrupted.load(Ordering::Relaxed),
+        writers,
         options,
         boundary,
         probed,
@@ -349,6 +395,9 @@ impl Site<'_> {
             took: Duration::ZERO,
             failed: None,
         };
+        if !options.control {
+            return control;
+        }
         match self.faked_locks(options) {
             Ok(end) => {
                 // A loud no is no catch: a disk that fills says it as well.
@@ -405,6 +454,12 @@ fn clocks_agree(fleet: &Fleet<'_>) -> bool {
     boots.sort();
     boots.dedup();
     boots.len() <= 1
+}
+
+/// Agents whose duty is to commit.
+fn writers(fleet: &Fleet<'_>) -> Vec<u16> {
+    let views = &fleet.ground().views;
+    fleet.agents().filter(|&agent| views[usize::from(agent)].duty.writes()).collect()
 }
 
 /// Bytes 18 and 19 of our own scratch database: 1 rollback, 2 WAL.

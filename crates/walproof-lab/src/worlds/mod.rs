@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 
 use walproof_format::protocol::{Duty, Quirks};
 use walproof_judge::checkers::AnomalyKind;
+use walproof_judge::verdict::JournalMode;
 
 use crate::runtimes::{Abilities, Mount};
 
@@ -63,6 +64,17 @@ pub struct World {
     pub names: &'static [AnomalyKind],
     /// Lays the ground out and says what each agent sees.
     pub prepare: fn(&Path, u16) -> io::Result<Ground>,
+}
+
+impl World {
+    /// What must come out in this journal mode. With `locking_mode=EXCLUSIVE` WAL needs what the rollback modes need:
+    /// locks on the database file and fresh reads, no shared memory.
+    pub fn expectation(&self, mode: JournalMode) -> Expectation {
+        match mode {
+            JournalMode::Wal => self.wal,
+            _ => self.rollback,
+        }
+    }
 }
 
 /// What must come out of a world in a journal mode.

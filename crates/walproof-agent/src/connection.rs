@@ -14,6 +14,9 @@ use walproof_format::protocol::Workload;
 
 use crate::random::Random;
 
+/// WAL with `locking_mode=EXCLUSIVE`; SQLite has no word for both.
+const WAL_EXCLUSIVE: &str = "wal-exclusive";
+
 /// SQLite said no, and where.
 #[derive(Clone, Debug)]
 pub struct SqlFailure {
@@ -81,8 +84,12 @@ pub fn open(
     connection.set_prepared_statement_cache_capacity(32);
     let timeout = Duration::from_millis(workload.busy_timeout_ms.into());
     connection.busy_handler(Some(back_off(timeout, seed, attention))).at(Place::Open)?;
+    if workload.journal_mode == WAL_EXCLUSIVE {
+        // Before the first access: then SQLite keeps the wal-index in its own memory and makes no -shm.
+        connection.execute_batch("PRAGMA locking_mode=EXCLUSIVE").at(Place::Open)?;
+    }
     connection.execute_batch(&format!("PRAGMA synchronous={}", word(&workload.synchronous))).at(Place::Open)?;
-    if workload.journal_mode == "wal" {
+    if workload.journal_mode.starts_with("wal") {
         let every = workload.autocheckpoint_frames;
         connection.wal_hook(Some(autocheckpoint(every, feedback))).at(Place::Open)?;
     } else if workload.journal_mode != "delete" && !create {
@@ -94,6 +101,7 @@ pub fn open(
 /// What `PRAGMA journal_mode` answers, after setting it when `set` is given.
 pub fn journal_mode(connection: &Connection, set: Option<&str>) -> Result<String, SqlFailure> {
     let sql = match set {
+        Some(WAL_EXCLUSIVE) => "PRAGMA journal_mode=wal".to_owned(),
         Some(mode) => format!("PRAGMA journal_mode={}", word(mode)),
         None => "PRAGMA journal_mode".to_owned(),
     };

@@ -52,6 +52,11 @@ pub fn sqlite_version() -> &'static str {
     rusqlite::version()
 }
 
+/// The workloads by name.
+pub fn workload_names() -> Vec<&'static str> {
+    vec!["ledger"]
+}
+
 /// Opens a connection and creates the ledger's schema, as an agent would: for benchmarks that compare against it.
 pub fn create_ledger(configuration: &Configuration) -> Result<(), String> {
     let attention = Arc::new(AtomicBool::new(false));

@@ -15,7 +15,7 @@ use walproof_format::protocol::Workload;
 use crate::random::Random;
 
 /// WAL with `locking_mode=EXCLUSIVE`; SQLite has no word for both.
-const WAL_EXCLUSIVE: &str = "wal-exclusive";
+pub const WAL_EXCLUSIVE: &str = "wal-exclusive";
 
 /// SQLite said no, and where.
 #[derive(Clone, Debug)]
@@ -96,6 +96,30 @@ pub fn open(
         journal_mode(&connection, Some(&workload.journal_mode))?;
     }
     Ok(connection)
+}
+
+/// Opens it with `locking_mode=EXCLUSIVE`. Two connections that open at once both keep SHARED, in this mode even after
+/// an error, and neither gets EXCLUSIVE, however long it waits: so each waits for a moment, closes and comes again.
+pub fn open_exclusive(
+    path: &str,
+    workload: &Workload,
+    create: bool,
+    seed: u64,
+    attention: Arc<AtomicBool>,
+    feedback: Arc<WalFeedback>,
+) -> Result<Connection, SqlFailure> {
+    let (mut random, since) = (Random::new(seed), Instant::now());
+    let timeout = Duration::from_millis(workload.busy_timeout_ms.into());
+    loop {
+        let moment = Workload { busy_timeout_ms: 5 + random.below(20) as u32, ..workload.clone() };
+        let opened = open(path, &moment, create, random.next(), Arc::clone(&attention), Arc::clone(&feedback));
+        match opened {
+            Err(failure) if failure.is_busy() && since.elapsed() < timeout && !attention.load(Ordering::Acquire) => {
+                std::thread::sleep(Duration::from_millis(1 + random.below(10)));
+            }
+            other => return other,
+        }
+    }
 }
 
 /// What `PRAGMA journal_mode` answers, after setting it when `set` is given.

@@ -26,7 +26,9 @@ use walproof_format::ledger::{
 use walproof_format::protocol::{CheckpointMode, Configuration, Duty};
 
 use crate::clock::monotonic_ns;
-use crate::connection::{AtPlace, SqlFailure, WalFeedback, journal_mode, open, spilled_pages};
+use crate::connection::{
+    AtPlace, SqlFailure, WAL_EXCLUSIVE, WalFeedback, journal_mode, open, open_exclusive, spilled_pages,
+};
 use crate::history::HistoryWriter;
 use crate::random::Random;
 
@@ -232,6 +234,10 @@ impl Worker {
     }
 
     fn reopen(&mut self) {
+        if self.configuration.workload.journal_mode == WAL_EXCLUSIVE {
+            // Whoever had the database to itself lets others come first: it would be back before they look again.
+            std::thread::sleep(Duration::from_millis(2 + self.random.below(4)));
+        }
         let mut record = self.blank(Operation::Open);
         let opened = self.open_connection(false);
         record.end_ns = monotonic_ns();
@@ -255,6 +261,7 @@ impl Worker {
         let configuration = &self.configuration;
         let seed = configuration.seed ^ u64::from(self.counter);
         let (attention, feedback) = (Arc::clone(&self.attention), Arc::clone(&self.feedback));
+        let open = if configuration.workload.journal_mode == WAL_EXCLUSIVE { open_exclusive } else { open };
         open(&configuration.database, &configuration.workload, create, seed, attention, feedback)
     }
 

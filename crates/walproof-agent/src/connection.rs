@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use rusqlite::hooks::Wal;
 use rusqlite::{Connection, OpenFlags, ffi};
 use walproof_format::history::Place;
 use walproof_format::protocol::Workload;
 
+use crate::hooks::{Hooks, Log};
 use crate::random::Random;
 
 /// WAL with `locking_mode=EXCLUSIVE`; SQLite has no word for both.
@@ -80,10 +80,10 @@ pub fn open(
     if create {
         flags |= OpenFlags::SQLITE_OPEN_CREATE;
     }
-    let mut connection = Connection::open_with_flags(path, flags).at(Place::Open)?;
+    let connection = Connection::open_with_flags(path, flags).at(Place::Open)?;
     connection.set_prepared_statement_cache_capacity(32);
     let timeout = Duration::from_millis(workload.busy_timeout_ms.into());
-    connection.busy_handler(Some(back_off(timeout, seed, attention))).at(Place::Open)?;
+    connection.on_busy(back_off(timeout, seed, attention)).at(Place::Open)?;
     if workload.journal_mode == WAL_EXCLUSIVE {
         // Before the first access: then SQLite keeps the wal-index in its own memory and makes no -shm.
         connection.execute_batch("PRAGMA locking_mode=EXCLUSIVE").at(Place::Open)?;
@@ -91,7 +91,7 @@ pub fn open(
     connection.execute_batch(&format!("PRAGMA synchronous={}", word(&workload.synchronous))).at(Place::Open)?;
     if workload.journal_mode.starts_with("wal") {
         let every = workload.autocheckpoint_frames;
-        connection.wal_hook(Some(autocheckpoint(every, feedback))).at(Place::Open)?;
+        connection.on_log(autocheckpoint(every, feedback)).at(Place::Open)?;
     } else if workload.journal_mode != "delete" && !create {
         journal_mode(&connection, Some(&workload.journal_mode))?;
     }
@@ -164,28 +164,23 @@ fn back_off(timeout: Duration, seed: u64, attention: Arc<AtomicBool>) -> impl Fn
     }
 }
 
-fn autocheckpoint(
-    every: u32,
-    feedback: Arc<WalFeedback>,
-) -> impl FnMut(&mut Wal, i32) -> rusqlite::Result<()> + Send + 'static {
+fn autocheckpoint(every: u32, feedback: Arc<WalFeedback>) -> impl FnMut(Log, u32) + Send + 'static {
     // A busy log that a PASSIVE checkpoint could not finish is tried again after as many frames more, not after every
     // commit: else somebody always checkpoints, nobody ever finishes, and the log is never reset.
     let mut next = every;
-    move |wal, frames| {
-        let frames = frames as u32;
+    move |log, frames| {
         feedback.frames.store(frames, Ordering::Relaxed);
         if frames < every {
             next = every;
         }
         if every == 0 || frames < next {
-            return Ok(());
+            return;
         }
         next = frames + every;
-        if let Err(rusqlite::Error::SqliteFailure(code, _)) = wal.checkpoint()
-            && code.extended_code & 0xff != ffi::SQLITE_BUSY
+        if let Err(code) = log.checkpoint()
+            && code & 0xff != ffi::SQLITE_BUSY as u32
         {
-            feedback.checkpoint_code.store(code.extended_code as u32, Ordering::Relaxed);
+            feedback.checkpoint_code.store(code, Ordering::Relaxed);
         }
-        Ok(())
     }
 }

@@ -11,6 +11,7 @@
 mod clock;
 mod connection;
 pub mod history;
+mod hooks;
 mod ledger;
 mod probe;
 mod quirks;

@@ -1,6 +1,7 @@
 //! Opening SQLite the way an application does, plus what the history needs to know.
 //!
-//! A busy handler with a short random back-off (fairer than busy_timeout) that gives up when the lab wants attention;
+//! A busy handler: SQLite's own timeout, or a back-off that is as long as a few commits take and the same for everybody
+//! and gives up when the lab wants attention (docs/decisions/0030-fair-back-off.md);
 //! a WAL hook that remembers the WAL's length after each commit and checkpoints like `wal_autocheckpoint` would.
 
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, ffi};
 use walproof_format::history::Place;
-use walproof_format::protocol::Workload;
+use walproof_format::protocol::{Busy, Workload};
 
 use crate::hooks::{Hooks, Log};
 use crate::random::Random;
@@ -65,6 +66,39 @@ pub struct WalFeedback {
     pub frames: AtomicU32,
     /// Extended code of an automatic checkpoint that failed, 0: none; BUSY is no failure.
     pub checkpoint_code: AtomicU32,
+    /// How long this agent's transactions hold the write lock, in nanoseconds, a sliding median; 0: none yet.
+    pub hold_ns: AtomicU32,
+    /// How often this agent found the lock taken before it got it, a sliding mean in sixteenths.
+    pub tries: AtomicU32,
+}
+
+impl WalFeedback {
+    /// One more wait ended after so many tries.
+    fn note_tries(&self, tries: u32) {
+        let mean = self.tries.load(Ordering::Relaxed);
+        self.tries.store(mean - mean / 16 + tries.min(1 << 16), Ordering::Relaxed);
+    }
+
+    /// How long a back-off is to be on average: twice as many holds of the lock as tries are needed to find it free. So
+    /// looking costs little where writers never rest, and a lock that is often free is taken up at once.
+    fn back_off_ns(&self) -> u64 {
+        let tries = u64::from(self.tries.load(Ordering::Relaxed) / 8).max(BACK_OFF_HOLDS_MIN);
+        (tries * u64::from(self.hold_ns.load(Ordering::Relaxed))).clamp(BACK_OFF_NS_MIN, BACK_OFF_NS_MAX)
+    }
+
+    /// One more transaction held the write lock so long. What is kept is a sliding median: a commit that also
+    /// checkpointed and synced, once in many, says nothing of how long the lock is held.
+    pub fn note_hold(&self, ns: u64) {
+        let ns = u32::try_from(ns).unwrap_or(u32::MAX);
+        let median = self.hold_ns.load(Ordering::Relaxed);
+        let step = median / 16;
+        let next = match median {
+            0 => ns,
+            _ if ns > median => median.saturating_add(step),
+            _ => median - step,
+        };
+        self.hold_ns.store(next.max(64), Ordering::Relaxed);
+    }
 }
 
 /// Opens the database with the workload's pragmas. `create` makes it.
@@ -83,7 +117,12 @@ pub fn open(
     let connection = Connection::open_with_flags(path, flags).at(Place::Open)?;
     connection.set_prepared_statement_cache_capacity(32);
     let timeout = Duration::from_millis(workload.busy_timeout_ms.into());
-    connection.on_busy(back_off(timeout, seed, attention)).at(Place::Open)?;
+    match workload.busy {
+        Busy::FairBackOff => {
+            connection.on_busy(back_off(timeout, seed, attention, Arc::clone(&feedback))).at(Place::Open)?;
+        }
+        Busy::BusyTimeout => connection.busy_timeout(timeout).at(Place::Open)?,
+    }
     if workload.journal_mode == WAL_EXCLUSIVE {
         // Before the first access: then SQLite keeps the wal-index in its own memory and makes no -shm.
         connection.execute_batch("PRAGMA locking_mode=EXCLUSIVE").at(Place::Open)?;
@@ -147,19 +186,37 @@ fn word(value: &str) -> String {
     value.chars().filter(char::is_ascii_alphabetic).collect()
 }
 
-/// Sleeps 50 to 150 microseconds, up to ten times that when it takes long; gives up after `timeout` or on attention.
-fn back_off(timeout: Duration, seed: u64, attention: Arc<AtomicBool>) -> impl FnMut(i32) -> bool + Send + 'static {
+/// A back-off lasts at least as long as so many transactions hold the lock.
+const BACK_OFF_HOLDS_MIN: u64 = 4;
+/// Shorter ones only burn time: the kernel adds about 50 microseconds to every sleep.
+const BACK_OFF_NS_MIN: u64 = 100_000;
+/// Longer ones would make an agent deaf to the lab.
+const BACK_OFF_NS_MAX: u64 = 25_000_000;
+
+/// Sleeps half to one and a half times the mean, drawn anew each time; gives up after `timeout` or on attention.
+///
+/// The mean follows how long this agent's own transactions hold the lock and how rarely it is free, and never how long
+/// this wait has lasted: who came first and who came last try equally often, so nobody starves. SQLite's own timeout
+/// waits longer the longer it has waited (1, 2, 5 ... 100 ms), so that whoever lost once goes on losing.
+fn back_off(
+    timeout: Duration,
+    seed: u64,
+    attention: Arc<AtomicBool>,
+    feedback: Arc<WalFeedback>,
+) -> impl FnMut(i32) -> bool + Send + 'static {
     let mut random = Random::new(seed);
-    let mut since = Instant::now();
+    let (mut since, mut tries) = (Instant::now(), 0);
     move |count| {
         if count == 0 {
             since = Instant::now();
+            feedback.note_tries(tries);
         }
         if attention.load(Ordering::Acquire) || since.elapsed() > timeout {
             return false;
         }
-        let factor = 1 + (count as u64 / 20).min(9);
-        std::thread::sleep(Duration::from_micros((50 + random.below(100)) * factor));
+        tries = count as u32 + 1;
+        let mean_ns = feedback.back_off_ns();
+        std::thread::sleep(Duration::from_nanos(mean_ns / 2 + random.below(mean_ns)));
         true
     }
 }

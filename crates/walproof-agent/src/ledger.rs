@@ -18,7 +18,7 @@ use std::time::Duration;
 use rusqlite::{Connection, params};
 use walproof_format::history::{
     FLAG_CELLS_DISAGREE, FLAG_CHAIN_BROKEN, FLAG_FOLD_REFUSED, FLAG_FRESH_CONNECTION, FLAG_IN_TRANSACTION,
-    FLAG_LEDGER_DISAGREES, FLAG_SPILLED, Operation, Phase, Place, Record,
+    FLAG_LEDGER_DISAGREES, FLAG_SPILLED, Operation, Phase, Place, Record, Wait,
 };
 use walproof_format::ledger::{
     CELL_COUNT, FinalState, GENESIS, LedgerRow, cell_digest, chain, genesis_cells, mix, writer,
@@ -298,6 +298,7 @@ impl Worker {
         }
         self.connection = Some(connection);
         self.settle(&mut record, outcome.err());
+        self.note_times(&mut record);
         record.wal_frames = if record.phase == Phase::Done { self.feedback.frames.load(Ordering::Relaxed) } else { 0 };
         self.history.update(slot, &record);
         if record.phase == Phase::Done {
@@ -310,6 +311,7 @@ impl Worker {
     fn write_transaction(&mut self, connection: &Connection, record: &mut Record, slot: u32) -> Result<(), SqlFailure> {
         connection.execute_batch("BEGIN IMMEDIATE").at(Place::Begin)?;
         record.flags |= FLAG_IN_TRANSACTION;
+        record.wait = waited(record, monotonic_ns());
         self.history.update(slot, record);
         let head = read_head(connection)?;
         let head = self.fold_when_long(connection, head, record)?;
@@ -321,6 +323,16 @@ impl Worker {
         self.history.update(slot, record);
         self.history.set_phase(slot, Phase::Committing);
         connection.execute_batch("COMMIT").at(Place::Commit)
+    }
+
+    /// How long it waited where it never began, and for the back-off how long it held the write lock.
+    fn note_times(&self, record: &mut Record) {
+        if record.phase == Phase::Done {
+            let whole_ns = record.end_ns.saturating_sub(record.start_ns);
+            self.feedback.note_hold(whole_ns.saturating_sub(record.wait.us() * 1000));
+        } else if record.place == Some(Place::Begin) {
+            record.wait = waited(record, record.end_ns);
+        }
     }
 
     /// Adds one commit to the ledger and changes `rows` cells; fills in the record's number and hash.
@@ -490,6 +502,10 @@ impl Worker {
             std::thread::sleep(Duration::from_millis(3));
         }
     }
+}
+
+fn waited(record: &Record, until_ns: u64) -> Wait {
+    Wait::from_us(until_ns.saturating_sub(record.start_ns) / 1000)
 }
 
 /// Exit code of an agent that could not write its history.

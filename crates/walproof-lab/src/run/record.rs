@@ -12,7 +12,7 @@ use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use walproof_format::history::{PHASE_OFFSET, Phase, RECORD_SIZE, Record, SegmentHeader, segment_file_name};
-use walproof_judge::checkers::{LedgerChecker, Merge, Next, Source, Step};
+use walproof_judge::checkers::{Fairness, LedgerChecker, Merge, Next, Source, Step};
 use walproof_judge::controls;
 
 use crate::run::fleet::{Life, Lives};
@@ -175,6 +175,8 @@ pub struct Recorder<'a> {
     merge: Merge<Tail<'a>>,
     /// The checker of this run.
     pub checker: LedgerChecker,
+    /// Who got a turn.
+    pub fairness: Fairness,
     older: Kept,
     newer: Kept,
 }
@@ -195,9 +197,10 @@ pub struct KeptTail {
 impl<'a> Recorder<'a> {
     /// Reads the histories of all agents in `folder`.
     pub fn new(folder: &Path, lives: &'a Lives, agents: u16, keep: bool, checker: LedgerChecker) -> Self {
+        let fairness = Fairness::new(0);
         let tails = (0..agents).map(|agent| Tail::new(folder, lives, agent, keep)).collect();
         let kept = || Kept { before: checker.clone(), records: Vec::new() };
-        Self { merge: Merge::new(tails), older: kept(), newer: kept(), checker }
+        Self { merge: Merge::new(tails), older: kept(), newer: kept(), checker, fairness }
     }
 
     /// Feeds what is there; true when all agents have ended and everything was fed.
@@ -208,6 +211,7 @@ impl<'a> Recorder<'a> {
                 Step::Pending => return false,
                 Step::Record(record) => {
                     self.keep(record);
+                    self.fairness.feed(&record);
                     self.checker.feed(&record);
                 }
             }

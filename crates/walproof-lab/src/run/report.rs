@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use walproof_format::report::{Replay, VERSION};
 use walproof_format::sqlite::db_header::JournalFamily;
-use walproof_judge::checkers::{Anomaly, AnomalyKind, Exposures};
+use walproof_judge::checkers::{Anomaly, AnomalyKind, Exposures, FairnessReport};
 use walproof_judge::controls::PlantedOutcome;
 use walproof_judge::probe::{PairFacts, decide};
 use walproof_judge::verdict::{
@@ -48,6 +48,7 @@ pub struct Report {
     pub timing: Timing,
     pub exposures: Exposures,
     pub strikes: TallyCount,
+    pub fairness: FairnessReport,
     pub anomaly_counts: Vec<AnomalyCount>,
     pub anomalies: Vec<Anomaly>,
     pub plan: Plan,
@@ -162,6 +163,7 @@ pub fn weigh(evidence: Evidence, fail_on_risky: bool) -> Result<Report, LabError
         },
         exposures: stress.exposures,
         strikes: stress.tally,
+        fairness: stress.fairness,
         anomaly_counts: stress
             .counts
             .iter()

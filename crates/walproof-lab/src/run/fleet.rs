@@ -15,8 +15,10 @@ use std::time::{Duration, Instant};
 use walproof_format::history::{ACKNOWLEDGED_OFFSET, segment_file_name};
 use walproof_format::protocol::{Command, Configuration, Hello, Reply, VERSION, Workload};
 
+use crate::clients::Client;
 use crate::clock::monotonic_ns;
 use crate::error::LabError;
+use crate::run::host_mounts::HostMounts;
 use crate::run::leavings::RunDirectory;
 use crate::runtimes::{Container, ContainerSpec, Exit, Line, Mount, Runtime, RuntimeError};
 use crate::worlds::{Ground, View};
@@ -69,6 +71,8 @@ pub struct Fleet<'a> {
     hellos: Mutex<Vec<Hello>>,
     /// Set when the stress ends: nobody waits for an agent that waits for a lock any more.
     stopping: AtomicBool,
+    /// What the ground has mounted on the host; last, so that it goes after the agents.
+    mounts: HostMounts,
 }
 
 /// What happened to whom, counted.
@@ -143,7 +147,24 @@ impl<'a> Fleet<'a> {
             crippled: Mutex::default(),
             hellos: Mutex::default(),
             stopping: AtomicBool::new(false),
+            mounts: HostMounts::default(),
         }
+    }
+
+    /// The same with what its ground wants mounted on the host.
+    pub fn mounted(plan: FleetPlan<'a>) -> Result<Self, LabError> {
+        let mounts = HostMounts::mount(&plan.ground.host_mounts, plan.seed)?;
+        Ok(Self { mounts, ..Self::new(plan) })
+    }
+
+    /// The clients that its ground has, and their knobs.
+    pub fn clients(&self) -> &[Client] {
+        self.mounts.clients()
+    }
+
+    /// Where the small disks of its ground are mounted.
+    pub fn disks(&self) -> impl Iterator<Item = &Path> {
+        self.mounts.disks()
     }
 
     /// All agents.

@@ -7,6 +7,7 @@
 
 pub mod chaos;
 pub mod fleet;
+pub mod host_mounts;
 pub mod leavings;
 pub mod outcome;
 pub mod plan;

@@ -245,7 +245,7 @@ pub fn verify_through(
     if let (Some(duty), Some(last)) = (options.last_duty, ground.views.last_mut()) {
         last.duty = duty;
     }
-    let fleet = site.fleet(ground, &options, "bang", Some(site.folder(&history, "bang")?));
+    let fleet = site.fleet(ground, &options, "bang", Some(site.folder(&history, "bang")?))?;
     let Prelude { probed, refusal, control, blind } = site.prelude(world, &options, &fleet)?;
     observe(Event::Probe(probed.as_ref()));
     observe(Event::Control(&control));
@@ -305,11 +305,17 @@ struct Site<'a> {
 }
 
 impl Site<'_> {
-    fn fleet(&self, ground: Ground, options: &Options, prefix: &'static str, history: Option<PathBuf>) -> Fleet<'_> {
+    fn fleet(
+        &self,
+        ground: Ground,
+        options: &Options,
+        prefix: &'static str,
+        history: Option<PathBuf>,
+    ) -> Result<Fleet<'_>, LabError> {
         let workload = options.workload.clone();
         let (runtime, run, seed) = (self.runtime, self.run, options.seed);
         let program = options.program.clone();
-        Fleet::new(FleetPlan { runtime, run, ground, workload, seed, history, program, prefix })
+        Fleet::mounted(FleetPlan { runtime, run, ground, workload, seed, history, program, prefix })
     }
 
     /// A subdirectory of scratch or history.
@@ -371,12 +377,12 @@ impl Site<'_> {
         }
         let mut ground = self.ground(world, "probe", 2)?;
         ground.creator = ground.views[0].clone();
-        let database = &ground.database;
+        let fleet = self.fleet(ground, options, "probe", None)?;
+        let database = &fleet.ground().database;
         if !database.exists() {
             fs::File::create(database)
                 .map_err(|error| LabError::path("cannot create", database, error, "free space there"))?;
         }
-        let fleet = self.fleet(ground, options, "probe", None);
         fleet.start(0)?;
         fleet.start(1)?;
         let probed = pair::probe(&fleet);
@@ -420,7 +426,7 @@ impl Site<'_> {
         let agents = options.agents.max(2);
         let ground = self.ground(world, "control", agents)?;
         let history = self.folder(self.history, "control")?;
-        let fleet = self.fleet(ground, options, "control", Some(history.clone()));
+        let fleet = self.fleet(ground, options, "control", Some(history.clone()))?;
         let time_ms = CONTROL_TIME.as_millis() as u64;
         let plan = plan::draw(options.seed, time_ms, agents, &[]);
         let stress_options = StressOptions {
@@ -492,6 +498,10 @@ fn find_world(name: &str) -> Result<&'static World, LabError> {
 fn check_needs(world: &World, runtime: &dyn Runtime) -> Result<(), LabError> {
     if world.needs.met_by(runtime.abilities()) {
         return Ok(());
+    }
+    if let Some(lacking) = world.needs.lacking() {
+        let what = format!("the world `{}` cannot be made here", world.name);
+        return Err(LabError::new(what, lacking, "run as root where /dev/fuse is, or take another `--world`"));
     }
     Err(LabError::new(
         format!("the world `{}` cannot be made by runtime `{}`", world.name, runtime.name()),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, ffi};
+use rusqlite::{Connection, OpenFlags, Params, ffi};
 use walproof_format::history::Place;
 use walproof_format::protocol::{Busy, Workload};
 
@@ -35,6 +35,11 @@ impl SqlFailure {
     /// Whether the primary code is SQLITE_BUSY.
     pub fn is_busy(&self) -> bool {
         self.extended_code & 0xff == ffi::SQLITE_BUSY as u32
+    }
+
+    /// Whether a constraint of the schema was broken.
+    pub fn is_constraint(&self) -> bool {
+        self.extended_code & 0xff == ffi::SQLITE_CONSTRAINT as u32
     }
 }
 
@@ -101,6 +106,17 @@ impl WalFeedback {
     }
 }
 
+/// Prepared statements kept besides those of the ledgers.
+const STATEMENTS: usize = 32;
+/// Prepared statements of one ledger.
+const STATEMENTS_OF_A_LEDGER: usize = 6;
+
+/// Changes rows by a statement that is kept prepared.
+pub fn execute(connection: &Connection, sql: &str, values: impl Params) -> Result<(), SqlFailure> {
+    let mut statement = connection.prepare_cached(sql).at(Place::Change)?;
+    statement.execute(values).map(drop).at(Place::Change)
+}
+
 /// Opens the database with the workload's pragmas. `create` makes it.
 pub fn open(
     path: &str,
@@ -115,7 +131,8 @@ pub fn open(
         flags |= OpenFlags::SQLITE_OPEN_CREATE;
     }
     let connection = Connection::open_with_flags(path, flags).at(Place::Open)?;
-    connection.set_prepared_statement_cache_capacity(32);
+    connection
+        .set_prepared_statement_cache_capacity(STATEMENTS + STATEMENTS_OF_A_LEDGER * usize::from(workload.key_count()));
     let timeout = Duration::from_millis(workload.busy_timeout_ms.into());
     match workload.busy {
         Busy::FairBackOff => {

@@ -151,7 +151,8 @@ pub struct Record {
     pub token: u64,
     /// The chain hash at `number` (see [`crate::ledger::chain`]).
     pub hash: u64,
-    /// The incarnation's own counter of write attempts, from 1.
+    /// Of a write: the incarnation's own counter of attempts, from 1. Of a checkpoint: its mode. Of a read that saw an
+    /// invariant broken: which one, from 0.
     pub counter: u32,
     /// Frames in the WAL after a commit; 0: unknown or not WAL.
     pub wal_frames: u32,

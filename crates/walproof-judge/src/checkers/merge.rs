@@ -10,7 +10,7 @@
 //! Online, an agent whose next record is not there yet holds the merge up, since that record could come first.
 
 use walproof_format::history::{
-    FLAG_CELLS_DISAGREE, FLAG_CHAIN_BROKEN, FLAG_LEDGER_DISAGREES, Operation, Phase, Record,
+    FLAG_CELLS_DISAGREE, FLAG_CHAIN_BROKEN, FLAG_INVARIANT_BROKEN, FLAG_LEDGER_DISAGREES, Operation, Phase, Record,
 };
 
 /// What a source answers.
@@ -125,7 +125,7 @@ pub fn order_key(record: &Record) -> Option<u64> {
 }
 
 /// Flags of a transaction that saw parts of different commits.
-pub const FLAGS_TORN: u16 = FLAG_LEDGER_DISAGREES | FLAG_CELLS_DISAGREE | FLAG_CHAIN_BROKEN;
+pub const FLAGS_TORN: u16 = FLAG_LEDGER_DISAGREES | FLAG_CELLS_DISAGREE | FLAG_CHAIN_BROKEN | FLAG_INVARIANT_BROKEN;
 
 /// A source over records already in memory.
 #[derive(Clone, Debug)]

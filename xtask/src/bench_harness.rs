@@ -6,26 +6,21 @@
 //! pair; absolute figures depend on the machine and on its mood. Beside it stands the ratio of processor time a
 //! commit, of all processes together (agents or loops, supervisor, checker): it hardly minds what else runs here.
 
-use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use walproof_format::protocol::{Configuration, Duty, Quirks, Workload};
 use walproof_lab::error::LabError;
-use walproof_lab::run::fleet::{Fleet, FleetPlan};
-use walproof_lab::run::leavings::{RunDirectory, RunId};
-use walproof_lab::run::plan;
-use walproof_lab::run::stress::{StressOptions, prepare, stress};
-use walproof_lab::{runtimes, worlds};
+use walproof_lab::worlds;
 
 use crate::bare_loop;
+use crate::bench_run::{BenchRun, Fresh, cpu_us};
 use crate::flags::Flags;
 use crate::ground::Folder;
-use crate::result::{ResultFile, at, median};
+use crate::result::{ResultFile, median};
 
 /// The least ratio that is good enough.
 const RATIO_MIN: f64 = 0.8;
@@ -100,51 +95,11 @@ impl Bench {
     }
 
     fn stressed(&self, folder: &Path, agents: u16) -> Result<Result<Speed, String>, LabError> {
-        let world = worlds::find("shared-directory").expect("it is a world");
-        let ground = (world.prepare)(folder, agents);
-        let ground = ground.map_err(|error| LabError::path("cannot use", folder, error, "`--dir`"))?;
-        let history = Fresh::make(&std::env::temp_dir()).map_err(|why| LabError::new("no history", why, "TMPDIR"))?;
-        let runtime = runtimes::choose(Some(&self.runtime))?;
-        let run = RunDirectory::create(&RunId::random())?;
-        run.note_runtime(runtime.name())?;
-        let (workload, seed) = (self.workload.clone(), self.seed);
-        let kept = Some(history.0.clone());
-        let runtime = runtime.as_ref();
-        let fleet = Fleet::new(FleetPlan {
-            runtime,
-            run: &run,
-            ground,
-            workload,
-            seed,
-            history: kept,
-            program: None,
-            prefix: "bench",
-        });
-        let plan = plan::draw(seed, self.time.as_millis() as u64, agents, &[]);
-        let options = StressOptions {
-            plan: &plan,
-            history: &history.0,
-            keep_history: false,
-            keep_going: true,
-            grace: Duration::ZERO,
-            shared_clock: true,
-            account: false,
-            interrupted: &AtomicBool::new(false),
-        };
-        if let Some(refusal) = prepare(&fleet)? {
-            return Ok(Err(format!("SQLite refuses: {refusal:?}")));
-        }
-        let cpu_before = cpu_us();
-        let end = stress(&fleet, &options, |_| ())?;
-        drop(fleet);
-        let cpu = cpu_us() - cpu_before;
-        run.leave();
-        let exposures = end.exposures;
-        let span_ns = exposures.last_record_ns.saturating_sub(exposures.first_commit_ns.unwrap_or(0));
-        let sound = end.anomalies.is_empty() && exposures.commits > 0;
+        let run = BenchRun { runtime: &self.runtime, workload: &self.workload, time: self.time, seed: self.seed };
+        let done = run.carry_out(folder, agents)?;
+        let exposures = &done.end.exposures;
         let commits = exposures.commits as f64;
-        let speed = Speed { rate: commits / (span_ns as f64 / 1e9), cpu_us: cpu / commits };
-        Ok(if sound { Ok(speed) } else { Err(format!("the bench is not sound: {:?}", end.anomalies)) })
+        Ok(done.sound().map(|()| Speed { rate: done.commits_per_s(), cpu_us: done.cpu_us / commits }))
     }
 
     /// Plain processes.
@@ -180,18 +135,6 @@ struct Speed {
     rate: f64,
     /// Processor time a commit, in microseconds.
     cpu_us: f64,
-}
-
-/// Processor time of this process and of all children that have ended, in microseconds.
-fn cpu_us() -> f64 {
-    let of = |who| {
-        // SAFETY: rusage is plain data, all zero is a valid value.
-        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-        // SAFETY: a valid out-pointer.
-        unsafe { libc::getrusage(who, &mut usage) };
-        [usage.ru_utime, usage.ru_stime].map(|time| time.tv_sec as f64 * 1e6 + time.tv_usec as f64).iter().sum::<f64>()
-    };
-    of(libc::RUSAGE_SELF) + of(libc::RUSAGE_CHILDREN)
 }
 
 /// A plain process that runs the bare loop.
@@ -235,23 +178,6 @@ impl Drop for Bare {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// A new empty folder, removed with all that is in it.
-struct Fresh(PathBuf);
-
-impl Fresh {
-    fn make(parent: &Path) -> Result<Self, String> {
-        let path = parent.join(format!("walproof-bench-{}", RunId::random()));
-        fs::create_dir(&path).map_err(|error| at(&path, &error))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Fresh {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

@@ -5,11 +5,15 @@
 //! Where to look next: `prove.rs` for what all proofs share, `benchsuite/runs/` for what came out of them.
 
 mod bare_loop;
+mod bench_back_off;
 mod bench_checker;
+mod bench_detection;
 mod bench_harness;
+mod bench_run;
 mod flags;
 mod ground;
 mod prove;
+mod prove_hour;
 mod prove_memory;
 mod prove_sound;
 mod prove_wal_reset;
@@ -26,6 +30,9 @@ const USAGE: &str = "no such chore
 try: one of
   cargo xtask bench checker [--records N] [--agents K]
   cargo xtask bench harness [--seconds 3] [--rounds 5] [--agents 1,2,4,8] [--runtime process] [--dir DIR]
+  cargo xtask bench detection [--runs 5] [--time 20s] [--jobs 1]
+  cargo xtask prove hour    [--total 60m] [--time 40s] [--only ext4,tmpfs,xfs,btrfs] [--jobs 2]
+  cargo xtask bench back-off [--seconds 30] [--rounds 3] [--agents 8] [--synchronous normal] [--dir DIR]
   cargo xtask prove sound   [--runs 20] [--time 20s] [--only ext4,tmpfs,xfs,btrfs] [--jobs 1]
   cargo xtask prove worlds  [--runs 20] [--time 10s] [--only WORLD,...] [--journal wal,delete] [--jobs 1]
   cargo xtask prove memory  [--time 5m]
@@ -39,6 +46,9 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["bench", "checker", ..] => bench_checker::run(&arguments[2..]).map(|()| true),
         ["bench", "harness", ..] => rest().and_then(bench_harness::run),
+        ["bench", "detection", ..] => rest().and_then(bench_detection::run),
+        ["prove", "hour", ..] => rest().and_then(prove_hour::run),
+        ["bench", "back-off", ..] => rest().and_then(bench_back_off::run),
         ["prove", "sound", ..] => rest().and_then(prove_sound::run),
         ["prove", "worlds", ..] => rest().and_then(prove_worlds::run),
         ["prove", "wal-reset", ..] => rest().and_then(prove_wal_reset::run),

@@ -46,16 +46,18 @@ impl Drop for Binary {
     }
 }
 
-/// One `walproof verify` to be run.
+/// One run of walproof.
 #[derive(Clone, Debug)]
 pub struct Case {
+    /// `verify` or `bang`.
+    pub command: &'static str,
     /// Of what this is one: a file system; a world and its journal mode.
     pub group: String,
     /// Which one of its group, from 1.
     pub number: u32,
     /// The directory under test.
     pub directory: PathBuf,
-    /// Flags of `verify` beside `--report`.
+    /// Its flags beside `--report`.
     pub flags: Vec<String>,
     /// Length of the stress.
     pub time: Duration,
@@ -77,7 +79,7 @@ impl Case {
         let out = File::create(&printed).map_err(|error| at(&printed, &error))?;
         let err = out.try_clone().map_err(|error| at(&printed, &error))?;
         let mut command = Command::new(&binary.0);
-        command.arg("verify").args(&self.flags).arg("--report").arg(&report).arg(&self.directory);
+        command.arg(self.command).args(&self.flags).arg("--report").arg(&report).arg(&self.directory);
         let child = command.stdin(Stdio::null()).stdout(out).stderr(err).spawn();
         Ok((child.map_err(|error| at(&binary.0, &error))?, report))
     }
@@ -154,6 +156,8 @@ impl Outcome {
     pub fn entry(&self, case: &Case, failures: &[String]) -> Value {
         json!({
             "group": case.group,
+            "flags": case.flags.join(" "),
+            "stress_ms": self.report["timing"]["stress"],
             "number": case.number,
             "passed": failures.is_empty(),
             "failures": failures,

@@ -24,6 +24,7 @@ pub fn run(mut flags: Flags) -> Result<bool, String> {
     let ground = Folder::make("prove-memory")?;
     let mut result = ResultFile::begin(&folder, "prove-memory", json!({"time": words}))?;
     let case = Case {
+        command: "verify",
         group: "memory".to_owned(),
         number: 1,
         directory: ground.path().to_owned(),

@@ -26,6 +26,7 @@ pub fn run(mut flags: Flags) -> Result<bool, String> {
     let asked = json!({"runs": runs, "time": words, "jobs": jobs, "file_systems": chosen});
     let mut result = ResultFile::begin(&folder, "prove-sound", asked)?;
     let case = |number: u32, (name, ground): &(&str, Mounted)| Case {
+        command: "verify",
         group: (*name).to_owned(),
         number,
         directory: ground.path().to_owned(),

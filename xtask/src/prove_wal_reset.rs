@@ -63,20 +63,16 @@ fn workload(flags: &mut Flags) -> Result<Workload, String> {
 
 fn options(agents: u16, time: Duration, number: u32, workload: &Workload, program: Option<PathBuf>) -> Options {
     Options {
-        directory: PathBuf::new(),
         time,
         agents,
-        world: "shared-directory".to_owned(),
-        runtime: None,
         workload: workload.clone(),
         seed: number.into(),
         nemeses: Some(Vec::new()),
         last_duty: Some(Duty::Checkpoint { mode: Some(CheckpointMode::Passive) }),
         probe: false,
-        history: None,
+        control: false,
         program,
-        keep_history: false,
-        keep_going: false,
+        ..Options::default()
     }
 }
 

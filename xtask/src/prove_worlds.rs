@@ -26,6 +26,7 @@ pub fn run(mut flags: Flags) -> Result<bool, String> {
     let asked = json!({"runs": runs, "time": words, "jobs": jobs, "worlds": worlds, "journal": modes});
     let mut result = ResultFile::begin(&folder, "prove-worlds", asked)?;
     let case = |number: u32, world: &str, mode: &str| Case {
+        command: "verify",
         group: format!("{world} {mode}"),
         number,
         directory: ground.path().to_owned(),

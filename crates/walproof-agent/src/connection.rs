@@ -1,18 +1,22 @@
 //! Opening SQLite the way an application does, plus what the history needs to know.
 //!
-//! A busy handler with a short random back-off (fairer than busy_timeout) that gives up when the lab wants attention;
+//! A busy handler: SQLite's own timeout, or a back-off that is as long as a few commits take and the same for everybody
+//! and gives up when the lab wants attention (docs/decisions/0030-fair-back-off.md);
 //! a WAL hook that remembers the WAL's length after each commit and checkpoints like `wal_autocheckpoint` would.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, ffi};
+use rusqlite::{Connection, OpenFlags, Params, ffi};
 use walproof_format::history::Place;
-use walproof_format::protocol::Workload;
+use walproof_format::protocol::{Busy, Workload};
 
 use crate::hooks::{Hooks, Log};
 use crate::random::Random;
+
+/// WAL with `locking_mode=EXCLUSIVE`; SQLite has no word for both.
+pub const WAL_EXCLUSIVE: &str = "wal-exclusive";
 
 /// SQLite said no, and where.
 #[derive(Clone, Debug)]
@@ -31,6 +35,11 @@ impl SqlFailure {
     /// Whether the primary code is SQLITE_BUSY.
     pub fn is_busy(&self) -> bool {
         self.extended_code & 0xff == ffi::SQLITE_BUSY as u32
+    }
+
+    /// Whether a constraint of the schema was broken.
+    pub fn is_constraint(&self) -> bool {
+        self.extended_code & 0xff == ffi::SQLITE_CONSTRAINT as u32
     }
 }
 
@@ -62,6 +71,50 @@ pub struct WalFeedback {
     pub frames: AtomicU32,
     /// Extended code of an automatic checkpoint that failed, 0: none; BUSY is no failure.
     pub checkpoint_code: AtomicU32,
+    /// How long this agent's transactions hold the write lock, in nanoseconds, a sliding median; 0: none yet.
+    pub hold_ns: AtomicU32,
+    /// How often this agent found the lock taken before it got it, a sliding mean in sixteenths.
+    pub tries: AtomicU32,
+}
+
+impl WalFeedback {
+    /// One more wait ended after so many tries.
+    fn note_tries(&self, tries: u32) {
+        let mean = self.tries.load(Ordering::Relaxed);
+        self.tries.store(mean - mean / 16 + tries.min(1 << 16), Ordering::Relaxed);
+    }
+
+    /// How long a back-off is to be on average: twice as many holds of the lock as tries are needed to find it free. So
+    /// looking costs little where writers never rest, and a lock that is often free is taken up at once.
+    fn back_off_ns(&self) -> u64 {
+        let tries = u64::from(self.tries.load(Ordering::Relaxed) / 8).max(BACK_OFF_HOLDS_MIN);
+        (tries * u64::from(self.hold_ns.load(Ordering::Relaxed))).clamp(BACK_OFF_NS_MIN, BACK_OFF_NS_MAX)
+    }
+
+    /// One more transaction held the write lock so long. What is kept is a sliding median: a commit that also
+    /// checkpointed and synced, once in many, says nothing of how long the lock is held.
+    pub fn note_hold(&self, ns: u64) {
+        let ns = u32::try_from(ns).unwrap_or(u32::MAX);
+        let median = self.hold_ns.load(Ordering::Relaxed);
+        let step = median / 16;
+        let next = match median {
+            0 => ns,
+            _ if ns > median => median.saturating_add(step),
+            _ => median - step,
+        };
+        self.hold_ns.store(next.max(64), Ordering::Relaxed);
+    }
+}
+
+/// Prepared statements kept besides those of the ledgers.
+const STATEMENTS: usize = 32;
+/// Prepared statements of one ledger.
+const STATEMENTS_OF_A_LEDGER: usize = 6;
+
+/// Changes rows by a statement that is kept prepared.
+pub fn execute(connection: &Connection, sql: &str, values: impl Params) -> Result<(), SqlFailure> {
+    let mut statement = connection.prepare_cached(sql).at(Place::Change)?;
+    statement.execute(values).map(drop).at(Place::Change)
 }
 
 /// Opens the database with the workload's pragmas. `create` makes it.
@@ -78,11 +131,21 @@ pub fn open(
         flags |= OpenFlags::SQLITE_OPEN_CREATE;
     }
     let connection = Connection::open_with_flags(path, flags).at(Place::Open)?;
-    connection.set_prepared_statement_cache_capacity(32);
+    connection
+        .set_prepared_statement_cache_capacity(STATEMENTS + STATEMENTS_OF_A_LEDGER * usize::from(workload.key_count()));
     let timeout = Duration::from_millis(workload.busy_timeout_ms.into());
-    connection.on_busy(back_off(timeout, seed, attention)).at(Place::Open)?;
+    match workload.busy {
+        Busy::FairBackOff => {
+            connection.on_busy(back_off(timeout, seed, attention, Arc::clone(&feedback))).at(Place::Open)?;
+        }
+        Busy::BusyTimeout => connection.busy_timeout(timeout).at(Place::Open)?,
+    }
+    if workload.journal_mode == WAL_EXCLUSIVE {
+        // Before the first access: then SQLite keeps the wal-index in its own memory and makes no -shm.
+        connection.execute_batch("PRAGMA locking_mode=EXCLUSIVE").at(Place::Open)?;
+    }
     connection.execute_batch(&format!("PRAGMA synchronous={}", word(&workload.synchronous))).at(Place::Open)?;
-    if workload.journal_mode == "wal" {
+    if workload.journal_mode.starts_with("wal") {
         let every = workload.autocheckpoint_frames;
         connection.on_log(autocheckpoint(every, feedback)).at(Place::Open)?;
     } else if workload.journal_mode != "delete" && !create {
@@ -91,9 +154,34 @@ pub fn open(
     Ok(connection)
 }
 
+/// Opens it with `locking_mode=EXCLUSIVE`. Two connections that open at once both keep SHARED, in this mode even after
+/// an error, and neither gets EXCLUSIVE, however long it waits: so each waits for a moment, closes and comes again.
+pub fn open_exclusive(
+    path: &str,
+    workload: &Workload,
+    create: bool,
+    seed: u64,
+    attention: Arc<AtomicBool>,
+    feedback: Arc<WalFeedback>,
+) -> Result<Connection, SqlFailure> {
+    let (mut random, since) = (Random::new(seed), Instant::now());
+    let timeout = Duration::from_millis(workload.busy_timeout_ms.into());
+    loop {
+        let moment = Workload { busy_timeout_ms: 5 + random.below(20) as u32, ..workload.clone() };
+        let opened = open(path, &moment, create, random.next(), Arc::clone(&attention), Arc::clone(&feedback));
+        match opened {
+            Err(failure) if failure.is_busy() && since.elapsed() < timeout && !attention.load(Ordering::Acquire) => {
+                std::thread::sleep(Duration::from_millis(1 + random.below(10)));
+            }
+            other => return other,
+        }
+    }
+}
+
 /// What `PRAGMA journal_mode` answers, after setting it when `set` is given.
 pub fn journal_mode(connection: &Connection, set: Option<&str>) -> Result<String, SqlFailure> {
     let sql = match set {
+        Some(WAL_EXCLUSIVE) => "PRAGMA journal_mode=wal".to_owned(),
         Some(mode) => format!("PRAGMA journal_mode={}", word(mode)),
         None => "PRAGMA journal_mode".to_owned(),
     };
@@ -115,19 +203,37 @@ fn word(value: &str) -> String {
     value.chars().filter(char::is_ascii_alphabetic).collect()
 }
 
-/// Sleeps 50 to 150 microseconds, up to ten times that when it takes long; gives up after `timeout` or on attention.
-fn back_off(timeout: Duration, seed: u64, attention: Arc<AtomicBool>) -> impl FnMut(i32) -> bool + Send + 'static {
+/// A back-off lasts at least as long as so many transactions hold the lock.
+const BACK_OFF_HOLDS_MIN: u64 = 4;
+/// Shorter ones only burn time: the kernel adds about 50 microseconds to every sleep.
+const BACK_OFF_NS_MIN: u64 = 100_000;
+/// Longer ones would make an agent deaf to the lab.
+const BACK_OFF_NS_MAX: u64 = 25_000_000;
+
+/// Sleeps half to one and a half times the mean, drawn anew each time; gives up after `timeout` or on attention.
+///
+/// The mean follows how long this agent's own transactions hold the lock and how rarely it is free, and never how long
+/// this wait has lasted: who came first and who came last try equally often, so nobody starves. SQLite's own timeout
+/// waits longer the longer it has waited (1, 2, 5 ... 100 ms), so that whoever lost once goes on losing.
+fn back_off(
+    timeout: Duration,
+    seed: u64,
+    attention: Arc<AtomicBool>,
+    feedback: Arc<WalFeedback>,
+) -> impl FnMut(i32) -> bool + Send + 'static {
     let mut random = Random::new(seed);
-    let mut since = Instant::now();
+    let (mut since, mut tries) = (Instant::now(), 0);
     move |count| {
         if count == 0 {
             since = Instant::now();
+            feedback.note_tries(tries);
         }
         if attention.load(Ordering::Acquire) || since.elapsed() > timeout {
             return false;
         }
-        let factor = 1 + (count as u64 / 20).min(9);
-        std::thread::sleep(Duration::from_micros((50 + random.below(100)) * factor));
+        tries = count as u32 + 1;
+        let mean_ns = feedback.back_off_ns();
+        std::thread::sleep(Duration::from_nanos(mean_ns / 2 + random.below(mean_ns)));
         true
     }
 }

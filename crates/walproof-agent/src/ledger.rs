@@ -1,9 +1,12 @@
-//! The ledger workload on real SQLite: every commit numbered and chained, every transaction recorded.
+//! The ledger on real SQLite: every commit numbered and chained, every transaction recorded.
 //!
 //! Tables (see `walproof_format::ledger` for the arithmetic):
-//! `ledger_head` one row: newest number, its chain hash, the digest of the cells, the horizon;
-//! `ledger` one row a commit above the horizon; `cells` 64 rows on several pages, each holding the number of the
-//! commit that changed it last; `ballast` rows that only a transaction meant to be killed ever changes.
+//! `ledger_head` one row: newest number, its chain hash, the digest of what rides along, the horizon;
+//! `ledger` one row a commit above the horizon; `ballast` rows that only a transaction meant to be killed ever
+//! changes. What else a transaction changes is the workload's (`workloads/`).
+//!
+//! Keyed workloads have several ledgers in tables of their own (`ledger_head_3`, `ledger_3`) and share no row: each
+//! transaction is one of one ledger.
 //!
 //! Folding: when more than `ledger_rows_max` rows stand above the horizon, a writer checks that the oldest 512 are
 //! contiguous and chain from the horizon's hash, deletes them and moves the horizon. What folding can no longer see:
@@ -18,17 +21,18 @@ use std::time::Duration;
 use rusqlite::{Connection, params};
 use walproof_format::history::{
     FLAG_CELLS_DISAGREE, FLAG_CHAIN_BROKEN, FLAG_FOLD_REFUSED, FLAG_FRESH_CONNECTION, FLAG_IN_TRANSACTION,
-    FLAG_LEDGER_DISAGREES, FLAG_SPILLED, Operation, Phase, Place, Record,
+    FLAG_INVARIANT_BROKEN, FLAG_LEDGER_DISAGREES, FLAG_SPILLED, Operation, Phase, Place, Record, Wait,
 };
-use walproof_format::ledger::{
-    CELL_COUNT, FinalState, GENESIS, LedgerRow, cell_digest, chain, genesis_cells, mix, writer,
-};
-use walproof_format::protocol::{CheckpointMode, Configuration, Duty};
+use walproof_format::ledger::{CELL_COUNT, FinalState, GENESIS, LedgerRow, chain, mix, writer};
+use walproof_format::protocol::{COUNTER_FREE, CheckpointMode, Configuration, Duty};
 
 use crate::clock::monotonic_ns;
-use crate::connection::{AtPlace, SqlFailure, WalFeedback, journal_mode, open, spilled_pages};
+use crate::connection::{
+    AtPlace, SqlFailure, WAL_EXCLUSIVE, WalFeedback, execute, journal_mode, open, open_exclusive, spilled_pages,
+};
 use crate::history::HistoryWriter;
 use crate::random::Random;
+use crate::workloads::{self, Rider, Turn};
 
 /// Rows folded at once.
 const FOLD_ROWS: u64 = 512;
@@ -53,6 +57,24 @@ pub struct Worker {
     counter: u32,
     until_reopen: u64,
     fresh: bool,
+    /// What rides on the ledger.
+    rider: Box<dyn Rider>,
+    /// The ledgers by key.
+    ledgers: Vec<Ledger>,
+}
+
+/// The statements of one ledger.
+#[derive(Debug)]
+struct Ledger {
+    key: u8,
+    read_head: String,
+    update_head: String,
+    insert: String,
+    newest: String,
+    oldest: String,
+    remove: String,
+    all: String,
+    /// Its rows were once not what the horizon promised: nothing is folded any more.
     fold_refused: bool,
 }
 
@@ -67,13 +89,46 @@ struct Head {
     horizon_count: u64,
 }
 
+impl Ledger {
+    /// `suffix` is part of the tables' names: empty where there is one ledger.
+    fn new(key: u8, suffix: &str) -> Self {
+        let columns = "number, writer, counter, token, hash";
+        Self {
+            key,
+            read_head: format!(
+                "SELECT number, hash, cells, horizon_number, horizon_hash, horizon_count FROM ledger_head{suffix} \
+                 WHERE id=1"
+            ),
+            update_head: format!(
+                "UPDATE ledger_head{suffix} SET number=?1, hash=?2, cells=?3, horizon_number=?4, horizon_hash=?5, \
+                 horizon_count=?6 WHERE id=1"
+            ),
+            insert: format!("INSERT INTO ledger{suffix} VALUES(?1, ?2, ?3, ?4, ?5)"),
+            newest: format!("SELECT {columns} FROM ledger{suffix} ORDER BY number DESC LIMIT ?1"),
+            oldest: format!("SELECT {columns} FROM ledger{suffix} WHERE number<=?1 ORDER BY number"),
+            remove: format!("DELETE FROM ledger{suffix} WHERE number<=?1"),
+            all: format!("SELECT {columns} FROM ledger{suffix} NOT INDEXED"),
+            fold_refused: false,
+        }
+    }
+
+    fn suffix(key: u8, keyed: bool) -> String {
+        if keyed { format!("_{key}") } else { String::new() }
+    }
+}
+
 impl Worker {
     /// A worker that has not opened anything; its history's first segment exists.
     pub fn new(configuration: Configuration, attention: Arc<AtomicBool>) -> io::Result<Self> {
         let folder = configuration.history.as_ref().map(PathBuf::from);
         let history = HistoryWriter::create(folder, configuration.agent, configuration.incarnation)?;
         let life = u64::from(writer(configuration.agent, configuration.incarnation));
+        let workload = &configuration.workload;
+        let ledger = |key| Ledger::new(key, &Ledger::suffix(key, workload.is_keyed()));
+        let unknown = || io::Error::new(io::ErrorKind::InvalidInput, format!("no workload `{}`", workload.name));
         Ok(Self {
+            rider: workloads::start(&configuration).ok_or_else(unknown)?,
+            ledgers: (0..workload.key_count()).map(ledger).collect(),
             random: Random::new(configuration.seed ^ mix(life)),
             configuration,
             attention,
@@ -83,25 +138,24 @@ impl Worker {
             counter: 0,
             until_reopen: 1,
             fresh: true,
-            fold_refused: false,
         })
     }
 
     /// Creates database, schema and rows; answers with what `PRAGMA journal_mode` said.
     pub fn create(&mut self) -> Result<String, SqlFailure> {
-        let workload = &self.configuration.workload;
         let connection = self.open_connection(true)?;
+        let workload = &self.configuration.workload;
         connection.execute_batch(&format!("PRAGMA page_size={}", workload.page_size_bytes)).at(Place::Open)?;
         let mode = journal_mode(&connection, Some(&workload.journal_mode))?;
-        connection.execute_batch(SCHEMA).at(Place::Change)?;
-        let padding = 400 * workload.page_size_bytes / 4096;
-        connection
-            .execute(
-                "INSERT INTO ledger_head VALUES(1, 0, ?1, ?2, 0, ?1, 0)",
-                params![GENESIS as i64, genesis_cells() as i64],
-            )
-            .at(Place::Change)?;
-        connection.execute(INSERT_CELLS, params![CELL_COUNT as i64, padding]).at(Place::Change)?;
+        connection.execute_batch("BEGIN IMMEDIATE").at(Place::Begin)?;
+        let digest = self.rider.schema(&connection, workload)?;
+        for ledger in &self.ledgers {
+            let suffix = Ledger::suffix(ledger.key, workload.is_keyed());
+            connection.execute_batch(&SCHEMA.replace('$', &suffix)).at(Place::Change)?;
+            let head = format!("INSERT INTO ledger_head{suffix} VALUES(1, 0, ?1, ?2, 0, ?1, 0)");
+            connection.execute(&head, params![GENESIS as i64, digest as i64]).at(Place::Change)?;
+        }
+        connection.execute_batch(BALLAST_SCHEMA).at(Place::Change)?;
         let page = workload.page_size_bytes.saturating_sub(200);
         connection.execute(INSERT_BALLAST, params![BALLAST_ROWS as i64, page]).at(Place::Change)?;
         connection.execute_batch("COMMIT").at(Place::Commit)?;
@@ -119,7 +173,7 @@ impl Worker {
         self.close();
         let connection = self.open_connection(false)?;
         connection.execute_batch("BEGIN").at(Place::Begin)?;
-        read_head(&connection)?;
+        self.ledgers.iter().try_for_each(|ledger| read_head(&connection, ledger).map(drop))?;
         self.connection = Some(connection);
         Ok(())
     }
@@ -180,7 +234,7 @@ impl Worker {
         } else if self.random.once_in(checkpoint_every) {
             let mode = self.random.below(4) as usize;
             self.checkpoint(CheckpointMode::ALL[mode]);
-        } else if self.random.below(100) < read_percent {
+        } else if self.rider.reads(&mut self.random, read_percent) {
             self.read();
         } else {
             self.write();
@@ -233,6 +287,10 @@ impl Worker {
     }
 
     fn reopen(&mut self) {
+        if self.configuration.workload.journal_mode == WAL_EXCLUSIVE {
+            // Whoever had the database to itself lets others come first: it would be back before they look again.
+            std::thread::sleep(Duration::from_millis(2 + self.random.below(4)));
+        }
         let mut record = self.blank(Operation::Open);
         let opened = self.open_connection(false);
         record.end_ns = monotonic_ns();
@@ -256,29 +314,66 @@ impl Worker {
         let configuration = &self.configuration;
         let seed = configuration.seed ^ u64::from(self.counter);
         let (attention, feedback) = (Arc::clone(&self.attention), Arc::clone(&self.feedback));
+        let open = if configuration.workload.journal_mode == WAL_EXCLUSIVE { open_exclusive } else { open };
         open(&configuration.database, &configuration.workload, create, seed, attention, feedback)
     }
 
     fn read(&mut self) {
         let mut record = self.blank(Operation::Read);
-        let Some(connection) = &self.connection else { return };
-        let ballast_row = self.random.below(BALLAST_ROWS);
-        let outcome = read_snapshot(connection, ballast_row);
+        record.key = self.random_key();
+        let Some(connection) = self.connection.take() else { return };
+        let outcome = self.read_snapshot(&connection, &mut record);
         record.end_ns = monotonic_ns();
-        match outcome {
-            Ok((head, flags)) => {
-                record.number = head.number;
-                record.hash = head.hash;
-                record.flags |= flags;
-                self.settle(&mut record, None);
-            }
-            Err(failure) => {
-                let _ = connection.execute_batch("ROLLBACK");
-                self.settle(&mut record, Some(failure));
-            }
+        if outcome.is_err() {
+            let _ = connection.execute_batch("ROLLBACK");
         }
+        self.connection = Some(connection);
+        self.settle(&mut record, outcome.err());
+        self.rider.settled(&record);
         self.append(&record);
         self.rest_after(&record);
+    }
+
+    /// One read transaction: the head, and whether newest rows, what rides along and one row of ballast belong to it.
+    fn read_snapshot(&mut self, connection: &Connection, record: &mut Record) -> Result<(), SqlFailure> {
+        let ballast_row = self.random.below(BALLAST_ROWS);
+        let ledger = &self.ledgers[usize::from(record.key)];
+        connection.execute_batch("BEGIN").at(Place::Begin)?;
+        let head = read_head(connection, ledger)?;
+        let newest = read_newest_rows(connection, ledger)?;
+        let mut flags = 0;
+        if newest.first().map_or(head.number != 0, |row| row.number != head.number || row.hash != head.hash) {
+            flags |= FLAG_LEDGER_DISAGREES;
+        }
+        if newest.windows(2).any(|pair| !follows(&pair[0], pair[1].number, pair[1].hash)) {
+            flags |= FLAG_CHAIN_BROKEN;
+        }
+        if ballast_number(connection, ballast_row)? != 0 {
+            flags |= FLAG_CELLS_DISAGREE;
+        }
+        let rows = self.configuration.workload.row_changes.into();
+        let mut turn = turn(&self.configuration, &mut self.random, connection, head.number, head.cells, rows);
+        if let Some(broken) = self.rider.check(&mut turn)? {
+            flags |= FLAG_INVARIANT_BROKEN;
+            record.counter = broken;
+        }
+        connection.execute_batch("COMMIT").at(Place::Commit)?;
+        (record.number, record.hash) = (head.number, head.hash);
+        record.flags |= flags;
+        Ok(())
+    }
+
+    fn random_key(&mut self) -> u8 {
+        match self.ledgers.len() {
+            1 => 0,
+            several => self.random.below(several as u64) as u8,
+        }
+    }
+
+    /// Of a write: in `counter-free` everybody has a ledger that nobody else writes.
+    fn key_to_write(&mut self) -> u8 {
+        let own = usize::from(self.configuration.agent) % self.ledgers.len();
+        if self.configuration.workload.name == COUNTER_FREE { own as u8 } else { self.random_key() }
     }
 
     fn write(&mut self) {
@@ -292,6 +387,8 @@ impl Worker {
         }
         self.connection = Some(connection);
         self.settle(&mut record, outcome.err());
+        self.rider.settled(&record);
+        self.note_times(&mut record);
         record.wal_frames = if record.phase == Phase::Done { self.feedback.frames.load(Ordering::Relaxed) } else { 0 };
         self.history.update(slot, &record);
         if record.phase == Phase::Done {
@@ -304,8 +401,9 @@ impl Worker {
     fn write_transaction(&mut self, connection: &Connection, record: &mut Record, slot: u32) -> Result<(), SqlFailure> {
         connection.execute_batch("BEGIN IMMEDIATE").at(Place::Begin)?;
         record.flags |= FLAG_IN_TRANSACTION;
+        record.wait = waited(record, monotonic_ns());
         self.history.update(slot, record);
-        let head = read_head(connection)?;
+        let head = read_head(connection, &self.ledgers[usize::from(record.key)])?;
         let head = self.fold_when_long(connection, head, record)?;
         self.change(connection, head, record, self.configuration.workload.row_changes.into())?;
         if self.configuration.quirks.cancel_locks && self.random.once_in(4) {
@@ -317,7 +415,17 @@ impl Worker {
         connection.execute_batch("COMMIT").at(Place::Commit)
     }
 
-    /// Adds one commit to the ledger and changes `rows` cells; fills in the record's number and hash.
+    /// How long it waited where it never began, and for the back-off how long it held the write lock.
+    fn note_times(&self, record: &mut Record) {
+        if record.phase == Phase::Done {
+            let whole_ns = record.end_ns.saturating_sub(record.start_ns);
+            self.feedback.note_hold(whole_ns.saturating_sub(record.wait.us() * 1000));
+        } else if record.place == Some(Place::Begin) {
+            record.wait = waited(record, record.end_ns);
+        }
+    }
+
+    /// Adds one commit to the ledger and lets the workload change `rows` rows; fills in the record's number and hash.
     fn change(
         &mut self,
         connection: &Connection,
@@ -328,13 +436,13 @@ impl Worker {
         let author = writer(record.agent, record.incarnation);
         record.number = head.number + 1;
         record.hash = chain(head.hash, record.number, author, record.counter, record.token);
-        let first_cell = self.random.below(CELL_COUNT);
-        let cells = change_cells(connection, head.cells, record.number, first_cell, rows)?;
+        let mut turn = turn(&self.configuration, &mut self.random, connection, record.number, head.cells, rows);
+        let cells = self.rider.change(&mut turn)?;
         let number = record.number as i64;
+        let ledger = &self.ledgers[usize::from(record.key)];
         execute(
             connection,
-            "UPDATE ledger_head SET number=?1, hash=?2, cells=?3, horizon_number=?4, horizon_hash=?5, \
-             horizon_count=?6 WHERE id=1",
+            &ledger.update_head,
             params![
                 number,
                 record.hash as i64,
@@ -344,23 +452,21 @@ impl Worker {
                 head.horizon_count as i64
             ],
         )?;
-        execute(
-            connection,
-            "INSERT INTO ledger VALUES(?1, ?2, ?3, ?4, ?5)",
-            params![number, author, record.counter, record.token as i64, record.hash as i64],
-        )
+        let (token, hash) = (record.token as i64, record.hash as i64);
+        execute(connection, &ledger.insert, params![number, author, record.counter, token, hash])
     }
 
     fn fold_when_long(&mut self, connection: &Connection, head: Head, record: &mut Record) -> Result<Head, SqlFailure> {
         let above = head.number.saturating_sub(head.horizon_number);
-        if self.fold_refused || above < u64::from(self.configuration.workload.ledger_rows_max) + FOLD_ROWS {
+        let ledger = &mut self.ledgers[usize::from(record.key)];
+        if ledger.fold_refused || above < u64::from(self.configuration.workload.ledger_rows_max) + FOLD_ROWS {
             return Ok(head);
         }
         record.operation = Operation::Fold;
-        match fold(connection, head)? {
+        match fold(connection, ledger, head)? {
             Some(folded) => Ok(folded),
             None => {
-                self.fold_refused = true;
+                ledger.fold_refused = true;
                 record.flags |= FLAG_FOLD_REFUSED;
                 Ok(head)
             }
@@ -371,7 +477,7 @@ impl Worker {
         connection
             .execute_batch(&format!("PRAGMA cache_size={PARKED_CACHE_PAGES}; BEGIN IMMEDIATE"))
             .at(Place::Begin)?;
-        let head = read_head(connection)?;
+        let head = read_head(connection, &self.ledgers[usize::from(record.key)])?;
         self.change(connection, head, record, CELL_COUNT)?;
         execute(connection, "UPDATE ballast SET number=?1", params![record.number as i64])?;
         record.flags |= FLAG_SPILLED | FLAG_IN_TRANSACTION;
@@ -428,13 +534,42 @@ impl Worker {
         let start_ns = monotonic_ns();
         let mut state = FinalState { agent: self.configuration.agent, start_ns, ..FinalState::default() };
         let seen = self.open_connection(false).and_then(|connection| {
-            read_everything(&connection, &mut state)?;
+            self.read_everything(&connection, &mut state)?;
             connection.close().map_err(|(_, error)| error).at(Place::Close)
         });
         if let Err(failure) = seen {
             state.error = Some((failure.extended_code, format!("{}: {}", failure.place.word(), failure.message)));
         }
         state
+    }
+
+    fn read_everything(&mut self, connection: &Connection, state: &mut FinalState) -> Result<(), SqlFailure> {
+        connection.execute_batch("BEGIN").at(Place::Begin)?;
+        let touched = "SELECT count(*) FROM ballast WHERE number<>0";
+        let touched: i64 = connection.query_row(touched, [], |row| row.get(0)).at(Place::ReadCells)?;
+        state.journal_mode = journal_mode(connection, None)?;
+        let (agent, start_ns) = (state.agent, state.start_ns);
+        let mut ledgers = self.ledgers.iter();
+        if let Some(first) = ledgers.next() {
+            read_ledger(connection, first, state)?;
+        }
+        for ledger in ledgers {
+            let mut other = FinalState { agent, start_ns, cells_agree: true, ..FinalState::default() };
+            read_ledger(connection, ledger, &mut other)?;
+            state.others.push(other);
+        }
+        let digest = read_head(connection, &self.ledgers[0])?.cells;
+        let mut turn = turn(&self.configuration, &mut self.random, connection, state.number, digest, 0);
+        state.cells_agree = touched == 0;
+        if let Some(broken) = self.rider.check_whole(&mut turn)? {
+            let names = workloads::invariants(&self.configuration.workload);
+            state.broken.extend(names.into_iter().nth(broken as usize));
+        }
+        let mut check = connection.prepare("PRAGMA integrity_check(20)").at(Place::ReadLedger)?;
+        let lines: Vec<String> =
+            check.query_map([], |row| row.get(0)).and_then(Iterator::collect).at(Place::ReadLedger)?;
+        state.integrity = lines.into_iter().filter(|line| line != "ok").collect();
+        connection.execute_batch("COMMIT").at(Place::Commit)
     }
 
     fn blank(&mut self, operation: Operation) -> Record {
@@ -452,8 +587,8 @@ impl Worker {
 
     fn blank_write(&mut self) -> Record {
         self.counter += 1;
-        let token = self.random.next();
-        Record { token, counter: self.counter, ..self.blank(Operation::Write) }
+        let (token, key) = (self.random.next(), self.key_to_write());
+        Record { token, key, counter: self.counter, ..self.blank(Operation::Write) }
     }
 
     /// The phase that an outcome means for the application.
@@ -462,7 +597,9 @@ impl Worker {
             record.phase = Phase::Done;
             return;
         };
-        record.extended_code = failure.extended_code;
+        // A constraint that the user's own statements break is theirs: rolled back, and no error of the boundary.
+        let own = self.configuration.workload.custom.is_some() && failure.is_constraint();
+        record.extended_code = if own { 0 } else { failure.extended_code };
         record.place = Some(failure.place);
         record.phase = match failure.place {
             _ if failure.is_busy() => Phase::Busy,
@@ -486,31 +623,27 @@ impl Worker {
     }
 }
 
+fn waited(record: &Record, until_ns: u64) -> Wait {
+    Wait::from_us(until_ns.saturating_sub(record.start_ns) / 1000)
+}
+
 /// Exit code of an agent that could not write its history.
 pub const HISTORY_FAILED: i32 = 74;
 
-const SCHEMA: &str = "BEGIN IMMEDIATE;
-CREATE TABLE ledger_head(id INTEGER PRIMARY KEY CHECK(id=1), number INTEGER NOT NULL, hash INTEGER NOT NULL,
-  cells INTEGER NOT NULL, horizon_number INTEGER NOT NULL, horizon_hash INTEGER NOT NULL, horizon_count INTEGER NOT NULL);
-CREATE TABLE ledger(number INTEGER PRIMARY KEY, writer INTEGER NOT NULL, counter INTEGER NOT NULL,
+/// `$` stands for the suffix of one ledger's tables.
+const SCHEMA: &str = "CREATE TABLE ledger_head$(id INTEGER PRIMARY KEY CHECK(id=1), number INTEGER NOT NULL,
+  hash INTEGER NOT NULL, cells INTEGER NOT NULL, horizon_number INTEGER NOT NULL, horizon_hash INTEGER NOT NULL,
+  horizon_count INTEGER NOT NULL);
+CREATE TABLE ledger$(number INTEGER PRIMARY KEY, writer INTEGER NOT NULL, counter INTEGER NOT NULL,
   token INTEGER NOT NULL, hash INTEGER NOT NULL);
-CREATE INDEX ledger_by_token ON ledger(token);
-CREATE TABLE cells(cell INTEGER PRIMARY KEY, number INTEGER NOT NULL, padding BLOB NOT NULL);
-CREATE TABLE ballast(id INTEGER PRIMARY KEY, number INTEGER NOT NULL, padding BLOB NOT NULL);";
-
-const INSERT_CELLS: &str = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i+1 FROM n WHERE i+1<?1)
-  INSERT INTO cells SELECT i, 0, zeroblob(?2) FROM n";
+CREATE INDEX ledger$_by_token ON ledger$(token);";
+const BALLAST_SCHEMA: &str =
+    "CREATE TABLE ballast(id INTEGER PRIMARY KEY, number INTEGER NOT NULL, padding BLOB NOT NULL);";
 const INSERT_BALLAST: &str = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i+1 FROM n WHERE i+1<?1)
   INSERT INTO ballast SELECT i, 0, zeroblob(?2) FROM n";
 
-fn execute(connection: &Connection, sql: &str, values: impl rusqlite::Params) -> Result<(), SqlFailure> {
-    let mut statement = connection.prepare_cached(sql).at(Place::Change)?;
-    statement.execute(values).map(drop).at(Place::Change)
-}
-
-fn read_head(connection: &Connection) -> Result<Head, SqlFailure> {
-    let sql = "SELECT number, hash, cells, horizon_number, horizon_hash, horizon_count FROM ledger_head WHERE id=1";
-    let mut statement = connection.prepare_cached(sql).at(Place::ReadHead)?;
+fn read_head(connection: &Connection, ledger: &Ledger) -> Result<Head, SqlFailure> {
+    let mut statement = connection.prepare_cached(&ledger.read_head).at(Place::ReadHead)?;
     let word = |row: &rusqlite::Row<'_>, column| row.get::<_, i64>(column).map(|value| value as u64);
     statement
         .query_row([], |row| {
@@ -526,33 +659,13 @@ fn read_head(connection: &Connection) -> Result<Head, SqlFailure> {
         .at(Place::ReadHead)
 }
 
-/// One read transaction: the head, and whether newest rows, cells and one row of ballast belong to it.
-fn read_snapshot(connection: &Connection, ballast_row: u64) -> Result<(Head, u16), SqlFailure> {
-    connection.execute_batch("BEGIN").at(Place::Begin)?;
-    let head = read_head(connection)?;
-    let newest = read_newest_rows(connection)?;
-    let mut flags = 0;
-    if newest.first().map_or(head.number != 0, |row| row.number != head.number || row.hash != head.hash) {
-        flags |= FLAG_LEDGER_DISAGREES;
-    }
-    if newest.windows(2).any(|pair| !follows(&pair[0], pair[1].number, pair[1].hash)) {
-        flags |= FLAG_CHAIN_BROKEN;
-    }
-    if digest_cells(connection)? != head.cells || ballast_number(connection, ballast_row)? != 0 {
-        flags |= FLAG_CELLS_DISAGREE;
-    }
-    connection.execute_batch("COMMIT").at(Place::Commit)?;
-    Ok((head, flags))
-}
-
 fn follows(row: &LedgerRow, previous_number: u64, previous_hash: u64) -> bool {
     row.number == previous_number + 1
         && row.hash == chain(previous_hash, row.number, row.writer, row.counter, row.token)
 }
 
-fn read_newest_rows(connection: &Connection) -> Result<Vec<LedgerRow>, SqlFailure> {
-    let sql = "SELECT number, writer, counter, token, hash FROM ledger ORDER BY number DESC LIMIT ?1";
-    let mut statement = connection.prepare_cached(sql).at(Place::ReadLedger)?;
+fn read_newest_rows(connection: &Connection, ledger: &Ledger) -> Result<Vec<LedgerRow>, SqlFailure> {
+    let mut statement = connection.prepare_cached(&ledger.newest).at(Place::ReadLedger)?;
     let rows = statement.query_map(params![WINDOW_ROWS as i64], ledger_row).at(Place::ReadLedger)?;
     rows.collect::<rusqlite::Result<_>>().at(Place::ReadLedger)
 }
@@ -567,49 +680,15 @@ fn ledger_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<LedgerRow> {
     })
 }
 
-fn digest_cells(connection: &Connection) -> Result<u64, SqlFailure> {
-    let mut statement = connection.prepare_cached("SELECT cell, number FROM cells").at(Place::ReadCells)?;
-    let mut rows = statement.query([]).at(Place::ReadCells)?;
-    let mut digest = 0u64;
-    while let Some(row) = rows.next().at(Place::ReadCells)? {
-        let cell: i64 = row.get(0).at(Place::ReadCells)?;
-        let number: i64 = row.get(1).at(Place::ReadCells)?;
-        digest = digest.wrapping_add(cell_digest(cell as u64, number as u64));
-    }
-    Ok(digest)
-}
-
 fn ballast_number(connection: &Connection, row: u64) -> Result<i64, SqlFailure> {
     let mut statement = connection.prepare_cached("SELECT number FROM ballast WHERE id=?1").at(Place::ReadCells)?;
     statement.query_row(params![row as i64], |row| row.get(0)).at(Place::ReadCells)
 }
 
-/// Gives `rows` neighbouring cells the new number and returns the new digest.
-fn change_cells(
-    connection: &Connection,
-    digest: u64,
-    number: u64,
-    first_cell: u64,
-    rows: u64,
-) -> Result<u64, SqlFailure> {
-    // A stride that is coprime to the count spreads the changed cells over all pages.
-    const STRIDE: u64 = 19;
-    let mut digest = digest;
-    for step in 0..rows.min(CELL_COUNT) {
-        let cell = (first_cell + step * STRIDE) % CELL_COUNT;
-        let mut select = connection.prepare_cached("SELECT number FROM cells WHERE cell=?1").at(Place::ReadCells)?;
-        let before: i64 = select.query_row(params![cell as i64], |row| row.get(0)).at(Place::ReadCells)?;
-        execute(connection, "UPDATE cells SET number=?1 WHERE cell=?2", params![number as i64, cell as i64])?;
-        digest = digest.wrapping_sub(cell_digest(cell, before as u64)).wrapping_add(cell_digest(cell, number));
-    }
-    Ok(digest)
-}
-
 /// Moves the horizon over the oldest rows, or `None` when they are not what it promises.
-fn fold(connection: &Connection, head: Head) -> Result<Option<Head>, SqlFailure> {
+fn fold(connection: &Connection, ledger: &Ledger, head: Head) -> Result<Option<Head>, SqlFailure> {
     let to = head.horizon_number + FOLD_ROWS;
-    let sql = "SELECT number, writer, counter, token, hash FROM ledger WHERE number<=?1 ORDER BY number";
-    let mut statement = connection.prepare_cached(sql).at(Place::ReadLedger)?;
+    let mut statement = connection.prepare_cached(&ledger.oldest).at(Place::ReadLedger)?;
     let rows: Vec<LedgerRow> =
         statement.query_map(params![to as i64], ledger_row).and_then(Iterator::collect).at(Place::ReadLedger)?;
     let (mut number, mut hash) = (head.horizon_number, head.horizon_hash);
@@ -622,29 +701,30 @@ fn fold(connection: &Connection, head: Head) -> Result<Option<Head>, SqlFailure>
     if number != to {
         return Ok(None);
     }
-    execute(connection, "DELETE FROM ledger WHERE number<=?1", params![to as i64])?;
+    execute(connection, &ledger.remove, params![to as i64])?;
     let horizon_count = head.horizon_count + rows.len() as u64;
     Ok(Some(Head { horizon_number: number, horizon_hash: hash, horizon_count, ..head }))
 }
 
-fn read_everything(connection: &Connection, state: &mut FinalState) -> Result<(), SqlFailure> {
-    connection.execute_batch("BEGIN").at(Place::Begin)?;
-    let head = read_head(connection)?;
-    state.journal_mode = journal_mode(connection, None)?;
-    state.number = head.number;
-    state.hash = head.hash;
-    state.horizon_number = head.horizon_number;
-    state.horizon_hash = head.horizon_hash;
+fn turn<'a>(
+    configuration: &Configuration,
+    random: &'a mut Random,
+    connection: &'a Connection,
+    number: u64,
+    digest: u64,
+    rows: u64,
+) -> Turn<'a> {
+    Turn { connection, random, number, digest, rows, agent: configuration.agent }
+}
+
+/// Head, horizon and rows of one ledger.
+fn read_ledger(connection: &Connection, ledger: &Ledger, state: &mut FinalState) -> Result<(), SqlFailure> {
+    let head = read_head(connection, ledger)?;
+    state.key = ledger.key;
+    (state.number, state.hash) = (head.number, head.hash);
+    (state.horizon_number, state.horizon_hash) = (head.horizon_number, head.horizon_hash);
     state.horizon_count = head.horizon_count;
-    let sql = "SELECT number, writer, counter, token, hash FROM ledger NOT INDEXED";
-    let mut statement = connection.prepare(sql).at(Place::ReadLedger)?;
+    let mut statement = connection.prepare(&ledger.all).at(Place::ReadLedger)?;
     state.rows = statement.query_map([], ledger_row).and_then(Iterator::collect).at(Place::ReadLedger)?;
-    let touched: i64 = connection
-        .query_row("SELECT count(*) FROM ballast WHERE number<>0", [], |row| row.get(0))
-        .at(Place::ReadCells)?;
-    state.cells_agree = touched == 0 && digest_cells(connection)? == head.cells;
-    let mut check = connection.prepare("PRAGMA integrity_check(20)").at(Place::ReadLedger)?;
-    let lines: Vec<String> = check.query_map([], |row| row.get(0)).and_then(Iterator::collect).at(Place::ReadLedger)?;
-    state.integrity = lines.into_iter().filter(|line| line != "ok").collect();
-    connection.execute_batch("COMMIT").at(Place::Commit)
+    Ok(())
 }

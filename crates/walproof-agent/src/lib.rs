@@ -1,7 +1,8 @@
 //! The agent: walproof's own process inside a container. It executes commands and decides nothing.
 //!
 //! What this room is: [`agent_main`] reads commands from standard input and answers on standard output
-//! (`walproof_format::protocol`); `ledger` is the workload on real SQLite, `connection` opens it, `history` records
+//! (`walproof_format::protocol`); `ledger` numbers and chains every commit, [`workloads`] is
+//! what else agents do, `connection` opens SQLite, `history` records
 //! every transaction, `probe` carries out single system calls, `quirks` makes the agent misbehave on purpose.
 //!
 //! What it must not do: judge what it sees, outlive its standard input, survive a SIGKILL in any special way.
@@ -16,6 +17,7 @@ mod ledger;
 mod probe;
 mod quirks;
 mod random;
+pub mod workloads;
 
 use std::io::{BufRead, Write};
 use std::sync::Arc;
@@ -51,6 +53,11 @@ pub fn agent_main() -> i32 {
 /// SQLite's version as compiled in.
 pub fn sqlite_version() -> &'static str {
     rusqlite::version()
+}
+
+/// The workloads by name.
+pub fn workload_names() -> Vec<&'static str> {
+    vec!["ledger"]
 }
 
 /// Opens a connection and creates the ledger's schema, as an agent would: for benchmarks that compare against it.

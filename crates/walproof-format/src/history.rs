@@ -7,7 +7,7 @@
 //! segment header                          record
 //! offset size field                       offset size field
 //!  0      8   magic "WALPROOF"             0      8   start_ns       CLOCK_MONOTONIC when the operation began
-//!  8      4   version (1)                  8      8   end_ns         ... when it returned; 0 while it has not
+//!  8      4   version (2)                  8      8   end_ns         ... when it returned; 0 while it has not
 //! 12      4   record size (64)            16      8   number         commit number written, or snapshot read
 //! 16      4   agent                       24      8   token          of a write: unique to this attempt
 //! 20      4   incarnation                 32      8   hash           chain hash at `number`
@@ -19,7 +19,9 @@
 //!                                         56      1   operation      see [`Operation`]
 //!                                         57      1   phase          see [`Phase`]; stored last (release)
 //!                                         58      2   flags          see the `FLAG_` constants
-//!                                         60      4   place          see [`Place`]: which statement an error came from
+//!                                         60      1   place          see [`Place`]: which statement an error came from
+//!                                         61      1   key            which ledger of the database, see [`Record::key`]
+//!                                         62      2   wait           see [`Wait`]: how long BEGIN IMMEDIATE waited
 //! ```
 //!
 //! A record is valid when (1) its operation byte is known, (2) its phase byte is known and not 0. Records of a
@@ -30,7 +32,7 @@ pub const RECORD_SIZE: usize = 64;
 /// First eight bytes of every segment.
 pub const MAGIC: [u8; 8] = *b"WALPROOF";
 /// Version of the history format.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Offset in the segment header of the count of commits that this life has been told succeeded, up to now.
 pub const ACKNOWLEDGED_OFFSET: usize = 32;
 /// Offset of the phase byte in a record: the byte that an agent stores last.
@@ -50,6 +52,8 @@ pub const FLAG_SPILLED: u16 = 16;
 pub const FLAG_IN_TRANSACTION: u16 = 64;
 /// `operation` is [`Operation::Fold`] and the rows to fold were not what the horizon promised.
 pub const FLAG_FOLD_REFUSED: u16 = 32;
+/// What the workload promises of every snapshot does not hold in the one that was read.
+pub const FLAG_INVARIANT_BROKEN: u16 = 128;
 
 macro_rules! byte_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $byte:literal => $word:literal),+ $(,)? }) => {
@@ -147,7 +151,8 @@ pub struct Record {
     pub token: u64,
     /// The chain hash at `number` (see [`crate::ledger::chain`]).
     pub hash: u64,
-    /// The incarnation's own counter of write attempts, from 1.
+    /// Of a write: the incarnation's own counter of attempts, from 1. Of a checkpoint: its mode. Of a read that saw an
+    /// invariant broken: which one, from 0.
     pub counter: u32,
     /// Frames in the WAL after a commit; 0: unknown or not WAL.
     pub wal_frames: u32,
@@ -165,6 +170,35 @@ pub struct Record {
     pub flags: u16,
     /// Which statement an error came from; `None`: no error.
     pub place: Option<Place>,
+    /// Which ledger of the database: 0 where there is one, else the register, or the agent that owns it.
+    pub key: u8,
+    /// Of a write: how long BEGIN IMMEDIATE took.
+    pub wait: Wait,
+}
+
+/// Microseconds in 16 bits: 11 bits of value, 5 of exponent. Exact below 2,048, then true to one part in 1,024; a
+/// record has no room for more, and a percentile needs no more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Wait(u16);
+
+impl Wait {
+    /// Nothing was waited for.
+    pub const NONE: Self = Self(0);
+    const VALUE_BITS: u32 = 11;
+
+    /// The nearest that fits, rounded down.
+    pub const fn from_us(us: u64) -> Self {
+        let us = if us > u32::MAX as u64 { u32::MAX as u64 } else { us };
+        let bits = u64::BITS - us.leading_zeros();
+        let exponent = bits.saturating_sub(Self::VALUE_BITS);
+        Self((exponent << Self::VALUE_BITS) as u16 | (us >> exponent) as u16)
+    }
+
+    /// Microseconds.
+    pub const fn us(self) -> u64 {
+        let value = (self.0 & ((1 << Self::VALUE_BITS) - 1)) as u64;
+        value << (self.0 >> Self::VALUE_BITS)
+    }
 }
 
 impl Record {
@@ -184,6 +218,8 @@ impl Record {
         phase: Phase::Began,
         flags: 0,
         place: None,
+        key: 0,
+        wait: Wait::NONE,
     };
 
     /// The 64 bytes of this record.
@@ -202,7 +238,9 @@ impl Record {
         bytes[56] = self.operation as u8;
         bytes[57] = self.phase as u8;
         bytes[58..60].copy_from_slice(&self.flags.to_le_bytes());
-        bytes[60..64].copy_from_slice(&self.place.map_or(0, |place| place as u32).to_le_bytes());
+        bytes[60] = self.place.map_or(0, |place| place as u8);
+        bytes[61] = self.key;
+        bytes[62..64].copy_from_slice(&self.wait.0.to_le_bytes());
         bytes
     }
 
@@ -223,7 +261,9 @@ impl Record {
             agent: u16_at(bytes, 52),
             incarnation: u16_at(bytes, 54),
             flags: u16_at(bytes, 58),
-            place: u8::try_from(u32_at(bytes, 60)).ok().and_then(Place::from_byte),
+            place: Place::from_byte(bytes[60]),
+            key: bytes[61],
+            wait: Wait(u16_at(bytes, 62)),
         })
     }
 
@@ -325,7 +365,19 @@ mod tests {
             phase: Phase::Unsettled,
             flags: FLAG_SPILLED,
             place: Some(Place::Commit),
+            key: 11,
+            wait: Wait::from_us(1_234_567),
         }
+    }
+
+    #[test]
+    fn a_wait_is_true_to_a_thousandth() {
+        for us in [0, 1, 50, 2_047, 2_048, 150_001, 2_000_000, 64_000_000, u64::from(u32::MAX)] {
+            let kept = Wait::from_us(us).us();
+            assert!(kept <= us && us - kept <= us / 1024, "{us} became {kept}");
+        }
+        assert_eq!(Wait::from_us(u64::MAX), Wait::from_us(u64::from(u32::MAX)));
+        assert!(std::mem::size_of::<Record>() <= RECORD_SIZE, "the checker keeps many of them");
     }
 
     #[test]

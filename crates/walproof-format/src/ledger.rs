@@ -96,6 +96,16 @@ pub struct FinalState {
     pub integrity: Vec<String>,
     /// An error that kept it from reading: extended code and message.
     pub error: Option<(u32, String)>,
+    /// Which ledger this is; see [`crate::history::Record::key`].
+    #[serde(default)]
+    pub key: u8,
+    /// What the workload promises and what was not so, each in words.
+    #[serde(default)]
+    pub broken: Vec<String>,
+    /// The other ledgers of the same database, in the same snapshot; what stands above of the file stands here again
+    /// for none of them.
+    #[serde(default)]
+    pub others: Vec<FinalState>,
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Bytes and records to structs and back.
 //!
 //! What this room is: the formats that two sides must agree on. [`history`] is what an agent leaves behind,
-//! [`ledger`] is the arithmetic of the ledger workload, [`protocol`] is what lab and agent say to each other,
+//! [`ledger`] is the arithmetic of the ledger workload, [`custom`] reads the user's own, [`elle`] writes for Elle, [`protocol`] is what lab and agent say to each other,
 //! [`report`] is what a run hands to other programs, [`sqlite`] is SQLite's own bytes and words.
 //!
 //! What it must not do: no I/O, no clock, no randomness, no `unsafe`. Damaged bytes are data, never a panic.
@@ -9,8 +9,11 @@
 //! Where to look next: `walproof-judge` draws conclusions from these structs, `walproof-lab` collects them.
 #![forbid(unsafe_code)]
 
+pub mod custom;
+pub mod elle;
 pub mod history;
 pub mod ledger;
+pub mod plan;
 pub mod protocol;
 pub mod report;
 pub mod sqlite;

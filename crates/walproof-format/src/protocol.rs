@@ -65,6 +65,11 @@ pub enum Duty {
 }
 
 impl Duty {
+    /// Whether nothing of it has a place in commit order.
+    pub fn abstains(self) -> bool {
+        matches!(self, Self::Checkpoint { .. })
+    }
+
     /// Whether it commits.
     pub fn writes(self) -> bool {
         self == Self::Work
@@ -218,6 +223,54 @@ pub struct Workload {
     /// The user's own statements, of the workload `custom`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom: Option<CustomWorkload>,
+    /// Ledgers in the database, each with a head row of its own; 0: as many as the workload usually has.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub keys: u8,
+    /// Rows that the workload's own tables begin with, where that can be chosen; 0: its usual number. For `custom` the
+    /// range of `:row`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rows: u32,
+    /// Whether agents of the workload `append` keep the lists that they saw, for an export.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub keep_lists: bool,
+}
+
+impl Workload {
+    /// Settles what follows from the number of agents: `counter-free` has a ledger for each.
+    pub fn fit(&mut self, agents: u16) {
+        if self.name == COUNTER_FREE {
+            self.keys = agents.clamp(1, u8::MAX.into()) as u8;
+        }
+    }
+
+    /// How many ledgers the database holds.
+    pub fn key_count(&self) -> u8 {
+        match (self.name.as_str(), self.keys) {
+            (REGISTER, 0) => REGISTERS,
+            (REGISTER | COUNTER_FREE, keys) => keys.max(1),
+            _ => 1,
+        }
+    }
+
+    /// Whether each key has a ledger of its own and nothing is shared by all.
+    pub fn is_keyed(&self) -> bool {
+        matches!(self.name.as_str(), REGISTER | COUNTER_FREE)
+    }
+}
+
+/// The workload with a few ledgers that everybody writes.
+pub const REGISTER: &str = "register";
+/// The workload with a ledger for each agent, which nobody else writes.
+pub const COUNTER_FREE: &str = "counter-free";
+/// How many registers there usually are.
+const REGISTERS: u8 = 8;
+
+fn is_zero<T: PartialEq + Default>(number: &T) -> bool {
+    *number == T::default()
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 fn ledger() -> String {
@@ -297,6 +350,9 @@ impl Default for Workload {
             think_us: 0,
             busy: Busy::default(),
             custom: None,
+            keys: 0,
+            rows: 0,
+            keep_lists: false,
         }
     }
 }

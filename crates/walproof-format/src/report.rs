@@ -4,7 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::Workload;
+use crate::plan::{Chosen, Strike};
+use crate::protocol::{Duty, Workload};
 
 /// Version of the report; in its first field, `walproof_report`.
 pub const VERSION: u32 = 1;
@@ -26,6 +27,18 @@ pub struct Replay {
     pub keep_going: bool,
     /// The workload.
     pub workload: Workload,
+    /// What strikes, and how often; `None`: the usual nemeses and those of the world.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nemeses: Option<Vec<Chosen>>,
+    /// Strikes one by one, instead of those that the seed draws.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strikes: Option<Vec<Strike>>,
+    /// What the last agent does instead of the workload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_duty: Option<Duty>,
+    /// Another build of the agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
 }
 
 /// The part of a report that is read again.
@@ -39,21 +52,47 @@ pub struct Header {
     pub replay: Replay,
 }
 
-#[derive(Deserialize)]
-struct Version {
-    walproof_report: u32,
+/// Runs of one call, one for each journal mode.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Matrix<Run> {
+    /// [`VERSION`].
+    pub walproof_matrix: u32,
+    /// The exit code of all together.
+    pub exit_code: u8,
+    /// The report of each run.
+    pub runs: Vec<Run>,
 }
 
-/// Reads the part of a report that is needed to run it again.
-pub fn read_header(text: &str) -> Result<Header, String> {
+#[derive(Deserialize)]
+struct Version {
+    walproof_report: Option<u32>,
+    walproof_matrix: Option<u32>,
+}
+
+/// Reads the part of a report that is needed to run it again: one header for each run of a matrix.
+pub fn read_headers(text: &str) -> Result<Vec<Header>, String> {
     let no_report = |error: serde_json::Error| format!("it is no walproof report: {error}");
     // The version first: another one may have other fields.
-    let Version { walproof_report: version } = serde_json::from_str(text).map_err(no_report)?;
+    let Version { walproof_report, walproof_matrix } = serde_json::from_str(text).map_err(no_report)?;
+    let version = walproof_report.or(walproof_matrix).ok_or("it is no walproof report: it has no version")?;
     if version != VERSION {
         return Err(format!("it has version {version}, this walproof reads {VERSION}"));
     }
-    let header: Header = serde_json::from_str(text).map_err(no_report)?;
-    parse_seed(&header.replay.seed).map(|_| header)
+    let headers = match walproof_matrix {
+        Some(_) => serde_json::from_str::<Matrix<Header>>(text).map_err(no_report)?.runs,
+        None => vec![serde_json::from_str::<Header>(text).map_err(no_report)?],
+    };
+    headers.iter().try_for_each(|header| parse_seed(&header.replay.seed).map(drop))?;
+    Ok(headers)
+}
+
+/// Reads the part of a report of one run that is needed to run it again.
+pub fn read_header(text: &str) -> Result<Header, String> {
+    let mut headers = read_headers(text)?;
+    match (headers.pop(), headers.is_empty()) {
+        (Some(header), true) => Ok(header),
+        _ => Err("it holds several runs".into()),
+    }
 }
 
 /// A seed of 1 to 16 hex digits.

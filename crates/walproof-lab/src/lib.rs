@@ -1,10 +1,12 @@
 //! The only library that touches the world.
 //!
-//! What this room is: [`collect`] looks, [`probes`] ask two parties, [`runtimes`] start containers, [`worlds`] prepare
-//! boundaries, [`nemeses`] hurt agents, [`run`] plans and supervises a run and cleans up after it.
+//! What this room is: [`collect`] looks, [`probes`] ask two parties, [`runtimes`] start containers, [`clients`] are
+//! networked storage on one machine, [`worlds`] prepare boundaries, [`nemeses`] hurt agents, [`run`] plans and
+//! supervises a run and cleans up after it.
 //! What it must not do: open a user's database with SQLite, print, exit.
 //! Where to look next: `walproof-judge` for what is concluded from what is collected here.
 
+pub mod clients;
 pub mod clock;
 pub mod collect;
 pub mod error;

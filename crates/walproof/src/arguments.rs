@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use walproof_format::plan::Rhythm;
 
 /// Is SQLite safe where you run it? Answered with evidence.
 #[derive(Debug, Parser)]
@@ -24,8 +25,21 @@ pub enum Command {
     /// Starts its own containers (no Docker needed), works in a subdirectory `.walproof-<run>` of DIR that is removed
     /// again, and never touches your own files.
     #[command(after_help = EXIT_CODES)]
-    Verify(Box<Verify>),
-    /// Explain an anomaly, a world or a nemesis; without a name, list them all.
+    Verify(Box<RunFlags>),
+    /// Stress and chaos alone: the successor of Harvey the WAL-Banger.
+    ///
+    /// As `verify`, without the probe: choose world, workload, nemeses and journal modes, one run for each mode. It
+    /// accounts for every acknowledged commit. Works in a subdirectory `.walproof-<run>` of DIR that is removed again.
+    #[command(after_help = EXIT_CODES)]
+    Bang(Box<BangFlags>),
+    /// Find a smaller run that still fails: fewer agents, fewer nemeses, shorter. Prints it as one command.
+    Shrink(ShrinkFlags),
+    /// Test the detector: every broken world and nemesis must be caught, every sound one must come out clean.
+    ///
+    /// One table with times; exit code 1 when an expectation fails, 3 when none failed and something could not be tested
+    /// here.
+    Selftest(SelftestFlags),
+    /// Explain an anomaly, a world, a nemesis or a workload; without a name, list them all.
     Explain {
         /// Its name, as reports print it.
         name: Option<String>,
@@ -37,9 +51,9 @@ pub enum Command {
     },
 }
 
-/// Flags of `verify`.
+/// Flags of `verify`, and of `bang` beside its own.
 #[derive(Clone, Debug, Args)]
-pub struct Verify {
+pub struct RunFlags {
     /// The directory whose storage is tested; without it, the current one (or the replayed report's).
     pub directory: Option<PathBuf>,
     /// How long to stress: `30s`, `2m`, `500ms`.
@@ -57,8 +71,8 @@ pub struct Verify {
     /// The seed that the plan is drawn from, up to 16 hex digits; without it, a random one.
     #[arg(long, value_parser = walproof_format::report::parse_seed, conflicts_with = "replay")]
     pub seed: Option<u64>,
-    /// Do again what a report describes: same seed, plan, world, workload.
-    #[arg(long, value_name = "REPORT")]
+    /// Do again what a report or a printed plan describes: same seed, plan, world, workload.
+    #[arg(long, value_name = "REPORT", visible_alias = "plan")]
     pub replay: Option<PathBuf>,
     /// Print the plan that the seed gives, as JSON, and do nothing else.
     #[arg(long)]
@@ -83,11 +97,109 @@ pub struct Verify {
     pub workload: WorkloadFlags,
 }
 
+/// Flags of `bang`.
+#[derive(Clone, Debug, Args)]
+pub struct BangFlags {
+    /// What `verify` takes as well.
+    #[command(flatten)]
+    pub run: RunFlags,
+    /// A nemesis, as often as wanted: `NAME` or `NAME:FIRST:INTERVAL[:LONGEST]` with times like `300ms`; `usual` for
+    /// those of every run, `none` for none. Without it, the usual ones and those of the world.
+    #[arg(long = "nemesis", value_name = "NAME", conflicts_with = "replay", value_parser = parse_nemesis)]
+    pub nemeses: Vec<Choice>,
+    /// What agents do: a workload by name, or a TOML file with your own SQL (see `walproof explain custom`).
+    #[arg(long, value_name = "NAME|FILE", default_value = "ledger", conflicts_with = "replay")]
+    pub workload: String,
+    /// How a statement waits for a lock: a fair back-off, or `PRAGMA busy_timeout` as applications do.
+    #[arg(long, value_parser = ["fair", "timeout"], default_value = "fair", conflicts_with = "replay")]
+    pub busy: String,
+    /// How long a statement waits for a lock, in milliseconds.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=600_000), conflicts_with = "replay")]
+    pub busy_timeout: u32,
+    /// The last agent does nothing but checkpoints of this mode: passive, full, restart, truncate, or all in turn.
+    #[arg(long, value_name = "MODE", value_parser = ["passive", "full", "restart", "truncate", "all"], conflicts_with = "replay")]
+    pub checkpointer: Option<String>,
+    /// Another build of the agent, with the SQLite that is to be tested (see `canaries/`).
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "replay")]
+    pub agent: Option<PathBuf>,
+}
+
+/// Flags of `shrink`.
+#[derive(Clone, Debug, Args)]
+pub struct ShrinkFlags {
+    /// The report of a run that failed.
+    pub report: PathBuf,
+    /// The directory to run in; without it, the report's.
+    pub directory: Option<PathBuf>,
+    /// How often a smaller run may come out clean before it counts as one that does not fail.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub tries: u32,
+}
+
+/// Flags of `selftest`.
+#[derive(Clone, Debug, Args)]
+pub struct SelftestFlags {
+    /// The directory to work in; without it, the current one.
+    pub directory: Option<PathBuf>,
+    /// Only cases whose name holds this: `nemesis`, `two-clients`, `fake-locks`.
+    #[arg(long, value_name = "WORD")]
+    pub only: Option<String>,
+    /// Runs at a time.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: u16,
+    /// The seed that all plans are drawn from.
+    #[arg(long, value_parser = walproof_format::report::parse_seed)]
+    pub seed: Option<u64>,
+    /// `embedded` or `process`; without it, the best that can serve here.
+    #[arg(long)]
+    pub runtime: Option<String>,
+    /// Where to write the table as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+/// A value of `--nemesis`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// None at all.
+    None,
+    /// Those of every run.
+    Usual,
+    /// This one, in its own rhythm or in another one: first, interval, longest, in milliseconds.
+    One(String, Option<Rhythm>),
+}
+
+/// `NAME`, `NAME:FIRST:INTERVAL` or `NAME:FIRST:INTERVAL:LONGEST`.
+fn parse_nemesis(text: &str) -> Result<Choice, String> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let ms = |text: &str| {
+        // A strike without length is written `0`.
+        if text == "0" { Ok(0) } else { parse_time(text).map(|time| time.as_millis() as u64) }
+    };
+    match parts[..] {
+        ["none"] => Ok(Choice::None),
+        ["usual"] => Ok(Choice::Usual),
+        [name] => Ok(Choice::One(name.into(), None)),
+        [name, first, interval] => rhythm(name, ms(first)?, ms(interval)?, None),
+        [name, first, interval, longest] => rhythm(name, ms(first)?, ms(interval)?, Some(ms(longest)?)),
+        _ => Err(format!("`{text}` is not NAME or NAME:FIRST:INTERVAL[:LONGEST]; try `kill-agent:300ms:1s`")),
+    }
+}
+
+fn rhythm(name: &str, first_ms: u64, interval_ms: u64, longest: Option<u64>) -> Result<Choice, String> {
+    if interval_ms < 10 {
+        return Err("an interval is 10ms at least".into());
+    }
+    // u64::MAX stands for the nemesis's own length until the nemesis is looked up.
+    let for_ms_max = longest.unwrap_or(u64::MAX);
+    Ok(Choice::One(name.into(), Some(Rhythm { first_ms, interval_ms, for_ms_max })))
+}
+
 /// The ledger workload.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Workload")]
 pub struct WorkloadFlags {
-    /// Journal mode to stress: wal, delete, truncate, persist.
+    /// Journal mode to stress: wal, wal-exclusive, delete, truncate, persist; `bang` takes several, with commas.
     #[arg(long, default_value = "wal", conflicts_with = "replay")]
     pub journal: String,
     /// PRAGMA synchronous: off, normal, full, extra.
@@ -108,6 +220,9 @@ pub struct WorkloadFlags {
     /// Close and reopen after so many transactions on average; 0: never.
     #[arg(long, value_name = "TRANSACTIONS", default_value_t = 100, conflicts_with = "replay")]
     pub reopen_every: u32,
+    /// One operation in so many is a checkpoint in a random mode; 0: never.
+    #[arg(long, value_name = "OPERATIONS", default_value_t = 60, conflicts_with = "replay")]
+    pub checkpoint_every: u32,
     /// Pause between two transactions of an agent, in microseconds.
     #[arg(long, value_name = "MICROSECONDS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1_000_000), conflicts_with = "replay")]
     pub think: u32,
@@ -155,6 +270,16 @@ mod tests {
         assert!(parse_time("5 parsecs").is_err());
         assert!(parse_time("0s").is_err());
         assert!(parse_time("").is_err());
+    }
+
+    #[test]
+    fn a_nemesis_has_a_name_and_perhaps_a_rhythm() {
+        let rhythm = Rhythm { first_ms: 300, interval_ms: 1_000, for_ms_max: 0 };
+        assert_eq!(parse_nemesis("kill-agent:300ms:1s:0"), Ok(Choice::One("kill-agent".into(), Some(rhythm))));
+        assert_eq!(parse_nemesis("pause-agent"), Ok(Choice::One("pause-agent".into(), None)));
+        assert_eq!(parse_nemesis("none"), Ok(Choice::None));
+        assert!(parse_nemesis("kill-agent:1s").is_err());
+        assert!(parse_nemesis("kill-agent:1s:1ms:0:0").is_err());
     }
 
     #[test]

@@ -1,42 +1,51 @@
-//! `walproof explain`: the documentation of any anomaly, nemesis or world.
+//! `walproof explain`: the documentation of any anomaly, nemesis, world or workload.
 
 use walproof_judge::checkers::AnomalyKind;
 use walproof_lab::error::LabError;
 use walproof_lab::nemeses::NEMESES;
 use walproof_lab::worlds::WORLDS;
 
-/// Prints one page, or the list.
+/// Prints the pages of a name, or the list.
 pub fn run(name: Option<&str>) -> Result<i32, LabError> {
     match name {
         None => list(),
         Some(name) => {
-            let page = page(name).ok_or_else(|| {
-                LabError::new(
+            let pages = pages(name);
+            if pages.is_empty() {
+                return Err(LabError::new(
                     format!("nothing is called `{name}`"),
                     "it is no anomaly, no nemesis and no world",
                     "`walproof explain` for the list",
-                )
-            })?;
-            say!("# {name}\n\n{}", page.trim());
+                ));
+            }
+            for (what, page) in pages {
+                // Anomalies bring their own heading.
+                let page = page.trim().trim_start_matches(&format!("# {name}\n")).trim();
+                say!("# {name} ({what})\n\n{page}\n");
+            }
         }
     }
     Ok(0)
 }
 
-fn page(name: &str) -> Option<&'static str> {
-    let anomaly = AnomalyKind::from_name(name).map(AnomalyKind::explain);
-    let nemesis = NEMESES.iter().find(|nemesis| nemesis.name == name).map(|nemesis| nemesis.explain);
-    let world = WORLDS.iter().find(|world| world.name == name).map(|world| world.explain);
-    anomaly.or(nemesis).or(world)
+/// A nemesis and a world may share a name: what strikes one side for a while, and what all sides have.
+fn pages(name: &str) -> Vec<(&'static str, &'static str)> {
+    let anomaly = AnomalyKind::from_name(name).map(|kind| ("anomaly", kind.explain()));
+    let nemesis = NEMESES.iter().find(|nemesis| nemesis.name == name).map(|nemesis| ("nemesis", nemesis.explain));
+    let world = WORLDS.iter().find(|world| world.name == name).map(|world| ("world", world.explain));
+    [anomaly, nemesis, world].into_iter().flatten().collect()
 }
 
 fn list() {
     say!("anomalies");
     AnomalyKind::ALL.iter().for_each(|kind| say!("  {}", kind.name()));
-    say!("nemeses");
-    NEMESES.iter().for_each(|nemesis| say!("  {}", nemesis.name));
-    say!("worlds                     WAL       DELETE");
+    say!("nemeses                           WAL                DELETE             on a sound boundary");
+    for nemesis in NEMESES {
+        let usual = if nemesis.usual { "in every run" } else { "" };
+        say!("  {:<31} {:<18} {:<18} {usual}", nemesis.name, nemesis.wal.word(), nemesis.rollback.word());
+    }
+    say!("worlds                            WAL                DELETE");
     for world in WORLDS {
-        say!("  {:<24} {:<9} {}", world.name, world.wal.word(), world.rollback.word());
+        say!("  {:<31} {:<18} {}", world.name, world.wal.word(), world.rollback.word());
     }
 }

@@ -11,11 +11,14 @@ macro_rules! say {
 }
 
 mod arguments;
+mod bang;
 mod clean;
 mod explain;
 mod interrupt;
 mod output;
 mod render;
+mod selftest;
+mod shrink;
 mod verify;
 
 use std::process::ExitCode;
@@ -48,6 +51,9 @@ fn user_command() -> ExitCode {
     };
     let outcome = match arguments.command {
         Command::Verify(flags) => verify::run(&flags),
+        Command::Bang(flags) => bang::run(&flags),
+        Command::Shrink(flags) => shrink::run(&flags),
+        Command::Selftest(flags) => selftest::run(&flags),
         Command::Explain { name } => explain::run(name.as_deref()),
         Command::Clean { run } => clean::run(run.as_deref()),
     };

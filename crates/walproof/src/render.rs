@@ -20,6 +20,7 @@ const REDRAW_MS: u128 = 100;
 
 /// The terminal during one run.
 pub struct Screen {
+    command: &'static str,
     terminal: bool,
     colour: bool,
     time_ms: u128,
@@ -28,11 +29,11 @@ pub struct Screen {
 
 impl Screen {
     /// Prints the headline.
-    pub fn begin(options: &Options) -> Self {
+    pub fn begin(command: &'static str, options: &Options) -> Self {
         let terminal = std::io::stdout().is_terminal();
         let colour = terminal && std::env::var_os("NO_COLOR").is_none();
-        say!("walproof verify {}    seed {:016x}", options.directory.display(), options.seed);
-        Self { terminal, colour, time_ms: options.time.as_millis().max(1), drawn_ms: 0 }
+        say!("walproof {command} {}    seed {:016x}", options.directory.display(), options.seed);
+        Self { command, terminal, colour, time_ms: options.time.as_millis().max(1), drawn_ms: 0 }
     }
 
     /// Shows an event.
@@ -42,6 +43,7 @@ impl Screen {
             Event::Probe(Some(probed)) => {
                 line("probe", &format!("{}   {:.1} s", facts_line(&probed.facts), probed.took.as_secs_f64()));
             }
+            Event::Probe(None) if self.command != "verify" => {}
             Event::Probe(None) => line("probe", "none: it takes two agents that live"),
             Event::Control(control) => line("control", &control_line(control)),
             Event::Stress(progress) => self.show_progress(progress),
@@ -60,7 +62,7 @@ impl Screen {
     }
 
     /// Prints the verdict.
-    pub fn end(&mut self, report: &Report, path: &Path) {
+    pub fn end(&mut self, report: &Report) {
         if self.terminal {
             redraw("");
         }
@@ -76,7 +78,16 @@ impl Screen {
             let met = if report.expected.met { "as expected" } else { "NOT AS EXPECTED" };
             line("expected", &format!("{} of world {}: {met}", report.expected.outcome, report.expected.world));
         }
-        let again = format!("walproof verify --replay {}", quoted(path));
+    }
+
+    /// Prints where the report is and how to run the same again.
+    pub fn tell_report(&self, path: &Path) {
+        Self::tell_report_of(self.command, path);
+    }
+
+    /// The same without a screen.
+    pub fn tell_report_of(command: &str, path: &Path) {
+        let again = format!("walproof {command} --replay {}", quoted(path));
         line("report", &format!("{}      again: {again}", path.display()));
     }
 
@@ -100,6 +111,16 @@ impl Screen {
         if verdict.kind() != VerdictKind::Unsafe {
             show_surroundings(verdict);
         }
+    }
+}
+
+/// One line for each journal mode of a matrix.
+pub fn show_matrix(reports: &[Report]) {
+    for report in reports {
+        let Some(verdict) = report.verdicts.first() else { continue };
+        let word = verdict.kind().word().to_uppercase();
+        let mode = verdict.mode().word();
+        line("matrix", &format!("{mode:<14} {word:<8} {}", bang_line(report)));
     }
 }
 
@@ -261,7 +282,7 @@ fn show_surroundings(verdict: &Verdict) {
 }
 
 /// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
+pub fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@,".contains(c);
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }

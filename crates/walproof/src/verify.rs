@@ -3,18 +3,20 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use walproof_format::protocol::Workload;
-use walproof_format::report::{Header, parse_seed, read_header};
+use walproof_format::report::read_headers;
 use walproof_lab::error::LabError;
-use walproof_lab::run::report::{Report, asked_mode, weigh};
+use walproof_lab::run::replay;
+use walproof_lab::run::report::{asked_mode, weigh};
 use walproof_lab::run::verify::{Options, verify};
 
-use crate::arguments::{Verify, WorkloadFlags};
+use crate::arguments::{RunFlags, WorkloadFlags};
 use crate::interrupt;
 use crate::render::Screen;
 
 /// Runs it; the exit code says the verdict.
-pub fn run(flags: &Verify) -> Result<i32, LabError> {
+pub fn run(flags: &RunFlags) -> Result<i32, LabError> {
     let options = options(flags)?;
     asked_mode(&options.workload.journal_mode)?;
     if flags.print_plan {
@@ -24,74 +26,53 @@ pub fn run(flags: &Verify) -> Result<i32, LabError> {
     let report_path = report_path(flags);
     check_report_path(&report_path)?;
     let interrupted = interrupt::install();
-    let mut screen = Screen::begin(&options);
+    let mut screen = Screen::begin("verify", &options);
     let evidence = verify(options, interrupted, &mut |event| screen.show(&event))?;
-    for line in &evidence.left_behind {
-        eprintln!("walproof: could not remove everything\nbecause: {line}\ntry: `walproof clean`");
-    }
+    tell_left_behind(&evidence.left_behind);
     let report = weigh(evidence, flags.fail_on == "risky")?;
     write_report(&report_path, &report)?;
-    screen.end(&report, &report_path);
+    screen.end(&report);
+    screen.tell_report(&report_path);
     Ok(i32::from(report.exit_code))
 }
 
-fn options(flags: &Verify) -> Result<Options, LabError> {
-    let mut options = match &flags.replay {
-        Some(path) => replayed(path, flags)?,
-        None => asked(flags),
-    };
-    // What only says where and how, not what, may differ when a run is done again.
-    options.runtime = flags.runtime.clone().or(options.runtime);
-    Ok(options)
+fn options(flags: &RunFlags) -> Result<Options, LabError> {
+    match &flags.replay {
+        None => Ok(asked(flags)),
+        Some(path) => replayed(path, flags)?.pop().ok_or_else(|| {
+            let because = "it holds no run";
+            LabError::path("cannot replay", path, because, "name a report that verify wrote")
+        }),
+    }
 }
 
-fn asked(flags: &Verify) -> Options {
+/// What the flags ask for.
+pub fn asked(flags: &RunFlags) -> Options {
     Options {
         directory: flags.directory.clone().unwrap_or_else(|| ".".into()),
         time: flags.time,
         agents: flags.agents,
         world: flags.world.clone(),
-        runtime: None,
+        runtime: flags.runtime.clone(),
         workload: workload(&flags.workload),
         seed: flags.seed.unwrap_or_else(random_seed),
         history: flags.history.clone(),
-        nemeses: None,
-        last_duty: None,
-        probe: true,
-        program: None,
         keep_history: flags.keep_history,
         keep_going: flags.keep_going,
+        ..Options::default()
     }
 }
 
-fn replayed(path: &Path, flags: &Verify) -> Result<Options, LabError> {
-    let unusable = |because: String| LabError::path("cannot replay", path, because, "name a report that verify wrote");
-    let text = fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
-    let Header { directory, replay, .. } = read_header(&text).map_err(unusable)?;
-    let plausible = (1..=75).contains(&replay.agents)
-        && (10..=86_400_000).contains(&replay.time_ms)
-        && replay.workload.page_size_bytes.is_power_of_two()
-        && (512..=65_536).contains(&replay.workload.page_size_bytes)
-        && ["off", "normal", "full", "extra"].contains(&replay.workload.synchronous.as_str());
-    if !plausible {
-        return Err(unusable("its numbers are none that verify accepts; it was edited".into()));
-    }
-    Ok(Options {
-        directory: flags.directory.clone().unwrap_or_else(|| directory.into()),
-        time: std::time::Duration::from_millis(replay.time_ms),
-        agents: replay.agents,
-        world: replay.world,
-        runtime: Some(replay.runtime),
-        workload: replay.workload,
-        seed: parse_seed(&replay.seed).map_err(unusable)?,
+/// The runs of a report or plan. What only says where and how, not what, may differ when a run is done again.
+pub fn replayed(path: &Path, flags: &RunFlags) -> Result<Vec<Options>, LabError> {
+    let again = |options: Options| Options {
+        directory: flags.directory.clone().unwrap_or(options.directory),
+        runtime: flags.runtime.clone().or(options.runtime),
         history: flags.history.clone(),
-        nemeses: None,
-        last_duty: None,
-        probe: true,
-        program: None,
         keep_history: flags.keep_history,
-        keep_going: replay.keep_going,
-    })
+        ..options
+    };
+    Ok(replay::read(path)?.into_iter().map(again).collect())
 }
 
 fn workload(flags: &WorkloadFlags) -> Workload {
@@ -103,19 +84,20 @@ fn workload(flags: &WorkloadFlags) -> Workload {
         row_changes: flags.row_changes,
         autocheckpoint_frames: flags.autocheckpoint,
         reopen_every: flags.reopen_every,
+        checkpoint_every: flags.checkpoint_every,
         think_us: flags.think,
         ..Workload::default()
     }
 }
 
 /// A seed from the time and the process: the only choice that is not drawn from a seed.
-fn random_seed() -> u64 {
+pub fn random_seed() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |t| t.as_nanos() as u64);
     walproof_format::ledger::mix(now ^ (u64::from(std::process::id()) << 32))
 }
 
 /// A replay does not overwrite the report that it replays.
-fn report_path(flags: &Verify) -> PathBuf {
+pub fn report_path(flags: &RunFlags) -> PathBuf {
     match &flags.replay {
         Some(replayed) if *replayed == flags.report => flags.report.with_file_name("walproof-replay.json"),
         _ => flags.report.clone(),
@@ -123,11 +105,11 @@ fn report_path(flags: &Verify) -> PathBuf {
 }
 
 /// Before the run, not after it: 30 s of work must not be lost to a wrong path.
-fn check_report_path(path: &Path) -> Result<(), LabError> {
+pub fn check_report_path(path: &Path) -> Result<(), LabError> {
     let existed = path.exists();
     // A file of the user's, a database even, is no place for a report.
     if std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0)
-        && fs::read_to_string(path).map_or(true, |text| read_header(&text).is_err())
+        && fs::read_to_string(path).map_or(true, |text| read_headers(&text).is_err())
     {
         let because = "it exists and is no report of walproof's";
         return Err(LabError::path("will not overwrite", path, because, "name another file with `--report`"));
@@ -141,9 +123,17 @@ fn check_report_path(path: &Path) -> Result<(), LabError> {
     Ok(())
 }
 
-fn write_report(path: &Path, report: &Report) -> Result<(), LabError> {
+/// Writes a report, of one run or of several.
+pub fn write_report(path: &Path, report: &impl Serialize) -> Result<(), LabError> {
     let mut bytes = serde_json::to_vec_pretty(report).expect("a report is plain data");
     bytes.push(b'\n');
     fs::write(path, bytes)
         .map_err(|error| LabError::path("cannot write the report", path, error, "free space, or another `--report`"))
+}
+
+/// What could not be removed, on standard error.
+pub fn tell_left_behind(lines: &[String]) {
+    for line in lines {
+        eprintln!("walproof: could not remove everything\nbecause: {line}\ntry: `walproof clean`");
+    }
 }

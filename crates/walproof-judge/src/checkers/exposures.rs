@@ -56,8 +56,8 @@ pub struct Exposures {
 }
 
 impl Exposures {
-    /// Commits of the agent that committed least among `agents` agents.
-    pub fn fewest_commits(&self, agents: usize) -> u64 {
-        (0..agents).map(|agent| self.commits_by_agent.get(agent).copied().unwrap_or(0)).min().unwrap_or(0)
+    /// Commits of one agent.
+    pub fn commits_of(&self, agent: u16) -> u64 {
+        self.commits_by_agent.get(usize::from(agent)).copied().unwrap_or(0)
     }
 }

@@ -30,6 +30,9 @@ impl LedgerChecker {
         if !state.cells_agree {
             self.torn_final(state, "the cells do not belong to the head row".to_owned());
         }
+        for broken in &state.broken {
+            self.torn_final(state, format!("an invariant does not hold: {broken}"));
+        }
         self.account_for_the_head(state);
         self.account_for_the_horizon(state);
         self.account_for_the_rows(state);

@@ -33,11 +33,13 @@ pub struct CheckerOptions {
     pub first_number: u64,
     /// Chain hash in the head row before the first record.
     pub first_hash: u64,
+    /// The workload's invariants by name: a record tells which one does not hold by its place in this list.
+    pub invariants: Vec<String>,
 }
 
 impl Default for CheckerOptions {
     fn default() -> Self {
-        Self { shared_clock: true, first_number: 0, first_hash: ledger::GENESIS }
+        Self { shared_clock: true, first_number: 0, first_hash: ledger::GENESIS, invariants: Vec::new() }
     }
 }
 
@@ -690,8 +692,9 @@ impl LedgerChecker {
     fn flags(&mut self, record: &Record) {
         self.exposures.spilled += u64::from(record.flags & FLAG_SPILLED != 0 && record.is_write());
         if record.flags & FLAGS_TORN != 0 {
+            let invariants = &self.options.invariants;
             self.found.add(AnomalyKind::TornRead, Certainty::Proven, latest(&[*record]), || {
-                let what = torn_parts(record.flags);
+                let what = torn_parts(record, invariants);
                 (format!("{} saw {what}", name(record)), vec![line(record, what)])
             });
         }
@@ -790,12 +793,19 @@ pub(super) fn latest(records: &[Record]) -> u64 {
     records.iter().map(|record| record.end_ns.max(record.start_ns)).max().unwrap_or(0)
 }
 
-fn torn_parts(flags: u16) -> &'static str {
-    use walproof_format::history::{FLAG_CELLS_DISAGREE, FLAG_LEDGER_DISAGREES};
-    match flags {
-        flags if flags & FLAG_LEDGER_DISAGREES != 0 => "a head row that is not the newest ledger row",
-        flags if flags & FLAG_CELLS_DISAGREE != 0 => "cells that do not belong to the head row",
-        _ => "ledger rows that are not contiguous or do not chain",
+fn torn_parts(record: &Record, invariants: &[String]) -> String {
+    use walproof_format::history::{FLAG_CELLS_DISAGREE, FLAG_INVARIANT_BROKEN, FLAG_LEDGER_DISAGREES};
+    match record.flags {
+        flags if flags & FLAG_LEDGER_DISAGREES != 0 => "a head row that is not the newest ledger row".to_owned(),
+        flags if flags & FLAG_CELLS_DISAGREE != 0 => "cells that do not belong to the head row".to_owned(),
+        flags if flags & FLAG_INVARIANT_BROKEN != 0 => {
+            let name = usize::try_from(record.counter).ok().and_then(|index| invariants.get(index));
+            format!(
+                "a snapshot in which `{}` does not hold",
+                name.map_or("an invariant of the workload", String::as_str)
+            )
+        }
+        _ => "ledger rows that are not contiguous or do not chain".to_owned(),
     }
 }
 
@@ -816,7 +826,7 @@ fn signal_name(signal: i32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use walproof_format::history::{FLAG_CELLS_DISAGREE, FLAG_LEDGER_DISAGREES};
+    use walproof_format::history::{FLAG_CELLS_DISAGREE, FLAG_INVARIANT_BROKEN, FLAG_LEDGER_DISAGREES};
     use walproof_format::ledger::LedgerRow;
 
     use super::super::found::KEPT_BY_KIND_MAX;
@@ -1077,15 +1087,15 @@ mod tests {
     #[test]
     fn flags_are_torn_reads_and_refused_folds_are_losses() {
         let (mut story, [.., three]) = three();
-        for flags in [FLAG_CELLS_DISAGREE, FLAG_LEDGER_DISAGREES] {
+        for flags in [FLAG_CELLS_DISAGREE, FLAG_LEDGER_DISAGREES, FLAG_INVARIANT_BROKEN] {
             let record = Record { flags, number: u64::MAX, ..story.record(1, Operation::Read, Phase::Done) };
             story.feed(record);
         }
         let fold =
             Record { operation: Operation::Fold, flags: FLAG_FOLD_REFUSED, ..story.attempt(0, &three, Phase::Done) };
         story.feed(fold);
-        story.shows(&[TornRead, TornRead, LostCommit]);
-        assert_eq!(story.checker.anomalies()[2].certainty, Certainty::Suspected);
+        story.shows(&[TornRead, TornRead, TornRead, LostCommit]);
+        assert_eq!(story.checker.anomalies()[3].certainty, Certainty::Suspected);
     }
 
     #[test]
@@ -1211,6 +1221,7 @@ mod tests {
         at_the_end(|state, _| state.rows[1].hash += 1, &[TornRead]);
         at_the_end(|state, _| state.hash += 1, &[LostCommit]).names(&three().1[2]);
         at_the_end(|state, _| state.cells_agree = false, &[TornRead]);
+        at_the_end(|state, _| state.broken.push("total-is-constant".to_owned()), &[TornRead]);
         at_the_end(|state, _| state.integrity.push("page 5 is wrong".to_owned()), &[StructuralDamage]);
         at_the_end(|state, _| state.error = Some((11, "malformed".to_owned())), &[UnexpectedError]);
     }

@@ -1,7 +1,8 @@
 //! Histories in, anomalies out.
 //!
 //! What this room is: [`merge`] puts the agents' records into commit order, [`ledger`] walks them once in bounded
-//! memory, [`anomaly`] names what it finds, [`exposures`] counts what was tried, [`sound_history`] makes histories
+//! memory, [`anomaly`] names what it finds, [`exposures`] counts what was tried, [`fairness`] who got a turn,
+//! [`sound_history`] makes histories
 //! that must never give an anomaly.
 //!
 //! What it must not do: read files or clocks; keep anything that grows with the length of the history.
@@ -10,6 +11,7 @@
 
 pub mod anomaly;
 pub mod exposures;
+pub mod fairness;
 mod finals;
 mod found;
 pub mod ledger;
@@ -19,5 +21,6 @@ pub mod sound_history;
 
 pub use anomaly::{Anomaly, AnomalyKind, WitnessLine};
 pub use exposures::Exposures;
+pub use fairness::{Fairness, FairnessReport};
 pub use ledger::{CheckerOptions, LedgerChecker};
 pub use merge::{Merge, Next, Source, Step};

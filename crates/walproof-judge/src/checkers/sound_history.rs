@@ -112,8 +112,7 @@ impl SoundHistory {
             horizon_count: self.horizon.0,
             cells_agree: true,
             rows: self.rows.iter().copied().collect(),
-            integrity: Vec::new(),
-            error: None,
+            ..FinalState::default()
         };
         (0..self.shape.agents).map(state).collect()
     }

@@ -16,7 +16,9 @@ mod unlink_sidecars;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+pub use walproof_format::plan::Rhythm;
 use walproof_judge::checkers::AnomalyKind;
+use walproof_judge::verdict::JournalMode;
 
 use crate::error::LabError;
 use crate::run::fleet::Fleet;
@@ -53,17 +55,6 @@ pub struct Nemesis {
     pub strike: for<'f> fn(&'f Fleet<'f>, &Strike) -> Result<Wound<'f>, LabError>,
 }
 
-/// How often a nemesis strikes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rhythm {
-    /// Milliseconds until the first strike.
-    pub first_ms: u64,
-    /// Mean interval in milliseconds.
-    pub interval_ms: u64,
-    /// The longest duration of a strike in milliseconds; 0: it is over at once.
-    pub for_ms_max: u64,
-}
-
 /// What a nemesis needs of the ground.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
@@ -77,6 +68,17 @@ pub enum Needs {
     SmallDisk,
 }
 
+impl Needs {
+    /// A sound world that has it.
+    pub fn world(self) -> &'static str {
+        match self {
+            Self::Nothing | Self::Limits => "shared-directory",
+            Self::Client => "one-client-shared",
+            Self::SmallDisk => "small-disk",
+        }
+    }
+}
+
 /// What must come of a nemesis on a sound boundary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -86,6 +88,16 @@ pub enum Effect {
     Loud,
     /// One of these anomalies, soon.
     Breaks(&'static [AnomalyKind]),
+}
+
+impl Nemesis {
+    /// What must come of it in this journal mode.
+    pub fn effect(&self, mode: JournalMode) -> Effect {
+        match mode {
+            JournalMode::Wal => self.wal,
+            _ => self.rollback,
+        }
+    }
 }
 
 impl Effect {

@@ -15,8 +15,10 @@ use std::time::{Duration, Instant};
 use walproof_format::history::{ACKNOWLEDGED_OFFSET, segment_file_name};
 use walproof_format::protocol::{Command, Configuration, Hello, Reply, VERSION, Workload};
 
+use crate::clients::Client;
 use crate::clock::monotonic_ns;
 use crate::error::LabError;
+use crate::run::host_mounts::HostMounts;
 use crate::run::leavings::RunDirectory;
 use crate::runtimes::{Container, ContainerSpec, Exit, Line, Mount, Runtime, RuntimeError};
 use crate::worlds::{Ground, View};
@@ -69,6 +71,8 @@ pub struct Fleet<'a> {
     hellos: Mutex<Vec<Hello>>,
     /// Set when the stress ends: nobody waits for an agent that waits for a lock any more.
     stopping: AtomicBool,
+    /// What the ground has mounted on the host; last, so that it goes after the agents.
+    mounts: HostMounts,
 }
 
 /// What happened to whom, counted.
@@ -143,7 +147,24 @@ impl<'a> Fleet<'a> {
             crippled: Mutex::default(),
             hellos: Mutex::default(),
             stopping: AtomicBool::new(false),
+            mounts: HostMounts::default(),
         }
+    }
+
+    /// The same with what its ground wants mounted on the host.
+    pub fn mounted(plan: FleetPlan<'a>) -> Result<Self, LabError> {
+        let mounts = HostMounts::mount(&plan.ground.host_mounts, plan.seed)?;
+        Ok(Self { mounts, ..Self::new(plan) })
+    }
+
+    /// The clients that its ground has, and their knobs.
+    pub fn clients(&self) -> &[Client] {
+        self.mounts.clients()
+    }
+
+    /// Where the small disks of its ground are mounted.
+    pub fn disks(&self) -> impl Iterator<Item = &Path> {
+        self.mounts.disks()
     }
 
     /// All agents.
@@ -167,10 +188,11 @@ impl<'a> Fleet<'a> {
         if slot.live.is_some() {
             return Ok(());
         }
-        let incarnation = self.lives.begin(agent);
-        slot.incarnation = incarnation;
         let whole = &self.plan.ground.views[usize::from(agent)];
         let crippled = slot.crippled.clone();
+        self.lives.set_abstains(agent, crippled.as_deref().unwrap_or(whole).duty.abstains());
+        let incarnation = self.lives.begin(agent);
+        slot.incarnation = incarnation;
         if crippled.is_some() {
             lock(&self.crippled).push((agent, incarnation));
         }
@@ -213,8 +235,12 @@ impl<'a> Fleet<'a> {
         let mut slot = self.slot(agent);
         let name = format!("agent {agent}");
         let live = slot.live.as_mut().ok_or_else(|| gone(&name))?;
+        if matches!(command, Command::Turn { .. }) {
+            self.lives.set_abstains(agent, false);
+        }
         let reply = live.ask_unless(command, timeout, &name, &self.stopping)?;
         match command {
+            Command::Turn { duty } => self.lives.set_abstains(agent, duty.abstains()),
             Command::Run => slot.running = true,
             Command::Halt | Command::Close | Command::Final => slot.running = false,
             _ => {}
@@ -583,6 +609,7 @@ struct AgentLives {
     begun: u16,
     sealed: u16,
     closed: bool,
+    abstains: bool,
 }
 
 /// What is known of one life.
@@ -607,6 +634,17 @@ impl Lives {
         let mut lives = lock(&self.agents[usize::from(agent)]);
         lives.begun += 1;
         lives.begun - 1
+    }
+
+    /// Whether an agent does nothing from now on that has a place in commit order. Set to false before it is asked to
+    /// do something else, to true after it has stopped.
+    pub(crate) fn set_abstains(&self, agent: u16, abstains: bool) {
+        lock(&self.agents[usize::from(agent)]).abstains = abstains;
+    }
+
+    /// Whether nobody has to wait for what an agent may record next.
+    pub fn abstains(&self, agent: u16) -> bool {
+        lock(&self.agents[usize::from(agent)]).abstains
     }
 
     fn seal(&self, agent: u16) {

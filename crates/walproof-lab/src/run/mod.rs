@@ -7,10 +7,15 @@
 
 pub mod chaos;
 pub mod fleet;
+pub mod host_mounts;
 pub mod leavings;
+pub mod outcome;
 pub mod plan;
 pub mod record;
+pub mod replay;
 pub mod report;
 
+pub mod selftest;
+pub mod shrink;
 pub mod stress;
 pub mod verify;

@@ -3,8 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 use walproof_format::ledger::mix;
+pub use walproof_format::plan::{Chosen, Rhythm, Strike};
 
-use crate::nemeses::{NEMESES, Nemesis, Rhythm};
+use crate::nemeses::{NEMESES, Nemesis};
 
 /// Version of the plan's JSON.
 pub const VERSION: u32 = 1;
@@ -24,35 +25,27 @@ pub struct Plan {
     pub strikes: Vec<Strike>,
 }
 
-/// One blow of a nemesis.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Strike {
-    /// Milliseconds after the stress began; it may come later when the one before took long.
-    pub at_ms: u64,
-    /// Name of the nemesis.
-    pub nemesis: String,
-    /// Whom it strikes; nemeses that strike everybody ignore it.
-    pub agent: u16,
-    /// How long it lasts, in milliseconds, where that means something.
-    pub for_ms: u64,
-}
-
 /// Draws the strikes of these nemeses, each in its rhythm.
-pub fn draw(seed: u64, stress_ms: u64, agents: u16, nemeses: &[(String, Rhythm)]) -> Plan {
+pub fn draw(seed: u64, stress_ms: u64, agents: u16, nemeses: &[Chosen]) -> Plan {
     // Nothing strikes in the last tenth: agents come back and work before the run ends.
     let quiet_from = stress_ms - stress_ms / 10;
     // A nemesis keeps its moments when another one joins or leaves: its name is part of its seed.
-    let of_one =
-        |(name, rhythm): &(String, Rhythm)| beats(name, *rhythm, mix(seed ^ name_seed(name)), agents, quiet_from);
+    let of_one = |Chosen { nemesis, rhythm }: &Chosen| {
+        beats(nemesis, *rhythm, mix(seed ^ name_seed(nemesis)), agents, quiet_from)
+    };
     let mut strikes: Vec<Strike> = nemeses.iter().flat_map(of_one).collect();
     strikes.sort_by(|a, b| (a.at_ms, &a.nemesis).cmp(&(b.at_ms, &b.nemesis)));
     Plan { version: VERSION, seed: format!("{seed:016x}"), stress_ms, agents, strikes }
 }
 
 /// The usual nemeses and these, each in its own rhythm.
-pub fn usual_and(more: &[&str]) -> Vec<(String, Rhythm)> {
+pub fn usual_and(more: &[&str]) -> Vec<Chosen> {
     let chosen = |nemesis: &&&Nemesis| nemesis.usual || more.contains(&nemesis.name);
-    NEMESES.iter().filter(chosen).map(|nemesis| (nemesis.name.to_owned(), nemesis.rhythm)).collect()
+    NEMESES
+        .iter()
+        .filter(chosen)
+        .map(|nemesis| Chosen { nemesis: nemesis.name.to_owned(), rhythm: nemesis.rhythm })
+        .collect()
 }
 
 fn name_seed(name: &str) -> u64 {
@@ -92,7 +85,7 @@ mod tests {
     fn ten_seconds_hold_every_nemesis() {
         for seed in 0..200 {
             let plan = draw(seed, 10_000, 3, &usual_and(&[]));
-            for (name, _) in usual_and(&[]) {
+            for Chosen { nemesis: name, .. } in usual_and(&[]) {
                 assert!(plan.strikes.iter().any(|s| s.nemesis == name), "{name} in seed {seed}");
             }
             assert!(plan.strikes.iter().all(|s| s.at_ms < 9_000 && s.agent < 3 && s.for_ms <= 500));

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use walproof_format::report::{Replay, VERSION};
 use walproof_format::sqlite::db_header::JournalFamily;
-use walproof_judge::checkers::{Anomaly, AnomalyKind, Exposures};
+use walproof_judge::checkers::{Anomaly, AnomalyKind, Exposures, FairnessReport};
 use walproof_judge::controls::PlantedOutcome;
 use walproof_judge::probe::{PairFacts, decide};
 use walproof_judge::verdict::{
@@ -18,6 +18,7 @@ use crate::collect::databases::DatabaseFile;
 use crate::collect::machine::Machine;
 use crate::collect::storage::Storage;
 use crate::error::LabError;
+use crate::run::outcome::meets;
 use crate::run::plan::Plan;
 use crate::run::stress::TallyCount;
 use crate::run::verify::Evidence;
@@ -47,6 +48,7 @@ pub struct Report {
     pub timing: Timing,
     pub exposures: Exposures,
     pub strikes: TallyCount,
+    pub fairness: FairnessReport,
     pub anomaly_counts: Vec<AnomalyCount>,
     pub anomalies: Vec<Anomaly>,
     pub plan: Plan,
@@ -161,6 +163,7 @@ pub fn weigh(evidence: Evidence, fail_on_risky: bool) -> Result<Report, LabError
         },
         exposures: stress.exposures,
         strikes: stress.tally,
+        fairness: stress.fairness,
         anomaly_counts: stress
             .counts
             .iter()
@@ -173,12 +176,13 @@ pub fn weigh(evidence: Evidence, fail_on_risky: bool) -> Result<Report, LabError
 
 /// SQLite's word for a journal mode that can be tested between agents.
 pub fn asked_mode(word: &str) -> Result<JournalMode, LabError> {
-    let known = [JournalMode::Wal, JournalMode::Delete, JournalMode::Truncate, JournalMode::Persist];
+    let known =
+        [JournalMode::Wal, JournalMode::WalExclusive, JournalMode::Delete, JournalMode::Truncate, JournalMode::Persist];
     JournalMode::from_word(word).filter(|mode| known.contains(mode)).ok_or_else(|| {
         LabError::new(
             format!("cannot test journal mode `{word}`"),
             "walproof tests the modes that several processes can share",
-            "one of wal, delete, truncate, persist",
+            "one of wal, wal-exclusive, delete, truncate, persist",
         )
     })
 }
@@ -190,12 +194,17 @@ fn judged(evidence: &Evidence, mode: JournalMode) -> verdict::Evidence {
         _ => None,
     };
     verdict::Evidence {
-        pragma_mode: one_mode(&stress.journal_modes),
+        // With locking_mode=EXCLUSIVE the pragma answers the same word.
+        pragma_mode: one_mode(&stress.journal_modes).map(|answered| match (mode, answered) {
+            (JournalMode::WalExclusive, JournalMode::Wal) => mode,
+            _ => answered,
+        }),
         header_family: evidence.header_mode.map(|word| match word {
             "wal" => JournalFamily::Wal,
             _ => JournalFamily::Rollback,
         }),
         agents: evidence.options.agents.into(),
+        writers: Some(evidence.writers.clone()),
         exposures: stress.exposures.clone(),
         anomalies: anomalies_of_the_boundary(evidence),
         stress_seconds: stress.worked.as_secs(),
@@ -212,6 +221,7 @@ fn judged(evidence: &Evidence, mode: JournalMode) -> verdict::Evidence {
         }],
         plants: evidence.planted.clone(),
         probe: evidence.probed.as_ref().map(|probed| decide(&probed.facts, mode)),
+        probe_asked: evidence.options.probe,
         refusals: refusals(evidence),
         other_kernels: evidence.boundary.storage.other_kernels.clone(),
         containers: evidence.boundary.abilities.containers,
@@ -272,7 +282,10 @@ fn seen(evidence: &Evidence) -> Vec<String> {
     let options = &evidence.options;
     vec![
         format!("{} agents: {}", options.agents, evidence.boundary.abilities.isolation),
-        format!("world {}, workload ledger, journal mode {}", options.world, options.workload.journal_mode),
+        format!(
+            "world {}, workload {}, journal mode {}",
+            options.world, options.workload.name, options.workload.journal_mode
+        ),
         format!("SQLite {}", sqlite(&evidence.sqlite, &evidence.boundary.sqlite)),
     ]
 }
@@ -287,7 +300,7 @@ fn conditions(evidence: &Evidence) -> Vec<String> {
     let mut conditions =
         vec!["all openers stay on this kernel and open the same directory by the same file name".to_owned()];
     let workload = &evidence.options.workload;
-    if workload.journal_mode == "wal" && matches!(workload.synchronous.as_str(), "off" | "normal") {
+    if workload.journal_mode.starts_with("wal") && matches!(workload.synchronous.as_str(), "off" | "normal") {
         conditions.push(format!(
             "synchronous={}: a power cut may take the last commits, not the consistency{}",
             workload.synchronous.to_uppercase(),
@@ -299,21 +312,16 @@ fn conditions(evidence: &Evidence) -> Vec<String> {
 
 fn expected(evidence: &Evidence, mode: JournalMode, kind: VerdictKind) -> Expected {
     let name = evidence.options.world.clone();
-    let expectation = worlds::find(&name).map_or(Expectation::Safe, |world| match mode {
-        JournalMode::Wal => world.wal,
-        _ => world.rollback,
-    });
-    let stress = &evidence.stress;
-    let after_crash = match (stress.caught_ns, stress.tally.first_kill_ns) {
-        (Some(caught), Some(kill)) => caught >= kill,
-        _ => false,
-    };
+    let world = worlds::find(&name);
+    let expectation = world.map_or(Expectation::Safe, |world| world.expectation(mode));
+    let names = world.map_or(&[][..], |world| world.names);
     let met = match expectation {
         // On storage that other kernels could mount, `risky` is the best that there is.
         Expectation::Safe => matches!(kind, VerdictKind::Safe | VerdictKind::Risky),
         Expectation::Refuses => kind == VerdictKind::Refuses,
-        Expectation::Unsafe => kind == VerdictKind::Unsafe && stress.caught_ns.is_some(),
-        Expectation::UnsafeAfterCrash => kind == VerdictKind::Unsafe && after_crash,
+        Expectation::Unsafe | Expectation::UnsafeAfterCrash => {
+            kind == VerdictKind::Unsafe && meets(expectation, names, evidence).is_ok()
+        }
     };
     Expected { world: name, outcome: expectation.word(), met }
 }

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use walproof_format::ledger::FinalState;
 use walproof_format::protocol::{Command, Reply};
-use walproof_judge::checkers::{Anomaly, AnomalyKind, CheckerOptions, Exposures, LedgerChecker};
+use walproof_judge::checkers::{
+    Anomaly, AnomalyKind, CheckerOptions, Exposures, Fairness, FairnessReport, LedgerChecker,
+};
 use walproof_judge::verdict::is_loud;
 
 use crate::clock::monotonic_ns;
@@ -74,6 +76,8 @@ pub struct StressEnd {
     pub exposures: Exposures,
     /// What was done to whom.
     pub tally: TallyCount,
+    /// Who got a turn at the write lock, and how long they waited.
+    pub fairness: FairnessReport,
     /// CLOCK_MONOTONIC of that moment.
     pub caught_ns: Option<u64>,
     /// Time from the first commit to the moment at which the first anomaly could be proved.
@@ -132,6 +136,7 @@ pub fn stress<'f>(
     let agents = options.plan.agents;
     let checker = LedgerChecker::new(CheckerOptions { shared_clock: options.shared_clock, ..Default::default() });
     let mut recorder = Recorder::new(options.history, &fleet.lives, agents, options.keep_history, checker);
+    recorder.fairness = Fairness::new(fleet.workload().busy_timeout_ms);
     let stop = AtomicBool::new(false);
     let (mut watched, working_since) = (Watched::default(), Instant::now());
     let blind = std::thread::scope(|scope| {
@@ -147,10 +152,10 @@ pub fn stress<'f>(
     let mut not_seen: Vec<String> = blind.into_iter().map(|error| error.what).collect();
     not_seen.append(&mut watched.other_ends);
     let finals = if options.account { ask_finals(fleet, &mut not_seen) } else { Vec::new() };
-    note_events(fleet, &mut recorder.checker, &mut not_seen);
+    note_events(fleet, &mut recorder, &mut not_seen);
     fleet.disband();
     while !recorder.advance() {}
-    note_events(fleet, &mut recorder.checker, &mut not_seen);
+    note_events(fleet, &mut recorder, &mut not_seen);
     let kept = recorder.kept_tail();
     let checker = &mut recorder.checker;
     checker.finish(&finals);
@@ -161,6 +166,7 @@ pub fn stress<'f>(
         counts: AnomalyKind::ALL.iter().map(|&kind| (kind, checker.count(kind))).filter(|(_, n)| *n > 0).collect(),
         exposures: checker.exposures().clone(),
         tally: tally(fleet),
+        fairness: recorder.fairness.report(),
         caught_ns: checker.first_provable_ns(),
         caught_after: checker.first_provable_ns().map(since_first),
         announced_after: watched
@@ -211,7 +217,7 @@ fn watch_over(
     while began.elapsed() < time && !options.interrupted.load(Ordering::Relaxed) {
         std::thread::sleep(TICK.min(time.saturating_sub(began.elapsed())));
         fleet.reap()?;
-        note_events(fleet, &mut recorder.checker, &mut watched.other_ends);
+        note_events(fleet, recorder, &mut watched.other_ends);
         watched.note_space(&fleet.ground().database);
         recorder.advance();
         recorder.silent(patience).into_iter().try_for_each(|agent| fleet.replace_silent(agent))?;
@@ -236,14 +242,15 @@ fn watch_over(
 }
 
 /// Tells the checker of pauses and of deaths that speak against the boundary; other ends blind us.
-fn note_events(fleet: &Fleet<'_>, checker: &mut LedgerChecker, other_ends: &mut Vec<String>) {
+fn note_events(fleet: &Fleet<'_>, recorder: &mut Recorder<'_>, other_ends: &mut Vec<String>) {
     for (start_ns, end_ns) in fleet.take_pauses() {
-        checker.note_pause(start_ns, end_ns);
+        recorder.checker.note_pause(start_ns, end_ns);
+        recorder.fairness.note_pause(start_ns, end_ns);
     }
     for death in fleet.take_deaths() {
         match death.exit {
             Exit::Signal(signal) if OWN_FAULT.contains(&signal) => {
-                checker.note_death(death.agent, death.incarnation, signal, death.at_ns);
+                recorder.checker.note_death(death.agent, death.incarnation, signal, death.at_ns);
             }
             exit => {
                 let memory = if death.out_of_memory { " for want of memory" } else { "" };
@@ -309,6 +316,7 @@ pub fn refused(reply: &Reply) -> StressEnd {
         counts: Vec::new(),
         exposures: Exposures::default(),
         tally: TallyCount::default(),
+        fairness: FairnessReport::default(),
         caught_ns: None,
         caught_after: None,
         announced_after: None,

@@ -20,11 +20,10 @@ use crate::collect::machine::{self, Machine};
 use crate::collect::programs;
 use crate::collect::storage::{self, Storage};
 use crate::error::LabError;
-use crate::nemeses::Rhythm;
 use crate::probes::pair::{self, Probed};
 use crate::run::fleet::{Fleet, FleetPlan};
 use crate::run::leavings::{RunDirectory, RunId};
-use crate::run::plan::{self, Plan};
+use crate::run::plan::{self, Chosen, Plan, Strike};
 use crate::run::stress::{Progress, StressEnd, StressOptions, prepare, refused, stress};
 use crate::runtimes::{self, Abilities, Runtime};
 use crate::worlds::{self, Ground, World};
@@ -56,11 +55,15 @@ pub struct Options {
     /// The seed.
     pub seed: u64,
     /// What strikes, and in which rhythm; `None`: the usual nemeses and those of the world.
-    pub nemeses: Option<Vec<(String, Rhythm)>>,
+    pub nemeses: Option<Vec<Chosen>>,
+    /// Strikes one by one, instead of those that the seed draws.
+    pub strikes: Option<Vec<Strike>>,
     /// What the last agent does instead of the workload; `None`: the workload.
     pub last_duty: Option<Duty>,
     /// Whether two agents ask each other before the stress.
     pub probe: bool,
+    /// Whether a broken world must be caught before the stress.
+    pub control: bool,
     /// Folder for histories; `None`: the temporary directory.
     pub history: Option<PathBuf>,
     /// Another build of the agent; `None`: this program.
@@ -69,6 +72,29 @@ pub struct Options {
     pub keep_history: bool,
     /// Whether the stress goes on after the first anomaly.
     pub keep_going: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            directory: ".".into(),
+            time: Duration::from_secs(30),
+            agents: 3,
+            world: "shared-directory".into(),
+            runtime: None,
+            workload: Workload::default(),
+            seed: 0,
+            nemeses: None,
+            strikes: None,
+            last_duty: None,
+            probe: true,
+            control: true,
+            history: None,
+            program: None,
+            keep_history: false,
+            keep_going: false,
+        }
+    }
 }
 
 impl Options {
@@ -82,6 +108,10 @@ impl Options {
             runtime: runtime.to_owned(),
             keep_going: self.keep_going,
             workload: self.workload.clone(),
+            nemeses: self.nemeses.clone(),
+            strikes: self.strikes.clone(),
+            last_duty: self.last_duty,
+            agent: self.program.as_ref().map(|program| program.display().to_string()),
         }
     }
 
@@ -89,7 +119,9 @@ impl Options {
     pub fn plan(&self) -> Result<Plan, LabError> {
         let world = find_world(&self.world)?;
         let nemeses = self.nemeses.clone().unwrap_or_else(|| plan::usual_and(world.nemeses));
-        Ok(plan::draw(self.seed, self.time.as_millis() as u64, self.agents, &nemeses))
+        let drawn = plan::draw(self.seed, self.time.as_millis() as u64, self.agents, &nemeses);
+        let strikes = self.strikes.clone().unwrap_or(drawn.strikes);
+        Ok(Plan { strikes, ..drawn })
     }
 }
 
@@ -169,6 +201,8 @@ pub struct Evidence {
     pub shared_clock: bool,
     /// Versions of SQLite that agents had, as each said of itself.
     pub sqlite: Vec<String>,
+    /// Agents that were to commit.
+    pub writers: Vec<u16>,
     /// Whether Ctrl-C ended it.
     pub interrupted: bool,
     /// Whether the storage was full in the end: errors and SIGBUS say nothing about the boundary then.
@@ -185,29 +219,39 @@ pub fn verify(
     interrupted: &AtomicBool,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Evidence, LabError> {
+    let runtime = runtimes::choose(options.runtime.as_deref())?;
+    verify_through(runtime.as_ref(), options, interrupted, observe)
+}
+
+/// The same through a runtime that was found before.
+pub fn verify_through(
+    runtime: &dyn Runtime,
+    options: Options,
+    interrupted: &AtomicBool,
+    observe: &mut dyn FnMut(Event<'_>),
+) -> Result<Evidence, LabError> {
     let began_ns = crate::clock::monotonic_ns();
     let world = find_world(&options.world)?;
     let plan = options.plan()?;
     let directory = open_directory(&options.directory)?;
     check_space(&directory, &options.workload)?;
     lift_file_size_limit()?;
-    let runtime = runtimes::choose(options.runtime.as_deref())?;
-    check_needs(world, runtime.as_ref())?;
+    check_needs(world, runtime)?;
     let sqlite = sqlite_of(options.program.as_deref())?;
     let id = RunId::random();
     let run = RunDirectory::create(&id)?;
     run.note_runtime(runtime.name())?;
     let scratch = make_scratch(&run, &directory)?;
     let history = make_history(&run, &options, &directory)?;
-    let boundary = Boundary { sqlite, ..look(&options, world, runtime.as_ref(), directory, &id) };
+    let boundary = Boundary { sqlite, ..look(&options, world, runtime, directory, &id) };
     observe(Event::Boundary(&boundary));
 
-    let site = Site { runtime: runtime.as_ref(), run: &run, scratch: &scratch, history: &history, interrupted };
+    let site = Site { runtime, run: &run, scratch: &scratch, history: &history, interrupted };
     let mut ground = site.ground(world, "bang", options.agents)?;
     if let (Some(duty), Some(last)) = (options.last_duty, ground.views.last_mut()) {
         last.duty = duty;
     }
-    let fleet = site.fleet(ground, &options, "bang", Some(site.folder(&history, "bang")?));
+    let fleet = site.fleet(ground, &options, "bang", Some(site.folder(&history, "bang")?))?;
     let Prelude { probed, refusal, control, blind } = site.prelude(world, &options, &fleet)?;
     observe(Event::Probe(probed.as_ref()));
     observe(Event::Control(&control));
@@ -221,6 +265,7 @@ pub fn verify(
     let ran_full = ran_full(&stress);
     let (shared_clock, header_mode) = (clocks_agree(&fleet), header_mode(&fleet.ground().database));
     let sqlite = versions_of(&fleet);
+    let writers = writers(&fleet);
     drop(fleet);
     if options.keep_history {
         run.forget_history(&history)?;
@@ -233,6 +278,7 @@ pub fn verify(
         planted: kept.map_or_else(Vec::new, |kept| planted_controls(&kept.before, &kept.tail, &stress.finals)),
         first_commit_after: stress.exposures.first_commit_ns.map(since_start),
         interrupted: interrupted.load(Ordering::Relaxed),
+        writers,
         options,
         boundary,
         probed,
@@ -267,11 +313,17 @@ struct Site<'a> {
 }
 
 impl Site<'_> {
-    fn fleet(&self, ground: Ground, options: &Options, prefix: &'static str, history: Option<PathBuf>) -> Fleet<'_> {
+    fn fleet(
+        &self,
+        ground: Ground,
+        options: &Options,
+        prefix: &'static str,
+        history: Option<PathBuf>,
+    ) -> Result<Fleet<'_>, LabError> {
         let workload = options.workload.clone();
         let (runtime, run, seed) = (self.runtime, self.run, options.seed);
         let program = options.program.clone();
-        Fleet::new(FleetPlan { runtime, run, ground, workload, seed, history, program, prefix })
+        Fleet::mounted(FleetPlan { runtime, run, ground, workload, seed, history, program, prefix })
     }
 
     /// A subdirectory of scratch or history.
@@ -333,12 +385,12 @@ impl Site<'_> {
         }
         let mut ground = self.ground(world, "probe", 2)?;
         ground.creator = ground.views[0].clone();
-        let database = &ground.database;
+        let fleet = self.fleet(ground, options, "probe", None)?;
+        let database = &fleet.ground().database;
         if !database.exists() {
             fs::File::create(database)
                 .map_err(|error| LabError::path("cannot create", database, error, "free space there"))?;
         }
-        let fleet = self.fleet(ground, options, "probe", None);
         fleet.start(0)?;
         fleet.start(1)?;
         let probed = pair::probe(&fleet);
@@ -357,6 +409,9 @@ impl Site<'_> {
             took: Duration::ZERO,
             failed: None,
         };
+        if !options.control {
+            return control;
+        }
         match self.faked_locks(options) {
             Ok(end) => {
                 // A loud no is no catch: a disk that fills says it as well.
@@ -379,7 +434,7 @@ impl Site<'_> {
         let agents = options.agents.max(2);
         let ground = self.ground(world, "control", agents)?;
         let history = self.folder(self.history, "control")?;
-        let fleet = self.fleet(ground, options, "control", Some(history.clone()));
+        let fleet = self.fleet(ground, options, "control", Some(history.clone()))?;
         let time_ms = CONTROL_TIME.as_millis() as u64;
         let plan = plan::draw(options.seed, time_ms, agents, &[]);
         let stress_options = StressOptions {
@@ -431,6 +486,12 @@ fn sqlite_of(program: Option<&Path>) -> Result<String, LabError> {
     }
 }
 
+/// Agents whose duty is to commit.
+fn writers(fleet: &Fleet<'_>) -> Vec<u16> {
+    let views = &fleet.ground().views;
+    fleet.agents().filter(|&agent| views[usize::from(agent)].duty.writes()).collect()
+}
+
 /// Bytes 18 and 19 of our own scratch database: 1 rollback, 2 WAL.
 fn header_mode(database: &Path) -> Option<&'static str> {
     use std::os::unix::fs::FileExt;
@@ -461,6 +522,10 @@ fn find_world(name: &str) -> Result<&'static World, LabError> {
 fn check_needs(world: &World, runtime: &dyn Runtime) -> Result<(), LabError> {
     if world.needs.met_by(runtime.abilities()) {
         return Ok(());
+    }
+    if let Some(lacking) = world.needs.lacking() {
+        let what = format!("the world `{}` cannot be made here", world.name);
+        return Err(LabError::new(what, lacking, "run as root where /dev/fuse is, or take another `--world`"));
     }
     Err(LabError::new(
         format!("the world `{}` cannot be made by runtime `{}`", world.name, runtime.name()),

@@ -24,7 +24,9 @@ use std::path::{Path, PathBuf};
 
 use walproof_format::protocol::{Duty, Quirks};
 use walproof_judge::checkers::AnomalyKind;
+use walproof_judge::verdict::JournalMode;
 
+use crate::clients::{self, ClientOptions};
 use crate::runtimes::{Abilities, Mount};
 
 /// All worlds, by name.
@@ -65,6 +67,17 @@ pub struct World {
     pub prepare: fn(&Path, u16) -> io::Result<Ground>,
 }
 
+impl World {
+    /// What must come out in this journal mode. With `locking_mode=EXCLUSIVE` WAL needs what the rollback modes need:
+    /// locks on the database file and fresh reads, no shared memory.
+    pub fn expectation(&self, mode: JournalMode) -> Expectation {
+        match mode {
+            JournalMode::Wal => self.wal,
+            _ => self.rollback,
+        }
+    }
+}
+
 /// What must come out of a world in a journal mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expectation {
@@ -99,6 +112,10 @@ pub enum Needs {
     BindMounts,
     /// Overlays of its own for each agent.
     OverlayMounts,
+    /// Mounts on the host.
+    HostMounts,
+    /// Clients of our own on the host.
+    Clients,
 }
 
 impl Needs {
@@ -108,6 +125,16 @@ impl Needs {
             Self::Nothing => true,
             Self::BindMounts => abilities.bind_mounts,
             Self::OverlayMounts => abilities.overlay_mounts,
+            Self::HostMounts | Self::Clients => self.lacking().is_none(),
+        }
+    }
+
+    /// What this machine or this user lacks, whatever the runtime.
+    pub fn lacking(self) -> Option<String> {
+        match self {
+            Self::Nothing | Self::BindMounts | Self::OverlayMounts => None,
+            Self::HostMounts => (!clients::is_root()).then(|| "mounting on the host takes root".to_owned()),
+            Self::Clients => clients::why_not_here(),
         }
     }
 }
@@ -119,8 +146,40 @@ pub struct Ground {
     pub creator: View,
     /// What each agent sees.
     pub views: Vec<View>,
-    /// The database file on the host: for its header bytes.
+    /// The database file on the host, past all clients: for its header bytes.
     pub database: PathBuf,
+    /// What is mounted on the host before anybody starts, in order; targets lie in the scratch folder.
+    pub host_mounts: Vec<HostMount>,
+}
+
+/// Something mounted on the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostMount {
+    /// A small disk of its own.
+    Tmpfs {
+        /// An empty directory.
+        target: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// A client of networked storage. Clients of one backing directory have one server.
+    Client {
+        /// The server's directory.
+        backing: PathBuf,
+        /// An empty directory.
+        target: PathBuf,
+        /// What it remembers, who answers its locks.
+        options: ClientOptions,
+    },
+}
+
+impl HostMount {
+    /// Where it is mounted.
+    pub fn target(&self) -> &Path {
+        match self {
+            Self::Tmpfs { target, .. } | Self::Client { target, .. } => target,
+        }
+    }
 }
 
 /// What one agent sees.
@@ -177,7 +236,12 @@ fn shared(scratch: &Path, agents: u16, quirks: Quirks) -> io::Result<Ground> {
     let folder = scratch.join("data");
     fs::create_dir_all(&folder)?;
     let view = View::of_folder(&folder, "/db").with_quirks(quirks);
-    Ok(Ground { creator: view.clone(), views: vec![view; agents.into()], database: folder.join(DATABASE) })
+    Ok(Ground {
+        creator: view.clone(),
+        views: vec![view; agents.into()],
+        database: folder.join(DATABASE),
+        host_mounts: Vec::new(),
+    })
 }
 
 /// A private directory for each agent, with the one database file mounted into it.
@@ -197,7 +261,7 @@ fn one_file_mounted(scratch: &Path, agents: u16, lost_on_recreate: bool) -> io::
         Ok(view)
     });
     let views: Vec<View> = views.collect::<io::Result<_>>()?;
-    Ok(Ground { creator: views[0].clone(), views, database })
+    Ok(Ground { creator: views[0].clone(), views, database, host_mounts: Vec::new() })
 }
 
 #[cfg(test)]

@@ -31,5 +31,10 @@ fn prepare(scratch: &Path, agents: u16) -> io::Result<Ground> {
         Ok(view)
     });
     let views: Vec<View> = views.collect::<io::Result<_>>()?;
-    Ok(Ground { creator: View::of_folder(&lower, "/db"), views, database: lower.join(DATABASE) })
+    Ok(Ground {
+        creator: View::of_folder(&lower, "/db"),
+        views,
+        database: lower.join(DATABASE),
+        host_mounts: Vec::new(),
+    })
 }

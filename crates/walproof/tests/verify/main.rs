@@ -6,10 +6,12 @@
 //! Where to look next: `support/`. What cannot be tested on a machine says `skipped: why`, also among passing tests;
 //! `WALPROOF_REQUIRE=containers,filesystems` makes such a skip a failure, as `.ci/run` does.
 
+mod bang;
 mod file_systems;
 mod leavings;
 mod misuse;
 mod process_runtime;
+mod selftest;
 mod support;
 mod verdicts;
 mod worlds;

@@ -97,9 +97,14 @@ impl Bench {
 
     /// walproof with these arguments, to its end.
     pub fn run(&self, arguments: &[impl AsRef<std::ffi::OsStr>]) -> Ended {
+        self.start_walproof(arguments).ended()
+    }
+
+    /// walproof with these arguments, to be ended by the test.
+    pub fn start_walproof(&self, arguments: &[impl AsRef<std::ffi::OsStr>]) -> Running {
         let mut command = Command::new(BINARY);
         command.args(arguments);
-        self.start(command).ended()
+        self.start(command)
     }
 
     /// Starts a command whose words go to files: nothing waits for a reader.
@@ -179,14 +184,19 @@ impl Running {
     }
 
     /// Waits for the end.
-    pub fn ended(mut self) -> Ended {
+    pub fn ended(self) -> Ended {
+        self.ended_within(HANG)
+    }
+
+    /// Waits for the end; longer than this is a hang.
+    pub fn ended_within(mut self, hang: Duration) -> Ended {
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("our own child") {
                 let code = status.code().unwrap_or_else(|| -status.signal().unwrap_or(0));
                 return Ended { code, out: read(&self.out), error: read(&self.error) };
             }
-            assert!(began.elapsed() < HANG, "hangs: {}{}", read(&self.out), read(&self.error));
+            assert!(began.elapsed() < hang, "hangs: {}{}", read(&self.out), read(&self.error));
             std::thread::sleep(TICK);
         }
     }

@@ -1,6 +1,7 @@
-//! Every world comes out as its expectation says, in both families of journal modes, and the exit code says the same.
+//! `verify` on a world of each expectation: its verdict and exit code, probe and control included.
 //!
-//! Broken worlds end by themselves soon after the first anomaly; sound ones take [`SOUND_TIME`] each.
+//! `selftest.rs` examines all worlds. Broken ones end by themselves soon after the first anomaly; sound ones take
+//! [`SOUND_TIME`] each.
 
 use walproof_lab::worlds::{Expectation, Needs, WORLDS, World};
 
@@ -9,20 +10,27 @@ use crate::support::{Bench, Ended, SOUND_TIME, containers, skip, stress_alone};
 /// A broken world has so long to show itself; most take a hundredth of it.
 const BROKEN_TIME: &str = "10s";
 
+/// One of each kind.
+const CHOSEN: [&str; 5] =
+    ["shared-directory", "single-file", "deny-shared-memory", "two-overlays", "unlinked-sidecars"];
+
 #[test]
-fn every_world_is_as_expected_in_wal_mode() {
-    every_world("wal", |world| world.wal);
+fn worlds_are_as_expected_in_wal_mode() {
+    chosen_worlds("wal", |world| world.wal);
 }
 
 #[test]
-fn every_world_is_as_expected_in_delete_mode() {
-    every_world("delete", |world| world.rollback);
+fn worlds_are_as_expected_in_delete_mode() {
+    chosen_worlds("delete", |world| world.rollback);
 }
 
-fn every_world(journal: &str, expectation: fn(&World) -> Expectation) {
+fn chosen_worlds(journal: &str, expectation: fn(&World) -> Expectation) {
     let _alone = stress_alone();
-    let failures: Vec<String> =
-        WORLDS.iter().filter_map(|world| one_world(world, journal, expectation(world)).err()).collect();
+    let failures: Vec<String> = WORLDS
+        .iter()
+        .filter(|world| CHOSEN.contains(&world.name))
+        .filter_map(|world| one_world(world, journal, expectation(world)).err())
+        .collect();
     assert!(failures.is_empty(), "{} worlds failed in {journal} mode:\n{}", failures.len(), failures.join("\n"));
 }
 

@@ -1,0 +1,192 @@
+//! What can be done to a client while it serves: slow it, stall it, let it fail.
+//!
+//! A stall ends by itself at its deadline, so that nobody is held for ever when whoever turned the knob is gone.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use walproof_format::ledger::mix;
+
+/// How long a request takes beyond its work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Latency {
+    /// Always, in microseconds.
+    pub fixed_us: u32,
+    /// Up to so much more, evenly spread, in microseconds.
+    pub jitter_us: u32,
+    /// One request in so many takes much longer; 0: none.
+    pub tail_every: u32,
+    /// How long such a one takes at most, in microseconds; short ones are far more frequent than long ones.
+    pub tail_us_max: u32,
+}
+
+/// Which requests fail with EIO: one in so many of each kind; 0: none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Failing {
+    /// Of reads.
+    pub reads_every: u32,
+    /// Of writes.
+    pub writes_every: u32,
+    /// Of fsyncs.
+    pub syncs_every: u32,
+}
+
+/// What a request is, as far as knobs tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    Read,
+    Write,
+    Sync,
+    Other,
+}
+
+/// The knobs of one client.
+#[derive(Debug)]
+pub struct Knobs {
+    latency: [AtomicU32; 4],
+    failing: [AtomicU32; 3],
+    counts: [AtomicU64; 3],
+    random: AtomicU64,
+    stalled_until: Mutex<Option<Instant>>,
+    released: Condvar,
+}
+
+impl Knobs {
+    /// Nothing turned; what is random comes from the seed.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            latency: Default::default(),
+            failing: Default::default(),
+            counts: Default::default(),
+            random: AtomicU64::new(mix(seed)),
+            stalled_until: Mutex::new(None),
+            released: Condvar::new(),
+        }
+    }
+
+    /// How long requests take from now on.
+    pub fn slow(&self, latency: Latency) {
+        let values = [latency.fixed_us, latency.jitter_us, latency.tail_every, latency.tail_us_max];
+        self.latency.iter().zip(values).for_each(|(knob, value)| knob.store(value, Ordering::Relaxed));
+    }
+
+    /// Which requests fail from now on.
+    pub fn fail(&self, failing: Failing) {
+        let values = [failing.reads_every, failing.writes_every, failing.syncs_every];
+        self.failing.iter().zip(values).for_each(|(knob, value)| knob.store(value, Ordering::Relaxed));
+    }
+
+    /// Every request waits until [`Self::release`], at most so long.
+    pub fn stall(&self, time_max: Duration) {
+        *self.stalled_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + time_max);
+    }
+
+    /// Ends a stall.
+    pub fn release(&self) {
+        *self.stalled_until.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.released.notify_all();
+    }
+
+    /// Everything as in the beginning.
+    pub fn reset(&self) {
+        self.slow(Latency::default());
+        self.fail(Failing::default());
+        self.release();
+    }
+
+    /// Lets a request pass, late or not; false: it fails with EIO.
+    pub(super) fn pass(&self, request: Request) -> bool {
+        let delay_us = self.delay_us();
+        if delay_us > 0 {
+            std::thread::sleep(Duration::from_micros(delay_us));
+        }
+        self.wait_for_release();
+        !self.is_to_fail(request)
+    }
+
+    fn wait_for_release(&self) {
+        let mut until = self.stalled_until.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(deadline) = *until {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            until = self.released.wait_timeout(until, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn is_to_fail(&self, request: Request) -> bool {
+        let kind = match request {
+            Request::Read => 0,
+            Request::Write => 1,
+            Request::Sync => 2,
+            Request::Other => return false,
+        };
+        let every = u64::from(self.failing[kind].load(Ordering::Relaxed));
+        every != 0 && (self.counts[kind].fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(every)
+    }
+
+    fn delay_us(&self) -> u64 {
+        let [fixed, jitter, tail_every, tail_max] =
+            [0, 1, 2, 3].map(|i| u64::from(self.latency[i].load(Ordering::Relaxed)));
+        let jitter = if jitter == 0 { 0 } else { self.draw() % jitter };
+        let in_tail = tail_every != 0 && self.draw().is_multiple_of(tail_every);
+        fixed + jitter + if in_tail { heavy(self.draw(), tail_max) } else { 0 }
+    }
+
+    fn draw(&self) -> u64 {
+        mix(self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed))
+    }
+}
+
+/// The longest, divided by two numbers drawn evenly: most are a hundredth of it and less, one in 20 an eighth and more.
+fn heavy(draw: u64, longest: u64) -> u64 {
+    let share = 1 + draw % 64;
+    longest / share / (1 + (draw >> 32) % 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_in_so_many_fails_and_only_of_its_kind() {
+        let knobs = Knobs::new(1);
+        knobs.fail(Failing { writes_every: 3, ..Failing::default() });
+        let failed = |request| (0..9).filter(|_| !knobs.pass(request)).count();
+        assert_eq!((failed(Request::Write), failed(Request::Read), failed(Request::Sync)), (3, 0, 0));
+        knobs.reset();
+        assert_eq!(failed(Request::Write), 0);
+    }
+
+    #[test]
+    fn lengths_come_from_the_seed_and_have_a_tail() {
+        let latency = Latency { fixed_us: 5, jitter_us: 3, tail_every: 10, tail_us_max: 100_000 };
+        let lengths = |seed| {
+            let knobs = Knobs::new(seed);
+            knobs.slow(latency);
+            (0..1000).map(|_| knobs.delay_us()).collect::<Vec<_>>()
+        };
+        assert_eq!(lengths(7), lengths(7));
+        assert_ne!(lengths(7), lengths(8));
+        let mut sorted = lengths(7);
+        sorted.sort_unstable();
+        assert!(sorted[500] <= 8 && sorted[999] > 10_000 && sorted[0] >= 5, "{:?}", &sorted[990..]);
+    }
+
+    #[test]
+    fn a_stall_ends_when_it_is_released_and_at_its_deadline() {
+        let knobs = Knobs::new(1);
+        knobs.stall(Duration::from_secs(600));
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| knobs.pass(Request::Read));
+            std::thread::sleep(Duration::from_millis(20));
+            assert!(!waiting.is_finished());
+            knobs.release();
+            assert!(waiting.join().expect("it passes"));
+        });
+        knobs.stall(Duration::from_millis(1));
+        assert!(knobs.pass(Request::Other), "nobody released it");
+    }
+}

@@ -1,0 +1,238 @@
+//! The detector tested: every broken world and nemesis must be caught, every sound one must come out clean.
+//!
+//! A case is a run without probe and control whose outcome (`outcome.rs`) is compared with what worlds and nemeses say
+//! of themselves as data. Cases are independent and run side by side.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use walproof_format::plan::{Chosen, Rhythm};
+use walproof_judge::checkers::AnomalyKind;
+use walproof_judge::verdict::JournalMode;
+
+use crate::error::LabError;
+use crate::nemeses::{self, Effect, NEMESES, Nemesis};
+use crate::run::outcome::{has_effect, meets, outcome};
+use crate::run::plan::usual_and;
+use crate::run::verify::{Evidence, Options, verify_through};
+use crate::runtimes::Runtime;
+use crate::worlds::{self, Expectation, WORLDS, World};
+
+/// How long a case runs in which nothing may be found: each usual nemesis strikes once at least.
+const SOUND_TIME: Duration = Duration::from_millis(3_500);
+/// How long a broken case may take; it ends soon after the first anomaly.
+const BROKEN_TIME: Duration = Duration::from_secs(20);
+/// Between two strikes of the nemesis that a case is about.
+const STRIKE_INTERVAL_MS: u64 = 600;
+/// The modes: one of each family.
+const MODES: [JournalMode; 2] = [JournalMode::Wal, JournalMode::Delete];
+
+/// One run and what must come of it.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// `world single-file`, `nemesis pause-agent`, `workload bank`.
+    pub name: String,
+    /// What is run.
+    pub options: Options,
+    expected: Expected,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Expected {
+    World(Expectation, &'static [AnomalyKind]),
+    Nemesis(Effect),
+}
+
+impl Expected {
+    fn word(self) -> &'static str {
+        match self {
+            Self::World(expectation, _) => expectation.word(),
+            Self::Nemesis(effect) => effect.word(),
+        }
+    }
+
+    fn finds_nothing(self) -> bool {
+        matches!(self, Self::World(Expectation::Safe, _) | Self::Nemesis(Effect::Harmless | Effect::Loud))
+    }
+
+    fn met_by(self, evidence: &Evidence) -> Result<(), String> {
+        match self {
+            Self::World(expectation, names) => meets(expectation, names, evidence),
+            Self::Nemesis(effect) => has_effect(effect, evidence),
+        }
+    }
+}
+
+/// What came of a case.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// The case.
+    pub name: String,
+    /// The journal mode.
+    pub journal_mode: String,
+    /// What must come of it.
+    pub expected: &'static str,
+    /// What came of it.
+    pub outcome: String,
+    /// Whether it is what must come.
+    pub standing: Standing,
+    /// Why not, or why it could not be run.
+    pub because: Option<String>,
+    /// From the first commit to the moment at which the first anomaly could be proved, in milliseconds.
+    pub caught_after_ms: Option<f64>,
+    /// Acknowledged commits.
+    pub commits: u64,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// Whether a case came out as it must.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// It did.
+    Met,
+    /// It did not.
+    Failed,
+    /// It could not be run here.
+    Skipped,
+}
+
+/// Every case: worlds, then nemeses, then workloads, each in both families of journal modes.
+pub fn cases(directory: &Path, seed: u64) -> Vec<Case> {
+    let base = Options { directory: directory.to_owned(), seed, probe: false, control: false, ..Options::default() };
+    let of_worlds = WORLDS.iter().flat_map(|world| MODES.map(|mode| of_world(&base, world, mode)));
+    let of_nemeses = NEMESES.iter().flat_map(|nemesis| MODES.map(|mode| of_nemesis(&base, nemesis, mode)));
+    of_worlds.chain(of_nemeses).collect()
+}
+
+fn of_world(base: &Options, world: &World, mode: JournalMode) -> Case {
+    let expected = Expected::World(world.expectation(mode), world.names);
+    case(format!("world {}", world.name), base, mode, expected, |options| options.world = world.name.into())
+}
+
+/// The nemesis alone, often, on a sound world that has what it needs.
+fn of_nemesis(base: &Options, nemesis: &Nemesis, mode: JournalMode) -> Case {
+    let expected = Expected::Nemesis(nemesis.effect(mode));
+    case(format!("nemesis {}", nemesis.name), base, mode, expected, |options| {
+        let for_ms_max = nemesis.rhythm.for_ms_max.min(STRIKE_INTERVAL_MS);
+        let rhythm = Rhythm { first_ms: 200, interval_ms: STRIKE_INTERVAL_MS, for_ms_max };
+        options.world = nemesis.needs.world().into();
+        // Breakage shows at once where connections come and go; what does no harm must do none then, either.
+        let closing = usual_and(&[]).into_iter().filter(|usual| usual.nemesis == "close-all-connections");
+        let this = Chosen { nemesis: nemesis.name.into(), rhythm };
+        options.nemeses = Some(closing.filter(|usual| usual.nemesis != nemesis.name).chain([this]).collect());
+    })
+}
+
+fn case(
+    name: String,
+    base: &Options,
+    mode: JournalMode,
+    expected: Expected,
+    change: impl FnOnce(&mut Options),
+) -> Case {
+    let mut options = base.clone();
+    options.workload.journal_mode = mode.word().into();
+    options.time = if expected.finds_nothing() { SOUND_TIME } else { BROKEN_TIME };
+    change(&mut options);
+    Case { name, options, expected }
+}
+
+/// Runs cases side by side; rows come in the order in which they end.
+pub fn run(
+    runtime: &dyn Runtime,
+    cases: &[Case],
+    jobs: u16,
+    interrupted: &AtomicBool,
+    observe: &mut (dyn FnMut(&Row) + Send),
+) -> Vec<Row> {
+    let next = AtomicUsize::new(0);
+    let told = Mutex::new((Vec::new(), observe));
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed))
+                    && !interrupted.load(Ordering::Relaxed)
+                {
+                    let row = examine(runtime, case, interrupted);
+                    let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+                    (told.1)(&row);
+                    told.0.push(row);
+                }
+            });
+        }
+    });
+    told.into_inner().unwrap_or_else(PoisonError::into_inner).0
+}
+
+/// One case.
+pub fn examine(runtime: &dyn Runtime, case: &Case, interrupted: &AtomicBool) -> Row {
+    let began = Instant::now();
+    let mut row = Row {
+        name: case.name.clone(),
+        journal_mode: case.options.workload.journal_mode.clone(),
+        expected: case.expected.word(),
+        outcome: String::new(),
+        standing: Standing::Skipped,
+        because: None,
+        caught_after_ms: None,
+        commits: 0,
+        took_ms: 0,
+    };
+    if let Some(why) = cannot_run(runtime, case) {
+        row.because = Some(why);
+        return row;
+    }
+    match verify_through(runtime, case.options.clone(), interrupted, &mut |_| ()) {
+        Ok(evidence) => fill_in(&mut row, case, &evidence),
+        Err(LabError { what, because, .. }) => {
+            row.standing = Standing::Failed;
+            row.because = Some(format!("{what}: {because}"));
+        }
+    }
+    row.took_ms = began.elapsed().as_millis() as u64;
+    row
+}
+
+fn fill_in(row: &mut Row, case: &Case, evidence: &Evidence) {
+    row.outcome = outcome(evidence).words();
+    row.commits = evidence.stress.exposures.commits;
+    row.caught_after_ms = evidence.stress.caught_after.map(|after| (after.as_secs_f64() * 1e6).round() / 1e3);
+    let met = case.expected.met_by(evidence);
+    row.standing = if met.is_ok() { Standing::Met } else { Standing::Failed };
+    row.because = met.err().or_else(|| evidence.left_behind.first().map(|line| format!("left behind: {line}")));
+    if !evidence.left_behind.is_empty() {
+        row.standing = Standing::Failed;
+    }
+}
+
+fn cannot_run(runtime: &dyn Runtime, case: &Case) -> Option<String> {
+    let world = worlds::find(&case.options.world)?;
+    if !world.needs.met_by(runtime.abilities()) {
+        return Some(format!("runtime `{}` cannot make the world `{}`", runtime.name(), world.name));
+    }
+    let name = case.name.strip_prefix("nemesis ")?;
+    let limits = nemeses::find(name)?.needs == nemeses::Needs::Limits;
+    (limits && !runtime.abilities().limits).then(|| format!("runtime `{}` has no limits here", runtime.name()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_world_and_every_nemesis_is_examined_in_both_families() {
+        let cases = cases(Path::new("."), 1);
+        for mode in ["wal", "delete"] {
+            let has =
+                |name: String| cases.iter().any(|case| case.name == name && case.options.workload.journal_mode == mode);
+            assert!(WORLDS.iter().all(|world| has(format!("world {}", world.name))));
+            assert!(NEMESES.iter().all(|nemesis| has(format!("nemesis {}", nemesis.name))));
+        }
+    }
+}

@@ -36,7 +36,8 @@ try: one of
   cargo xtask prove sound   [--runs 20] [--time 20s] [--only ext4,tmpfs,xfs,btrfs] [--jobs 1]
   cargo xtask prove worlds  [--runs 20] [--time 10s] [--only WORLD,...] [--journal wal,delete] [--jobs 1]
   cargo xtask prove memory  [--time 5m]
-  cargo xtask prove wal-reset [--runs 5] [--time 180s] [--only canary,bundled] [--agents 3] [--think US] ...
+  cargo xtask prove wal-reset [--runs 5] [--time 20s] [--bundled-runs 1] [--bundled-time 180s] [--only canary,bundled]
+                         [--agents 3] [--think 300] [--synchronous off]
 all but `bench checker` take [--result FOLDER], by default benchsuite/runs";
 
 fn main() -> ExitCode {

@@ -27,18 +27,24 @@ const BUILDS: [&str; 2] = ["canary", "bundled"];
 
 /// Proves it; true when the canary was found often enough and the bundled SQLite stayed clean.
 pub fn run(mut flags: Flags) -> Result<bool, String> {
-    let (words, time) = flags.time("time", "180s")?;
-    let runs = flags.number("runs", FOUND_MIN.1)?;
+    let (words, time) = flags.time("time", "20s")?;
+    let (bundled_words, bundled_time) = flags.time("bundled-time", "180s")?;
+    let (runs, bundled_runs) = (flags.number("runs", FOUND_MIN.1)?, flags.number("bundled-runs", 1)?);
     let chosen = flags.choice("only", &BUILDS)?;
     let workload = workload(&mut flags)?;
     let agents = flags.number("agents", 3)? as u16;
     let folder = flags.result_folder();
     flags.finish()?;
     let canary = build_canary()?;
-    let asked = json!({"runs": runs, "time": words, "only": chosen, "agents": agents, "workload": workload});
+    let asked = json!({"runs": runs, "time": words, "bundled_runs": bundled_runs, "bundled_time": bundled_words,
+        "only": chosen, "agents": agents, "workload": workload});
     let mut result = ResultFile::begin(&folder, "prove-wal-reset", asked)?;
-    for (number, build) in (1..=runs).flat_map(|number| chosen.iter().map(move |build| (number, *build))) {
-        let program = (build == "canary").then(|| canary.clone());
+    let (canaries, bundled) = ((1..=runs).map(|n| ("canary", n)), (1..=bundled_runs).map(|n| ("bundled", n)));
+    for (build, number) in canaries.chain(bundled).filter(|(build, _)| chosen.contains(build)) {
+        let (time, program) = match build {
+            "canary" => (time, Some(canary.clone())),
+            _ => (bundled_time, None),
+        };
         let entry = one_run(build, number, options(agents, time, number, &workload, program))?;
         print_run(&entry);
         result.add(entry, summary)?;
@@ -55,7 +61,7 @@ fn workload(flags: &mut Flags) -> Result<Workload, String> {
         autocheckpoint_frames: flags.number("autocheckpoint", 0)?,
         reopen_every: flags.number("reopen-every", 0)?,
         checkpoint_every: flags.number("checkpoint-every", 0)?,
-        think_us: flags.number("think", 0)?,
+        think_us: flags.number("think", 300)?,
         synchronous: flags.word("synchronous", "off"),
         ..Workload::default()
     })
@@ -71,6 +77,8 @@ fn options(agents: u16, time: Duration, number: u32, workload: &Workload, progra
         last_duty: Some(Duty::Checkpoint { mode: Some(CheckpointMode::Passive) }),
         probe: false,
         control: false,
+        // What is wrong at first may be a number given twice; the damage is there after some more commits.
+        keep_going: true,
         program,
         ..Options::default()
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, OpenFlags, ffi};
 use walproof_format::history::Place;
-use walproof_format::protocol::Workload;
+use walproof_format::protocol::{Quirks, Workload};
 
 use crate::random::Random;
 
@@ -68,16 +68,13 @@ pub struct WalFeedback {
 pub fn open(
     path: &str,
     workload: &Workload,
+    quirks: &Quirks,
     create: bool,
     seed: u64,
     attention: Arc<AtomicBool>,
     feedback: Arc<WalFeedback>,
 ) -> Result<Connection, SqlFailure> {
-    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    if create {
-        flags |= OpenFlags::SQLITE_OPEN_CREATE;
-    }
-    let mut connection = Connection::open_with_flags(path, flags).at(Place::Open)?;
+    let mut connection = Connection::open_with_flags(uri(path, quirks), flags(quirks, create)).at(Place::Open)?;
     connection.set_prepared_statement_cache_capacity(32);
     let timeout = Duration::from_millis(workload.busy_timeout_ms.into());
     connection.busy_handler(Some(back_off(timeout, seed, attention))).at(Place::Open)?;
@@ -85,10 +82,37 @@ pub fn open(
     if workload.journal_mode == "wal" {
         let every = workload.autocheckpoint_frames;
         connection.wal_hook(Some(autocheckpoint(every, feedback))).at(Place::Open)?;
-    } else if workload.journal_mode != "delete" && !create {
+    } else if workload.journal_mode != "delete" && !create && !quirks.read_only {
         journal_mode(&connection, Some(&workload.journal_mode))?;
     }
     Ok(connection)
+}
+
+fn flags(quirks: &Quirks, create: bool) -> OpenFlags {
+    let how = match (quirks.read_only, create) {
+        (true, _) => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        (false, false) => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        (false, true) => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+    };
+    how | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI
+}
+
+/// The database as an SQLite URI, with the parameters that the quirks ask for.
+fn uri(path: &str, quirks: &Quirks) -> String {
+    let mut uri = "file:".to_owned();
+    for byte in path.bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => uri.push(byte.into()),
+            other => uri.push_str(&format!("%{other:02x}")),
+        }
+    }
+    let vfs = quirks.vfs.iter().map(|vfs| format!("vfs={vfs}"));
+    let parameters: Vec<String> = vfs.chain(quirks.nolock.then(|| "nolock=1".to_owned())).collect();
+    if !parameters.is_empty() {
+        uri.push('?');
+        uri.push_str(&parameters.join("&"));
+    }
+    uri
 }
 
 /// What `PRAGMA journal_mode` answers, after setting it when `set` is given.
@@ -155,5 +179,18 @@ fn autocheckpoint(
             feedback.checkpoint_code.store(code.extended_code as u32, Ordering::Relaxed);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_stays_a_path_whatever_is_in_it() {
+        assert_eq!(uri("/db/walproof.db", &Quirks::default()), "file:/db/walproof.db");
+        assert_eq!(uri("/a b?vfs=x#%41", &Quirks::default()), "file:/a%20b%3fvfs%3dx%23%2541");
+        let quirks = Quirks { vfs: Some("unix-none".into()), nolock: true, ..Quirks::default() };
+        assert_eq!(uri("/db/x", &quirks), "file:/db/x?vfs=unix-none&nolock=1");
     }
 }

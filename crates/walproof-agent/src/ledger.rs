@@ -255,7 +255,7 @@ impl Worker {
         let configuration = &self.configuration;
         let seed = configuration.seed ^ u64::from(self.counter);
         let (attention, feedback) = (Arc::clone(&self.attention), Arc::clone(&self.feedback));
-        open(&configuration.database, &configuration.workload, create, seed, attention, feedback)
+        open(&configuration.database, &configuration.workload, &configuration.quirks, create, seed, attention, feedback)
     }
 
     fn read(&mut self) {

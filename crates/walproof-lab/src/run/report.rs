@@ -309,6 +309,8 @@ fn expected(evidence: &Evidence, mode: JournalMode, kind: VerdictKind) -> Expect
         Expectation::Refuses => kind == VerdictKind::Refuses,
         Expectation::Unsafe => kind == VerdictKind::Unsafe && stress.caught_ns.is_some(),
         Expectation::UnsafeAfterCrash => kind == VerdictKind::Unsafe && after_crash,
+        // The floor of whoever does not get in is missed, or just reached.
+        Expectation::Starves => matches!(kind, VerdictKind::Unknown | VerdictKind::Safe | VerdictKind::Risky),
     };
     Expected { world: name, outcome: expectation.word(), met }
 }

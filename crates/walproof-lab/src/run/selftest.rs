@@ -107,7 +107,9 @@ pub fn cases(directory: &Path, seed: u64) -> Vec<Case> {
     let base = Options { directory: directory.to_owned(), seed, probe: false, control: false, ..Options::default() };
     let of_worlds = WORLDS.iter().flat_map(|world| MODES.map(|mode| of_world(&base, world, mode)));
     let of_nemeses = NEMESES.iter().flat_map(|nemesis| MODES.map(|mode| of_nemesis(&base, nemesis, mode)));
-    of_worlds.chain(of_nemeses).collect()
+    let of_workloads = walproof_agent::workload_names();
+    let of_workloads = of_workloads.iter().flat_map(|name| MODES.map(|mode| of_workload(&base, name, mode)));
+    of_worlds.chain(of_nemeses).chain(of_workloads).collect()
 }
 
 fn of_world(base: &Options, world: &World, mode: JournalMode) -> Case {
@@ -127,6 +129,12 @@ fn of_nemesis(base: &Options, nemesis: &Nemesis, mode: JournalMode) -> Case {
         let this = Chosen { nemesis: nemesis.name.into(), rhythm };
         options.nemeses = Some(closing.filter(|usual| usual.nemesis != nemesis.name).chain([this]).collect());
     })
+}
+
+/// The workload on a sound boundary, with the usual nemeses.
+fn of_workload(base: &Options, name: &str, mode: JournalMode) -> Case {
+    let expected = Expected::World(Expectation::Safe, &[]);
+    case(format!("workload {name}"), base, mode, expected, |options| options.workload.name = name.into())
 }
 
 fn case(

@@ -15,4 +15,4 @@ pub static WORLD: World = World {
     prepare: |scratch, agents| sides(scratch, agents, &[Side::Client(OPTIONS), Side::Client(OPTIONS)]),
 };
 
-const OPTIONS: ClientOptions = ClientOptions::believing(Pages::DirectIo, 1000).with_local_locks();
+const OPTIONS: ClientOptions = ClientOptions::believing(Pages::DirectIo, 0).with_local_locks();

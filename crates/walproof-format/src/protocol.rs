@@ -65,6 +65,11 @@ pub enum Duty {
 }
 
 impl Duty {
+    /// Whether nothing of it has a place in commit order.
+    pub fn abstains(self) -> bool {
+        matches!(self, Self::Checkpoint { .. })
+    }
+
     /// Whether it commits.
     pub fn writes(self) -> bool {
         self == Self::Work

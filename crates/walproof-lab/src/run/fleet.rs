@@ -188,10 +188,11 @@ impl<'a> Fleet<'a> {
         if slot.live.is_some() {
             return Ok(());
         }
-        let incarnation = self.lives.begin(agent);
-        slot.incarnation = incarnation;
         let whole = &self.plan.ground.views[usize::from(agent)];
         let crippled = slot.crippled.clone();
+        self.lives.set_abstains(agent, crippled.as_deref().unwrap_or(whole).duty.abstains());
+        let incarnation = self.lives.begin(agent);
+        slot.incarnation = incarnation;
         if crippled.is_some() {
             lock(&self.crippled).push((agent, incarnation));
         }
@@ -234,8 +235,12 @@ impl<'a> Fleet<'a> {
         let mut slot = self.slot(agent);
         let name = format!("agent {agent}");
         let live = slot.live.as_mut().ok_or_else(|| gone(&name))?;
+        if matches!(command, Command::Turn { .. }) {
+            self.lives.set_abstains(agent, false);
+        }
         let reply = live.ask_unless(command, timeout, &name, &self.stopping)?;
         match command {
+            Command::Turn { duty } => self.lives.set_abstains(agent, duty.abstains()),
             Command::Run => slot.running = true,
             Command::Halt | Command::Close | Command::Final => slot.running = false,
             _ => {}
@@ -609,6 +614,7 @@ struct AgentLives {
     begun: u16,
     sealed: u16,
     closed: bool,
+    abstains: bool,
 }
 
 /// What is known of one life.
@@ -633,6 +639,17 @@ impl Lives {
         let mut lives = lock(&self.agents[usize::from(agent)]);
         lives.begun += 1;
         lives.begun - 1
+    }
+
+    /// Whether an agent does nothing from now on that has a place in commit order. Set to false before it is asked to
+    /// do something else, to true after it has stopped.
+    pub(crate) fn set_abstains(&self, agent: u16, abstains: bool) {
+        lock(&self.agents[usize::from(agent)]).abstains = abstains;
+    }
+
+    /// Whether nobody has to wait for what an agent may record next.
+    pub fn abstains(&self, agent: u16) -> bool {
+        lock(&self.agents[usize::from(agent)]).abstains
     }
 
     fn seal(&self, agent: u16) {

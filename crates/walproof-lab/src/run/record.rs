@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
-use walproof_format::history::{PHASE_OFFSET, Phase, RECORD_SIZE, Record, SegmentHeader, segment_file_name};
+use walproof_format::history::{Operation, PHASE_OFFSET, Phase, RECORD_SIZE, Record, SegmentHeader, segment_file_name};
 use walproof_judge::checkers::{Fairness, LedgerChecker, Merge, Next, Source, Step};
 use walproof_judge::controls;
 
@@ -91,7 +91,7 @@ impl Source for Tail<'_> {
     fn next(&mut self) -> Next {
         loop {
             // Asked before reading: what a life that had ended by then left behind is complete.
-            let life = self.lives.of(self.agent, self.incarnation);
+            let (life, abstains) = (self.lives.of(self.agent, self.incarnation), self.lives.abstains(self.agent));
             if self.segment_is_full() {
                 self.leave_segment();
                 self.segment += 1;
@@ -102,9 +102,9 @@ impl Source for Tail<'_> {
                     self.silent_since = None;
                     return Next::Record(record);
                 }
-                (_, Life::Open | Life::NotYet) => {
+                (unfinished, Life::Open | Life::NotYet) => {
                     self.silent_since.get_or_insert_with(Instant::now);
-                    return Next::Pending;
+                    return if abstains && unfinished.is_none() { Next::Idle } else { Next::Pending };
                 }
                 (_, Life::Never) => return Next::Ended,
                 (_, Life::Sealed) => {
@@ -135,11 +135,19 @@ impl OpenSegment {
     fn record(&mut self, index: u32) -> Option<Record> {
         match self.buffered(index) {
             Some(record) if is_final(record.phase) => Some(record),
-            _ => {
+            _ if self.begun(index) => {
                 self.fill(index);
                 self.buffered(index)
             }
+            _ => None,
         }
+    }
+
+    /// Whether anything stands there, by its phase alone: who waits for a record asks often, and a block is long.
+    fn begun(&self, index: u32) -> bool {
+        let mut phase = [0];
+        let offset = (u64::from(index) + 1) * RECORD_SIZE as u64 + PHASE_OFFSET as u64;
+        index < self.capacity && self.file.read_at(&mut phase, offset).is_ok_and(|read| read == 1 && phase != [0])
     }
 
     fn buffered(&self, index: u32) -> Option<Record> {
@@ -226,6 +234,10 @@ impl<'a> Recorder<'a> {
     }
 
     fn keep(&mut self, record: Record) {
+        // Nothing is planted on a checkpoint, and an agent that only checkpoints would push all the others out.
+        if record.operation == Operation::Checkpoint {
+            return;
+        }
         if self.newer.records.len() >= TAIL_RECORDS {
             let fresh = Kept { before: self.checker.clone(), records: Vec::with_capacity(TAIL_RECORDS) };
             self.older = std::mem::replace(&mut self.newer, fresh);

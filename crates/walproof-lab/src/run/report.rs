@@ -30,7 +30,7 @@ use crate::worlds::{self, Expectation};
 pub struct Report {
     pub walproof_report: u32,
     pub walproof: &'static str,
-    pub sqlite: &'static str,
+    pub sqlite: String,
     pub directory: String,
     pub run: String,
     pub ended_unix_ms: u64,
@@ -127,7 +127,7 @@ pub fn weigh(evidence: Evidence, fail_on_risky: bool) -> Result<Report, LabError
     Ok(Report {
         walproof_report: VERSION,
         walproof: env!("CARGO_PKG_VERSION"),
-        sqlite: walproof_agent::sqlite_version(),
+        sqlite: sqlite(&evidence.sqlite, &boundary.sqlite),
         directory: boundary.directory.display().to_string(),
         run: boundary.run,
         ended_unix_ms: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |t| t.as_millis() as u64),
@@ -273,6 +273,11 @@ fn failures(evidence: &Evidence) -> Vec<String> {
     failures
 }
 
+/// What the agents said; where none came, what their program says.
+fn sqlite(said: &[String], of_the_program: &str) -> String {
+    if said.is_empty() { of_the_program.to_owned() } else { said.join(", ") }
+}
+
 fn seen(evidence: &Evidence) -> Vec<String> {
     let options = &evidence.options;
     vec![
@@ -281,7 +286,7 @@ fn seen(evidence: &Evidence) -> Vec<String> {
             "world {}, workload {}, journal mode {}",
             options.world, options.workload.name, options.workload.journal_mode
         ),
-        format!("SQLite {}", walproof_agent::sqlite_version()),
+        format!("SQLite {}", sqlite(&evidence.sqlite, &evidence.boundary.sqlite)),
     ]
 }
 

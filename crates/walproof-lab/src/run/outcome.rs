@@ -11,7 +11,7 @@ use crate::run::verify::Evidence;
 use crate::worlds::Expectation;
 
 /// Commits that every writer must have made before nothing found means anything.
-const COMMITS_MIN: u64 = 10;
+pub const COMMITS_MIN: u64 = 10;
 
 /// What came of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]

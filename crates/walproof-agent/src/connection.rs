@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, Params, ffi};
 use walproof_format::history::Place;
-use walproof_format::protocol::{Busy, Workload};
+use walproof_format::protocol::{Busy, Quirks, Workload};
 
 use crate::hooks::{Hooks, Log};
 use crate::random::Random;
@@ -121,16 +121,13 @@ pub fn execute(connection: &Connection, sql: &str, values: impl Params) -> Resul
 pub fn open(
     path: &str,
     workload: &Workload,
+    quirks: &Quirks,
     create: bool,
     seed: u64,
     attention: Arc<AtomicBool>,
     feedback: Arc<WalFeedback>,
 ) -> Result<Connection, SqlFailure> {
-    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    if create {
-        flags |= OpenFlags::SQLITE_OPEN_CREATE;
-    }
-    let connection = Connection::open_with_flags(path, flags).at(Place::Open)?;
+    let connection = Connection::open_with_flags(uri(path, quirks), flags(quirks, create)).at(Place::Open)?;
     connection
         .set_prepared_statement_cache_capacity(STATEMENTS + STATEMENTS_OF_A_LEDGER * usize::from(workload.key_count()));
     let timeout = Duration::from_millis(workload.busy_timeout_ms.into());
@@ -148,7 +145,7 @@ pub fn open(
     if workload.journal_mode.starts_with("wal") {
         let every = workload.autocheckpoint_frames;
         connection.on_log(autocheckpoint(every, feedback)).at(Place::Open)?;
-    } else if workload.journal_mode != "delete" && !create {
+    } else if workload.journal_mode != "delete" && !create && !quirks.read_only {
         journal_mode(&connection, Some(&workload.journal_mode))?;
     }
     Ok(connection)
@@ -159,6 +156,7 @@ pub fn open(
 pub fn open_exclusive(
     path: &str,
     workload: &Workload,
+    quirks: &Quirks,
     create: bool,
     seed: u64,
     attention: Arc<AtomicBool>,
@@ -168,7 +166,7 @@ pub fn open_exclusive(
     let timeout = Duration::from_millis(workload.busy_timeout_ms.into());
     loop {
         let moment = Workload { busy_timeout_ms: 5 + random.below(20) as u32, ..workload.clone() };
-        let opened = open(path, &moment, create, random.next(), Arc::clone(&attention), Arc::clone(&feedback));
+        let opened = open(path, &moment, quirks, create, random.next(), Arc::clone(&attention), Arc::clone(&feedback));
         match opened {
             Err(failure) if failure.is_busy() && since.elapsed() < timeout && !attention.load(Ordering::Acquire) => {
                 std::thread::sleep(Duration::from_millis(1 + random.below(10)));
@@ -176,6 +174,33 @@ pub fn open_exclusive(
             other => return other,
         }
     }
+}
+
+fn flags(quirks: &Quirks, create: bool) -> OpenFlags {
+    let how = match (quirks.read_only, create) {
+        (true, _) => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        (false, false) => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        (false, true) => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+    };
+    how | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI
+}
+
+/// The database as an SQLite URI, with the parameters that the quirks ask for.
+fn uri(path: &str, quirks: &Quirks) -> String {
+    let mut uri = "file:".to_owned();
+    for byte in path.bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => uri.push(byte.into()),
+            other => uri.push_str(&format!("%{other:02x}")),
+        }
+    }
+    let vfs = quirks.vfs.iter().map(|vfs| format!("vfs={vfs}"));
+    let parameters: Vec<String> = vfs.chain(quirks.nolock.then(|| "nolock=1".to_owned())).collect();
+    if !parameters.is_empty() {
+        uri.push('?');
+        uri.push_str(&parameters.join("&"));
+    }
+    uri
 }
 
 /// What `PRAGMA journal_mode` answers, after setting it when `set` is given.
@@ -256,5 +281,18 @@ fn autocheckpoint(every: u32, feedback: Arc<WalFeedback>) -> impl FnMut(Log, u32
         {
             feedback.checkpoint_code.store(code, Ordering::Relaxed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_stays_a_path_whatever_is_in_it() {
+        assert_eq!(uri("/db/walproof.db", &Quirks::default()), "file:/db/walproof.db");
+        assert_eq!(uri("/a b?vfs=x#%41", &Quirks::default()), "file:/a%20b%3fvfs%3dx%23%2541");
+        let quirks = Quirks { vfs: Some("unix-none".into()), nolock: true, ..Quirks::default() };
+        assert_eq!(uri("/db/x", &quirks), "file:/db/x?vfs=unix-none&nolock=1");
     }
 }

@@ -315,7 +315,7 @@ impl Worker {
         let seed = configuration.seed ^ u64::from(self.counter);
         let (attention, feedback) = (Arc::clone(&self.attention), Arc::clone(&self.feedback));
         let open = if configuration.workload.journal_mode == WAL_EXCLUSIVE { open_exclusive } else { open };
-        open(&configuration.database, &configuration.workload, create, seed, attention, feedback)
+        open(&configuration.database, &configuration.workload, &configuration.quirks, create, seed, attention, feedback)
     }
 
     fn read(&mut self) {

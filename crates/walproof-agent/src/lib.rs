@@ -55,9 +55,9 @@ pub fn sqlite_version() -> &'static str {
     rusqlite::version()
 }
 
-/// The workloads by name.
+/// The workloads by name, the user's own left out.
 pub fn workload_names() -> Vec<&'static str> {
-    vec!["ledger"]
+    workloads::WORKLOADS.iter().map(|kind| kind.name).filter(|name| *name != "custom").collect()
 }
 
 /// Opens a connection and creates the ledger's schema, as an agent would: for benchmarks that compare against it.

@@ -65,6 +65,11 @@ impl Prober {
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
+        if create {
+            // The umask is the agent's own affair: who may open the database is asked of the database.
+            // SAFETY: a descriptor of ours.
+            unsafe { libc::fchmod(fd, 0o666) };
+        }
         // SAFETY: as above.
         self.files.insert(handle, unsafe { OwnedFd::from_raw_fd(fd) });
         Ok(1)

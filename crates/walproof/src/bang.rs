@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
+use walproof_agent::workloads;
 use walproof_format::plan::{Chosen, Rhythm};
-use walproof_format::protocol::{Busy, CheckpointMode, Duty};
+use walproof_format::protocol::{Busy, CheckpointMode, CustomWorkload, Duty};
 use walproof_format::report::{Matrix, VERSION};
 use walproof_judge::verdict::VerdictKind;
 use walproof_lab::error::LabError;
@@ -19,6 +20,9 @@ use crate::arguments::{BangFlags, Choice};
 use crate::interrupt;
 use crate::render::{Screen, show_matrix};
 use crate::verify::{asked, check_report_path, replayed, report_path, tell_left_behind, write_report};
+
+/// The workload that the user's own file makes.
+const CUSTOM: &str = "custom";
 
 /// Runs them; the exit code says the worst verdict.
 pub fn run(flags: &BangFlags) -> Result<i32, LabError> {
@@ -120,9 +124,39 @@ fn agent_program(path: &Path) -> Result<std::path::PathBuf, LabError> {
     fs::canonicalize(path).map_err(|error| LabError::path("cannot use the agent", path, error, "name a program"))
 }
 
+/// One of ours by name, or a file of the user's.
 fn choose_workload(name: &str, options: &mut Options) -> Result<(), LabError> {
     options.workload.name = name.to_owned();
-    Ok(())
+    if name.ends_with(".toml") {
+        options.workload.name = CUSTOM.to_owned();
+        options.workload.custom = Some(custom_workload(Path::new(name))?);
+        return Ok(());
+    }
+    if name != CUSTOM && workloads::find(name).is_some() {
+        return Ok(());
+    }
+    let known: Vec<&str> = workloads::WORKLOADS.iter().map(|kind| kind.name).filter(|name| *name != CUSTOM).collect();
+    Err(LabError::new(
+        format!("there is no workload `{name}`"),
+        format!("the workloads are {}; a file of your own ends in `.toml`", known.join(", ")),
+        "one of these, or a file as `walproof explain custom` describes it",
+    ))
+}
+
+/// The user's statements, tried once in memory: what is wrong with them is said before anything is made.
+fn custom_workload(path: &Path) -> Result<CustomWorkload, LabError> {
+    let unusable = |because: String| {
+        LabError::path(
+            "cannot use the workload",
+            path,
+            because,
+            "correct it; `walproof explain custom` tells its fields",
+        )
+    };
+    let text = fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    let custom = CustomWorkload::from_toml(&text).map_err(unusable)?;
+    workloads::try_out(&custom).map_err(unusable)?;
+    Ok(custom)
 }
 
 /// `None`: nothing was chosen, the run has its own.

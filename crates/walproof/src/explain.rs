@@ -1,5 +1,6 @@
 //! `walproof explain`: the documentation of any anomaly, nemesis, world or workload.
 
+use walproof_agent::workloads::{self, WORKLOADS};
 use walproof_judge::checkers::AnomalyKind;
 use walproof_lab::error::LabError;
 use walproof_lab::nemeses::NEMESES;
@@ -14,7 +15,7 @@ pub fn run(name: Option<&str>) -> Result<i32, LabError> {
             if pages.is_empty() {
                 return Err(LabError::new(
                     format!("nothing is called `{name}`"),
-                    "it is no anomaly, no nemesis and no world",
+                    "it is no anomaly, no nemesis, no world and no workload",
                     "`walproof explain` for the list",
                 ));
             }
@@ -33,7 +34,8 @@ fn pages(name: &str) -> Vec<(&'static str, &'static str)> {
     let anomaly = AnomalyKind::from_name(name).map(|kind| ("anomaly", kind.explain()));
     let nemesis = NEMESES.iter().find(|nemesis| nemesis.name == name).map(|nemesis| ("nemesis", nemesis.explain));
     let world = WORLDS.iter().find(|world| world.name == name).map(|world| ("world", world.explain));
-    [anomaly, nemesis, world].into_iter().flatten().collect()
+    let workload = workloads::find(name).map(|kind| ("workload", kind.explain));
+    [anomaly, nemesis, world, workload].into_iter().flatten().collect()
 }
 
 fn list() {
@@ -44,6 +46,8 @@ fn list() {
         let usual = if nemesis.usual { "in every run" } else { "" };
         say!("  {:<31} {:<18} {:<18} {usual}", nemesis.name, nemesis.wal.word(), nemesis.rollback.word());
     }
+    say!("workloads");
+    WORKLOADS.iter().for_each(|kind| say!("  {:<31} {}", kind.name, kind.line));
     say!("worlds                            WAL                DELETE");
     for world in WORLDS {
         say!("  {:<31} {:<18} {}", world.name, world.wal.word(), world.rollback.word());

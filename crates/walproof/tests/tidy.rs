@@ -248,6 +248,12 @@ fn every_nemesis_is_in_its_slice_with_its_page() {
 }
 
 #[test]
+fn every_workload_is_in_its_slice_with_its_page() {
+    let names = walproof_agent::workloads::WORKLOADS.iter().map(|kind| kind.name.to_owned());
+    assert_slice("crates/walproof-agent/src/workloads", names.collect());
+}
+
+#[test]
 fn every_anomaly_has_its_page_and_every_page_its_anomaly() {
     let kinds: BTreeSet<String> = AnomalyKind::ALL.iter().map(|kind| kind.name().to_owned()).collect();
     let pages = sources("md").into_iter().filter_map(|source| {

@@ -26,7 +26,7 @@ pub static NEMESIS: Nemesis = Nemesis {
 };
 
 fn strike<'f>(fleet: &'f Fleet<'f>, strike: &Strike) -> Result<Wound<'f>, LabError> {
-    let agent = strike.agent;
+    let Some(agent) = writer_from(fleet, strike.agent) else { return Ok(Wound::none()) };
     match fleet.ask(agent, &Command::Park, ANSWER_TIMEOUT)? {
         Reply::Parked { spilled_pages } if spilled_pages > 0 => {}
         // It could not get the lock, or nothing spilled: no transaction to kill it in.
@@ -44,6 +44,13 @@ fn strike<'f>(fleet: &'f Fleet<'f>, strike: &Strike) -> Result<Wound<'f>, LabErr
     }
     wait_for_a_peer(fleet, agent);
     Ok(Wound::new(move || fleet.revive(agent)))
+}
+
+/// This agent or the next one that writes: nobody else has a transaction to be killed in.
+fn writer_from(fleet: &Fleet<'_>, agent: u16) -> Option<u16> {
+    let views = &fleet.ground().views;
+    let mut after = fleet.agents().skip(agent.into()).chain(fleet.agents());
+    after.find(|agent| views[usize::from(*agent)].duty.writes())
 }
 
 /// Until somebody else's acknowledged commits have grown, or nobody commits for too long.

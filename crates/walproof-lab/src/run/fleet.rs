@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -497,6 +497,11 @@ impl<'a> Fleet<'a> {
             user: view.user,
             program: self.plan.program.clone(),
         };
+        if let (Some(_), Some(folder)) = (view.user, history) {
+            // Whoever is not root writes its history there as well.
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o777))
+                .map_err(|error| LabError::path("cannot open to others", folder, error, "another `--history`"))?;
+        }
         let mut live = Live::begin(self.plan.runtime.start(self.plan.run, &spec)?, &who)?;
         lock(&self.hellos).push(live.hear_hello(&who)?);
         match live.ask(&Command::Configure(Box::new(configuration)), ANSWER_TIMEOUT, &who)? {

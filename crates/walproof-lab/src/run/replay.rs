@@ -65,6 +65,9 @@ fn plausible(replay: &Replay) -> Result<(), String> {
     if !["off", "normal", "full", "extra"].contains(&workload.synchronous.as_str()) {
         return Err(format!("`{}` is no value of PRAGMA synchronous", workload.synchronous));
     }
+    if walproof_agent::workloads::find(&workload.name).is_none() {
+        return Err(format!("there is no workload `{}`", workload.name));
+    }
     let named = replay.nemeses.iter().flatten().map(|chosen| &chosen.nemesis);
     let striking = replay.strikes.iter().flatten();
     if let Some(stranger) = striking.clone().find(|strike| strike.agent >= replay.agents) {

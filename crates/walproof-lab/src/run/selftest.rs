@@ -16,7 +16,7 @@ use walproof_judge::verdict::JournalMode;
 
 use crate::error::LabError;
 use crate::nemeses::{self, Effect, NEMESES, Nemesis};
-use crate::run::outcome::{has_effect, meets, outcome};
+use crate::run::outcome::{COMMITS_MIN, has_effect, meets, outcome};
 use crate::run::plan::usual_and;
 use crate::run::verify::{Evidence, Options, verify_through};
 use crate::runtimes::Runtime;
@@ -24,6 +24,8 @@ use crate::worlds::{self, Expectation, WORLDS, World};
 
 /// How long a case runs in which nothing may be found: each usual nemesis strikes once at least.
 const SOUND_TIME: Duration = Duration::from_millis(3_500);
+/// How long a case runs in which some do not get in: it takes until the others have closed once.
+const LOUD_TIME: Duration = Duration::from_secs(7);
 /// How long a broken case may take; it ends soon after the first anomaly.
 const BROKEN_TIME: Duration = Duration::from_secs(20);
 /// Between two strikes of the nemesis that a case is about.
@@ -55,8 +57,15 @@ impl Expected {
         }
     }
 
-    fn finds_nothing(self) -> bool {
-        matches!(self, Self::World(Expectation::Safe, _) | Self::Nemesis(Effect::Harmless | Effect::Loud))
+    /// How long, and how many commits of each writer have to be waited for.
+    fn time(self) -> (Duration, u64) {
+        match self {
+            Self::World(Expectation::Safe, _) | Self::Nemesis(Effect::Harmless | Effect::Loud) => {
+                (SOUND_TIME, COMMITS_MIN)
+            }
+            Self::World(Expectation::Refuses | Expectation::Starves, _) => (LOUD_TIME, 0),
+            Self::World(..) | Self::Nemesis(Effect::Breaks(_)) => (BROKEN_TIME, 0),
+        }
     }
 
     fn met_by(self, evidence: &Evidence) -> Result<(), String> {
@@ -104,10 +113,13 @@ pub enum Standing {
 
 /// Every case: worlds, then nemeses, then workloads, each in both families of journal modes.
 pub fn cases(directory: &Path, seed: u64) -> Vec<Case> {
-    let base = Options { directory: directory.to_owned(), seed, probe: false, control: false, ..Options::default() };
+    let directory = directory.to_owned();
+    let base = Options { directory, seed, probe: false, control: false, ..Options::default() };
     let of_worlds = WORLDS.iter().flat_map(|world| MODES.map(|mode| of_world(&base, world, mode)));
     let of_nemeses = NEMESES.iter().flat_map(|nemesis| MODES.map(|mode| of_nemesis(&base, nemesis, mode)));
-    of_worlds.chain(of_nemeses).collect()
+    let of_workloads = walproof_agent::workload_names();
+    let of_workloads = of_workloads.iter().flat_map(|name| MODES.map(|mode| of_workload(&base, name, mode)));
+    of_worlds.chain(of_nemeses).chain(of_workloads).collect()
 }
 
 fn of_world(base: &Options, world: &World, mode: JournalMode) -> Case {
@@ -129,6 +141,12 @@ fn of_nemesis(base: &Options, nemesis: &Nemesis, mode: JournalMode) -> Case {
     })
 }
 
+/// The workload on a sound boundary, with the usual nemeses.
+fn of_workload(base: &Options, name: &str, mode: JournalMode) -> Case {
+    let expected = Expected::World(Expectation::Safe, &[]);
+    case(format!("workload {name}"), base, mode, expected, |options| options.workload.name = name.into())
+}
+
 fn case(
     name: String,
     base: &Options,
@@ -138,7 +156,7 @@ fn case(
 ) -> Case {
     let mut options = base.clone();
     options.workload.journal_mode = mode.word().into();
-    options.time = if expected.finds_nothing() { SOUND_TIME } else { BROKEN_TIME };
+    (options.time, options.commits_min) = expected.time();
     change(&mut options);
     Case { name, options, expected }
 }

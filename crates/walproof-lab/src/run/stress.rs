@@ -23,6 +23,8 @@ use crate::run::plan::Plan;
 use crate::run::record::{KeptTail, Recorder};
 use crate::runtimes::Exit;
 
+/// How many times as long as asked a stress may last until every writer has committed often enough.
+const LONGER_MAX: u32 = 6;
 /// How often the supervisor looks.
 const TICK: Duration = Duration::from_millis(10);
 /// How much longer than the busy timeout an agent may leave the checker waiting before it is killed and replaced: in a
@@ -43,6 +45,8 @@ pub struct StressOptions<'a> {
     pub keep_going: bool,
     /// How long to go on after the first anomaly otherwise: time for a fuller story.
     pub grace: Duration,
+    /// Commits that every writer must have made before the stress ends, at most [`LONGER_MAX`] times as long as asked.
+    pub commits_min: u64,
     /// Whether agents share CLOCK_MONOTONIC.
     pub shared_clock: bool,
     /// Whether everything is read back and counted in the end.
@@ -214,8 +218,12 @@ fn watch_over(
     let time = Duration::from_millis(options.plan.stress_ms);
     let patience = PATIENCE + Duration::from_millis(fleet.workload().busy_timeout_ms.into());
     let mut first_anomaly: Option<Instant> = None;
-    while began.elapsed() < time && !options.interrupted.load(Ordering::Relaxed) {
-        std::thread::sleep(TICK.min(time.saturating_sub(began.elapsed())));
+    let short = |recorder: &Recorder<'_>| {
+        began.elapsed() < time * LONGER_MAX && fewest_commits(fleet, recorder) < options.commits_min
+    };
+    while (began.elapsed() < time || short(recorder)) && !options.interrupted.load(Ordering::Relaxed) {
+        let left = time.saturating_sub(began.elapsed());
+        std::thread::sleep(if left.is_zero() { TICK } else { TICK.min(left) });
         fleet.reap()?;
         note_events(fleet, recorder, &mut watched.other_ends);
         watched.note_space(&fleet.ground().database);
@@ -239,6 +247,13 @@ fn watch_over(
         }
     }
     Ok(())
+}
+
+/// Of those whose duty is to commit.
+fn fewest_commits(fleet: &Fleet<'_>, recorder: &Recorder<'_>) -> u64 {
+    let exposures = recorder.checker.exposures();
+    let writers = fleet.agents().filter(|&agent| fleet.ground().views[usize::from(agent)].duty.writes());
+    writers.map(|writer| exposures.commits_of(writer)).min().unwrap_or(0)
 }
 
 /// Tells the checker of pauses and of deaths that speak against the boundary; other ends blind us.

@@ -60,6 +60,8 @@ pub struct Options {
     pub strikes: Option<Vec<Strike>>,
     /// What the last agent does instead of the workload; `None`: the workload.
     pub last_duty: Option<Duty>,
+    /// Commits that every writer must have made before the stress ends, within reason; 0: it ends when its time is over.
+    pub commits_min: u64,
     /// Whether two agents ask each other before the stress.
     pub probe: bool,
     /// Whether a broken world must be caught before the stress.
@@ -87,6 +89,7 @@ impl Default for Options {
             nemeses: None,
             strikes: None,
             last_duty: None,
+            commits_min: 0,
             probe: true,
             control: true,
             history: None,
@@ -371,6 +374,7 @@ impl Site<'_> {
             keep_history: options.keep_history,
             keep_going: options.keep_going,
             grace: GRACE,
+            commits_min: options.commits_min,
             shared_clock: true,
             account: true,
             interrupted: self.interrupted,
@@ -443,6 +447,7 @@ impl Site<'_> {
             keep_history: false,
             keep_going: false,
             grace: Duration::ZERO,
+            commits_min: 0,
             shared_clock: true,
             account: false,
             interrupted: self.interrupted,

@@ -7,14 +7,33 @@
 //! Where to look next: `run/fleet.rs` puts agents into what a world prepared.
 
 mod cancelled_locks;
+mod client_and_server;
 mod deny_shared_memory;
+mod different_users;
+mod different_users_one_group;
 mod fake_locks;
 mod hard_link;
+mod mixed_vfs_dotfile;
+mod mixed_vfs_excl;
+mod mixed_vfs_nolock;
+mod mixed_vfs_none;
+mod one_client_shared;
 mod other_mount_path;
+mod overlay_and_lower;
+mod read_only_side;
 mod shared_directory;
 mod single_file;
 mod single_file_recreated;
+mod small_disk;
 mod symlinked_directory;
+mod two_clients_cached;
+mod two_clients_cached_always;
+mod two_clients_direct_io;
+mod two_clients_direct_io_local_locks;
+mod two_clients_local_locks;
+mod two_clients_no_cache;
+mod two_clients_passthrough;
+mod two_clients_writeback;
 mod two_overlays;
 mod unlinked_sidecars;
 
@@ -32,14 +51,33 @@ use crate::runtimes::{Abilities, Mount};
 /// All worlds, by name.
 pub static WORLDS: &[&World] = &[
     &cancelled_locks::WORLD,
+    &client_and_server::WORLD,
     &deny_shared_memory::WORLD,
+    &different_users::WORLD,
+    &different_users_one_group::WORLD,
     &fake_locks::WORLD,
     &hard_link::WORLD,
+    &mixed_vfs_dotfile::WORLD,
+    &mixed_vfs_excl::WORLD,
+    &mixed_vfs_nolock::WORLD,
+    &mixed_vfs_none::WORLD,
+    &one_client_shared::WORLD,
     &other_mount_path::WORLD,
+    &overlay_and_lower::WORLD,
+    &read_only_side::WORLD,
     &shared_directory::WORLD,
     &single_file::WORLD,
     &single_file_recreated::WORLD,
+    &small_disk::WORLD,
     &symlinked_directory::WORLD,
+    &two_clients_cached::WORLD,
+    &two_clients_cached_always::WORLD,
+    &two_clients_direct_io::WORLD,
+    &two_clients_direct_io_local_locks::WORLD,
+    &two_clients_local_locks::WORLD,
+    &two_clients_no_cache::WORLD,
+    &two_clients_passthrough::WORLD,
+    &two_clients_writeback::WORLD,
     &two_overlays::WORLD,
     &unlinked_sidecars::WORLD,
 ];
@@ -89,6 +127,8 @@ pub enum Expectation {
     Refuses,
     /// An anomaly, but not before an agent was killed inside a transaction.
     UnsafeAfterCrash,
+    /// No anomaly, but somebody hardly ever gets in: a floor is not reached.
+    Starves,
 }
 
 impl Expectation {
@@ -99,6 +139,7 @@ impl Expectation {
             Self::Unsafe => "unsafe",
             Self::Refuses => "refuses",
             Self::UnsafeAfterCrash => "unsafe-after-crash",
+            Self::Starves => "starves",
         }
     }
 }
@@ -242,6 +283,42 @@ fn shared(scratch: &Path, agents: u16, quirks: Quirks) -> io::Result<Ground> {
         database: folder.join(DATABASE),
         host_mounts: Vec::new(),
     })
+}
+
+/// How a side reaches the one directory.
+#[derive(Clone, Copy)]
+enum Side {
+    /// By a client of its own.
+    Client(ClientOptions),
+    /// On the server itself.
+    Server,
+}
+
+/// Sides that reach one directory in different ways; agents are spread over them in turn, the first side creates.
+fn sides(scratch: &Path, agents: u16, sides: &[Side]) -> io::Result<Ground> {
+    let backing = scratch.join("server");
+    fs::create_dir_all(&backing)?;
+    let (mut host_mounts, mut views) = (Vec::new(), Vec::new());
+    for (index, side) in sides.iter().enumerate() {
+        let mut view = View::of_folder(&backing, "/db");
+        if let Side::Client(options) = side {
+            let target = scratch.join(format!("client-{index}"));
+            fs::create_dir_all(&target)?;
+            view.mounts = View::of_folder(&target, "/db").mounts;
+            host_mounts.push(HostMount::Client { backing: backing.clone(), target, options: *options });
+        }
+        views.push(view);
+    }
+    let creator = views[0].clone();
+    let views = (0..usize::from(agents)).map(|agent| views[agent % sides.len()].clone()).collect();
+    Ok(Ground { creator, views, database: backing.join(DATABASE), host_mounts })
+}
+
+/// Everybody at one directory; every second agent changes its view.
+fn every_second(scratch: &Path, agents: u16, change: impl Fn(&mut View)) -> io::Result<Ground> {
+    let mut ground = shared(scratch, agents, Quirks::default())?;
+    ground.views.iter_mut().skip(1).step_by(2).for_each(change);
+    Ok(ground)
 }
 
 /// A private directory for each agent, with the one database file mounted into it.

@@ -1,0 +1,21 @@
+//! World `mixed-vfs-nolock`: every second agent opens the database with `nolock=1`.
+
+use walproof_format::protocol::Quirks;
+
+use super::{Expectation, Needs, World, every_second};
+
+/// every second agent opens the database with `nolock=1`.
+pub static WORLD: World = World {
+    name: "mixed-vfs-nolock",
+    explain: include_str!("mixed_vfs_nolock.md"),
+    wal: Expectation::Refuses,
+    rollback: Expectation::Unsafe,
+    needs: Needs::Nothing,
+    nemeses: &[],
+    names: &[],
+    prepare: |scratch, agents| every_second(scratch, agents, |view| view.quirks = quirks()),
+};
+
+fn quirks() -> Quirks {
+    Quirks { nolock: true, ..Quirks::default() }
+}

@@ -1,7 +1,7 @@
 //! Histories in, anomalies out.
 //!
 //! What this room is: [`merge`] puts the agents' records into commit order, [`ledger`] walks them once in bounded
-//! memory, [`anomaly`] names what it finds, [`exposures`] counts what was tried, [`sound_history`] makes histories
+//! memory, [`conduct`] tells who failed how, [`anomaly`] names what it finds, [`exposures`] counts what was tried, [`sound_history`] makes histories
 //! that must never give an anomaly.
 //!
 //! What it must not do: read files or clocks; keep anything that grows with the length of the history.
@@ -9,6 +9,7 @@
 //! Where to look next: `walproof_format::history` and `walproof_format::ledger` are the contract with the agents.
 
 pub mod anomaly;
+pub mod conduct;
 pub mod exposures;
 mod finals;
 mod found;
@@ -18,6 +19,7 @@ mod past;
 pub mod sound_history;
 
 pub use anomaly::{Anomaly, AnomalyKind, WitnessLine};
+pub use conduct::{Conduct, Outcome};
 pub use exposures::Exposures;
 pub use ledger::{CheckerOptions, LedgerChecker};
 pub use merge::{Merge, Next, Source, Step};

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use walproof_format::report::{Replay, VERSION};
 use walproof_format::sqlite::db_header::JournalFamily;
-use walproof_judge::checkers::{Anomaly, AnomalyKind, Exposures};
+use walproof_judge::checkers::{Anomaly, AnomalyKind, Conduct, Exposures};
 use walproof_judge::controls::PlantedOutcome;
 use walproof_judge::probe::{PairFacts, decide};
 use walproof_judge::verdict::{
@@ -49,6 +49,7 @@ pub struct Report {
     pub strikes: TallyCount,
     pub anomaly_counts: Vec<AnomalyCount>,
     pub anomalies: Vec<Anomaly>,
+    pub conduct: Option<Conduct>,
     pub plan: Plan,
 }
 
@@ -167,6 +168,7 @@ pub fn weigh(evidence: Evidence, fail_on_risky: bool) -> Result<Report, LabError
             .map(|(kind, count)| AnomalyCount { kind: kind.name(), count: *count })
             .collect(),
         anomalies: stress.anomalies,
+        conduct: stress.conduct,
         plan,
     })
 }

@@ -402,7 +402,7 @@ mod tests {
             let (before, tail, finals) = run(seed, 3, 1_000, 2_000);
             let untouched = Run { tail, finals, death: None };
             let known = untouched.check(&before);
-            let garden = Garden { run: &untouched, known: &known };
+            let garden = Garden { run: &untouched, known: &known, before: &before };
             for kind in AnomalyKind::ALL {
                 let plant = garden.plant(*kind).unwrap_or_else(|why| panic!("{why}"));
                 let checker = plant.run.check(&before);
@@ -429,7 +429,7 @@ mod tests {
         assert!(outcomes.iter().all(|outcome| outcome.named), "{outcomes:#?}");
         let untouched = Run { tail, finals, death: None };
         let known = untouched.check(&before.without_anomalies());
-        let garden = Garden { run: &untouched, known: &known };
+        let garden = Garden { run: &untouched, known: &known, before: &before };
         let plant = garden.structural_damage().unwrap_or_else(|why| panic!("{why}"));
         assert!(known.anomalies().iter().all(|old| !garden.is_new(old, AnomalyKind::StructuralDamage, &plant)));
     }

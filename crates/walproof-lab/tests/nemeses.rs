@@ -17,6 +17,8 @@ use walproof_lab::runtimes::{HELPER, choose, helper_main};
 
 /// How long one run lasts.
 const TIME_MS: u64 = 2_200;
+/// The same where it must break: it ends at the first anomaly, and `cancel-locks` needs a transaction to come across.
+const BREAKING_TIME_MS: u64 = 8_000;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -44,7 +46,7 @@ fn try_all(filter: &str) {
 fn try_one(nemesis: &'static Nemesis) -> Vec<String> {
     std::thread::scope(|scope| {
         let families = [("wal", nemesis.wal), ("delete", nemesis.rollback)];
-        let runs = families.map(|(mode, effect)| (mode, effect, scope.spawn(move || run(nemesis, mode))));
+        let runs = families.map(|(mode, effect)| (mode, effect, scope.spawn(move || run(nemesis, mode, effect))));
         let told = runs.map(|(mode, effect, run)| {
             let evidence = run.join().expect("a run does not panic");
             tell(nemesis, mode, effect, &evidence);
@@ -54,8 +56,9 @@ fn try_one(nemesis: &'static Nemesis) -> Vec<String> {
     })
 }
 
-fn run(nemesis: &Nemesis, mode: &str) -> Evidence {
-    let time_ms = std::env::var("WALPROOF_NEMESIS_MS").ok().and_then(|ms| ms.parse().ok()).unwrap_or(TIME_MS);
+fn run(nemesis: &Nemesis, mode: &str, effect: Effect) -> Evidence {
+    let usual_ms = if matches!(effect, Effect::Breaks(_)) { BREAKING_TIME_MS } else { TIME_MS };
+    let time_ms = std::env::var("WALPROOF_NEMESIS_MS").ok().and_then(|ms| ms.parse().ok()).unwrap_or(usual_ms);
     let rhythm = Rhythm { first_ms: nemesis.rhythm.first_ms.min(400), ..nemesis.rhythm };
     let began = Instant::now();
     let options = Options {
@@ -107,7 +110,7 @@ fn tell(nemesis: &Nemesis, mode: &str, effect: Effect, evidence: &Evidence) {
 fn surprise(effect: Effect, evidence: &Evidence) -> Option<String> {
     let stress = &evidence.stress;
     let outcome = stress.conduct.as_ref().map(|conduct| conduct.outcome);
-    let named = |kinds: &[_]| stress.anomalies.iter().any(|anomaly| kinds.contains(&anomaly.kind));
+    let named = |kinds: &[_]| stress.anomalies.iter().any(|anomaly| kinds.contains(&anomaly.kind) && !is_loud(anomaly));
     match effect {
         Effect::Breaks(kinds) => (!named(kinds)).then(|| "it did not break".to_owned()),
         _ if !stress.anomalies.iter().all(is_loud) => Some("it broke".to_owned()),

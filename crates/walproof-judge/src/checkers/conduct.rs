@@ -16,6 +16,10 @@ use super::anomaly::AnomalyKind;
 /// Different error codes counted for one side; more are counted together under 0.
 const CODES_MAX: usize = 48;
 
+/// So many waits in vain of one agent, with no success between them, are BUSY for ever. One is what applications try again:
+/// rollback modes on a busy disk show it with nobody crippled.
+const IN_A_ROW: u8 = 3;
+
 /// How the sides failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -26,7 +30,7 @@ pub enum Outcome {
     LoudlyAlone,
     /// The healthy side got errors as well, or waited in vain, and nothing was lost.
     LoudlyTogether,
-    /// Something was lost, doubled, stale or torn: an error did not stop it.
+    /// Something was lost, doubled, stale, torn, or is damaged in the end: an error did not stop it.
     Silently,
 }
 
@@ -62,6 +66,8 @@ pub struct Side {
     pub commits: u64,
     /// Statements that waited for a lock until their patience ended. Shorter waits were broken off by the lab.
     pub gave_up_waiting: u64,
+    /// Times that an agent gave up waiting three times in a row: BUSY for ever.
+    pub shut_out: u64,
     /// Deaths by a signal that nobody sent.
     pub deaths: u64,
     /// Errors other than BUSY, by code.
@@ -86,20 +92,23 @@ impl Side {
     }
 
     fn failed(&self) -> bool {
-        self.gave_up_waiting + self.deaths + self.error_count() > 0
+        self.shut_out + self.deaths + self.error_count() > 0
     }
 
-    fn note(&mut self, record: &Record, patience_ns: u64) {
+    fn note(&mut self, record: &Record, patience_ns: u64, in_a_row: &mut u8) {
         let waited_ns = record.end_ns.saturating_sub(record.start_ns);
         match record.phase {
             Phase::Done => {
                 self.successes += 1;
                 self.commits += u64::from(record.is_write());
+                *in_a_row = 0;
             }
-            Phase::Busy => self.gave_up_waiting += u64::from(waited_ns >= patience_ns),
-            Phase::Failed | Phase::Unsettled if error_code::is_busy(record.extended_code) => {
-                self.gave_up_waiting += u64::from(waited_ns >= patience_ns);
+            Phase::Busy if waited_ns >= patience_ns => {
+                self.gave_up_waiting += 1;
+                *in_a_row = in_a_row.saturating_add(1);
+                self.shut_out += u64::from(*in_a_row == IN_A_ROW);
             }
+            Phase::Busy => {}
             Phase::Failed | Phase::Unsettled => self.count(record.extended_code),
             Phase::Began | Phase::Committing => {}
         }
@@ -122,6 +131,10 @@ pub(super) struct Sides {
     crippled: Side,
     healthy: Side,
     lives: u64,
+    /// The final account found the database damaged.
+    damaged: bool,
+    /// Of each agent, waits in vain since its last success.
+    in_a_row: Vec<u8>,
     /// Of each agent the crippled lives that may still have records, in order.
     to_come: Vec<Vec<u16>>,
 }
@@ -158,7 +171,16 @@ impl Sides {
             None => false,
         };
         let side = if crippled { &mut self.crippled } else { &mut self.healthy };
-        side.note(record, patience_ns);
+        let agent = usize::from(record.agent);
+        if agent >= self.in_a_row.len() {
+            self.in_a_row.resize(agent + 1, 0);
+        }
+        side.note(record, patience_ns, &mut self.in_a_row[agent]);
+    }
+
+    /// The final account found the database damaged.
+    pub(super) fn note_damage(&mut self) {
+        self.damaged = true;
     }
 
     /// Counts a death by a signal that nobody sent.
@@ -174,7 +196,8 @@ impl Sides {
             return None;
         }
         let loud = [AnomalyKind::UnexpectedError, AnomalyKind::UnexpectedDeath];
-        let silent = AnomalyKind::ALL.iter().filter(|kind| !loud.contains(kind)).any(|kind| count(*kind) > 0);
+        let lost = AnomalyKind::ALL.iter().filter(|kind| !loud.contains(kind)).any(|kind| count(*kind) > 0);
+        let silent = self.damaged || lost;
         let outcome = match (silent, self.healthy.failed(), self.crippled.failed() || self.crippled.successes == 0) {
             (true, _, _) => Outcome::Silently,
             (_, true, _) => Outcome::LoudlyTogether,
@@ -230,10 +253,33 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_in_vain_fails_and_who_is_called_away_does_not() {
+    fn who_waits_in_vain_three_times_in_a_row_is_shut_out() {
         let waited = Record { end_ns: 500, ..record(0, 0, Phase::Busy, 5) };
-        ends(&story(record(1, 1, Phase::Done, 0), waited), false, Outcome::LoudlyTogether);
-        ends(&story(record(1, 1, Phase::Done, 0), record(0, 0, Phase::Busy, 5)), false, Outcome::NotAtAll);
+        let mut sides = story(record(1, 1, Phase::Done, 0), waited);
+        sides.note(&waited, PATIENCE_NS);
+        ends(&sides, false, Outcome::NotAtAll);
+        sides.note(&record(0, 0, Phase::Busy, 5), PATIENCE_NS); // called away by the lab
+        ends(&sides, false, Outcome::NotAtAll);
+        sides.note(&waited, PATIENCE_NS);
+        ends(&sides, false, Outcome::LoudlyTogether);
+    }
+
+    #[test]
+    fn a_success_between_two_waits_is_no_shutting_out() {
+        let waited = Record { end_ns: 500, ..record(0, 0, Phase::Busy, 5) };
+        let mut sides = story(record(1, 1, Phase::Done, 0), waited);
+        for _ in 0..9 {
+            sides.note(&waited, PATIENCE_NS);
+            sides.note(&record(0, 0, Phase::Done, 0), PATIENCE_NS);
+        }
+        ends(&sides, false, Outcome::NotAtAll);
+    }
+
+    #[test]
+    fn damage_in_the_end_is_not_loud() {
+        let mut sides = story(record(1, 1, Phase::Failed, SHMMAP), record(0, 0, Phase::Done, 0));
+        sides.note_damage();
+        ends(&sides, false, Outcome::Silently);
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub struct LedgerChecker {
     /// PROTOCOL errors that a pause, told of later, may excuse.
     protocol_errors: Vec<Record>,
     /// Who is crippled, and how both sides fare.
-    sides: Sides,
+    pub(super) sides: Sides,
     pub(super) found: Found,
     pub(super) exposures: Exposures,
 }

@@ -9,7 +9,7 @@ use crate::run::plan::Strike;
 pub static NEMESIS: Nemesis = Nemesis {
     name: "cancel-locks",
     explain: include_str!("cancel_locks.md"),
-    rhythm: Rhythm { first_ms: 200, interval_ms: 600, for_ms_max: 700 },
+    rhythm: Rhythm { first_ms: 200, interval_ms: 1200, for_ms_max: 1500 },
     usual: false,
     needs: Needs::Nothing,
     wal: Effect::Breaks(HARD),

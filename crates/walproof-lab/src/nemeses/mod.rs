@@ -177,7 +177,9 @@ pub fn find(name: &str) -> Option<&'static Nemesis> {
     NEMESES.iter().copied().find(|nemesis| nemesis.name == name)
 }
 
-/// What a nemesis that breaks the boundary shows: any of these, whichever comes first.
+/// What a nemesis that breaks the boundary shows: any of these, whichever comes first. An `unexpected-error` counts when
+/// it is more than a loud no: CORRUPT, NOTADB, SHORT_READ are often all that a destroyed file gives (`unlink-wal`,
+/// `restore-without-wal`).
 const HARD: &[AnomalyKind] = &[
     AnomalyKind::DoubleCommit,
     AnomalyKind::LostCommit,
@@ -186,6 +188,7 @@ const HARD: &[AnomalyKind] = &[
     AnomalyKind::PhantomRow,
     AnomalyKind::Regress,
     AnomalyKind::StructuralDamage,
+    AnomalyKind::UnexpectedError,
 ];
 
 /// How old the copies are that are put back.

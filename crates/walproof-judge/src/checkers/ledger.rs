@@ -18,6 +18,7 @@ use walproof_format::ledger::{self, FinalState, chain, writer};
 use walproof_format::sqlite::error_code;
 
 use super::anomaly::{Anomaly, AnomalyKind, WitnessLine};
+use super::conduct::{Conduct, Sides};
 use super::exposures::Exposures;
 use super::found::Found;
 use super::merge::{FLAGS_TORN, order_key};
@@ -35,11 +36,19 @@ pub struct CheckerOptions {
     pub first_hash: u64,
     /// The workload's invariants by name: a record tells which one does not hold by its place in this list.
     pub invariants: Vec<String>,
+    /// How long a statement that ends BUSY has waited when nobody broke its waiting off.
+    pub patience_ns: u64,
 }
 
 impl Default for CheckerOptions {
     fn default() -> Self {
-        Self { shared_clock: true, first_number: 0, first_hash: ledger::GENESIS, invariants: Vec::new() }
+        Self {
+            shared_clock: true,
+            first_number: 0,
+            first_hash: ledger::GENESIS,
+            invariants: Vec::new(),
+            patience_ns: 1_900_000_000,
+        }
     }
 }
 
@@ -65,6 +74,8 @@ pub struct LedgerChecker {
     pauses: Vec<(u64, u64)>,
     /// PROTOCOL errors that a pause, told of later, may excuse.
     protocol_errors: Vec<Record>,
+    /// Who is crippled, and how both sides fare.
+    pub(super) sides: Sides,
     pub(super) found: Found,
     pub(super) exposures: Exposures,
 }
@@ -114,6 +125,7 @@ impl LedgerChecker {
             overlap: Overlap::default(),
             pauses: Vec::new(),
             protocol_errors: Vec::new(),
+            sides: Sides::default(),
             found: Found::default(),
             exposures: Exposures::default(),
         }
@@ -124,6 +136,7 @@ impl LedgerChecker {
     pub fn feed(&mut self, record: &Record) {
         self.exposures.records += 1;
         self.exposures.last_record_ns = self.exposures.last_record_ns.max(record.end_ns);
+        self.sides.note(record, self.options.patience_ns);
         if record.flags & (FLAGS_TORN | FLAG_FOLD_REFUSED | FLAG_SPILLED) != 0 {
             self.flags(record);
         }
@@ -145,8 +158,24 @@ impl LedgerChecker {
         self.pauses.push((start_ns, end_ns));
     }
 
-    /// An agent died by a signal that the lab did not send.
+    /// This life of an agent is crippled on purpose: its errors are no anomalies. Must come before its first record.
+    pub fn note_crippled(&mut self, agent: u16, incarnation: u16) {
+        self.sides.cripple(agent, incarnation);
+    }
+
+    /// Whether this record is of a life that was crippled, as far as this checker still remembers.
+    pub fn is_crippled(&self, record: &Record) -> bool {
+        self.sides.is_crippled(record.agent, record.incarnation)
+    }
+
+    /// Who failed how; `None`: nobody was crippled.
+    pub fn conduct(&self) -> Option<Conduct> {
+        self.sides.conduct(|kind| self.found.count(kind))
+    }
+
+    /// An agent died by a signal that the lab did not send: an anomaly on a crippled side as well.
     pub fn note_death(&mut self, agent: u16, incarnation: u16, signal: i32, at_ns: u64) {
+        self.sides.note_death(agent, incarnation);
         self.found.add(AnomalyKind::UnexpectedDeath, Certainty::Measured, at_ns, || {
             let record = Record { agent, incarnation, start_ns: at_ns, operation: Operation::Close, ..NOBODY };
             let what = format!("died of {}", signal_name(signal));
@@ -656,6 +685,7 @@ impl LedgerChecker {
         match error_code::primary(record.extended_code) {
             0 => {}
             error_code::BUSY => self.exposures.busy += 1,
+            primary if self.is_asked_for(primary, record) => self.exposures.errors += 1,
             error_code::PROTOCOL => {
                 self.exposures.errors += 1;
                 if self.protocol_errors.len() < PROTOCOL_ERRORS_MAX {
@@ -667,6 +697,11 @@ impl LedgerChecker {
                 self.report_error(record);
             }
         }
+    }
+
+    /// The error of a crippled life, unless it tells of damage.
+    fn is_asked_for(&self, primary: u32, record: &Record) -> bool {
+        !matches!(primary, error_code::CORRUPT | error_code::NOTADB) && self.is_crippled(record)
     }
 
     fn is_excused(&self, record: &Record) -> bool {
@@ -1169,6 +1204,19 @@ mod tests {
         let found = story.checker.anomalies();
         assert!(found[0].summary.contains("IOERR_DELETE_NOENT 5898 at commit of a write"), "{}", found[0].summary);
         assert_eq!((found[0].certainty, found[1].certainty), (Certainty::Measured, Certainty::Suspected));
+    }
+
+    #[test]
+    fn a_crippled_life_may_fail_and_may_not_find_damage() {
+        let mut story = Story::new();
+        story.checker.note_crippled(0, 0);
+        story.fails(Operation::Write, error_code::IOERR_SHMMAP);
+        story.fails(Operation::Read, error_code::PROTOCOL);
+        story.ends(&[]).shows(&[]);
+        let mut story = Story::new();
+        story.checker.note_crippled(0, 0);
+        story.fails(Operation::Read, error_code::CORRUPT);
+        story.shows(&[UnexpectedError]);
     }
 
     #[test]

@@ -180,6 +180,7 @@ fn has_final_phase(record: &[u8]) -> bool {
 
 /// Feeds the checker and keeps the tail for the planted controls.
 pub struct Recorder<'a> {
+    lives: &'a Lives,
     merge: Merge<Tail<'a>>,
     /// The checker of this run.
     pub checker: LedgerChecker,
@@ -208,7 +209,7 @@ impl<'a> Recorder<'a> {
         let fairness = Fairness::new(0);
         let tails = (0..agents).map(|agent| Tail::new(folder, lives, agent, keep)).collect();
         let kept = || Kept { before: checker.clone(), records: Vec::new() };
-        Self { merge: Merge::new(tails), older: kept(), newer: kept(), checker, fairness }
+        Self { lives, merge: Merge::new(tails), older: kept(), newer: kept(), checker, fairness }
     }
 
     /// Feeds what is there; true when all agents have ended and everything was fed.
@@ -218,6 +219,7 @@ impl<'a> Recorder<'a> {
                 Step::Ended => return true,
                 Step::Pending => return false,
                 Step::Record(record) => {
+                    self.note_crippled();
                     self.keep(record);
                     self.fairness.feed(&record);
                     self.checker.feed(&record);
@@ -225,6 +227,15 @@ impl<'a> Recorder<'a> {
             }
         }
         false
+    }
+
+    /// Before the first record of a crippled life is fed, the checker knows; so do those it may be cloned from later.
+    pub fn note_crippled(&mut self) {
+        for (agent, life) in self.lives.take_crippled() {
+            for checker in [&mut self.checker, &mut self.older.before, &mut self.newer.before] {
+                checker.note_crippled(agent, life);
+            }
+        }
     }
 
     /// Agents whose next record has been awaited longer than `patience`: they hold the checker up.
@@ -265,7 +276,7 @@ mod tests {
         std::fs::create_dir_all(&folder).expect("temporary folder");
         let count = u64::from(CAPACITY) * 40;
         let lives = Lives::new(1);
-        lives.begin(0);
+        lives.begin(0, false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let mut writer = HistoryWriter::create(Some(folder.clone()), 0, 0).expect("segment");

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use walproof_format::report::{Replay, VERSION};
 use walproof_format::sqlite::db_header::JournalFamily;
-use walproof_judge::checkers::{Anomaly, AnomalyKind, Exposures, FairnessReport};
+use walproof_judge::checkers::{Anomaly, AnomalyKind, Conduct, Exposures, FairnessReport};
 use walproof_judge::controls::PlantedOutcome;
 use walproof_judge::probe::{PairFacts, decide};
 use walproof_judge::verdict::{
@@ -51,6 +51,7 @@ pub struct Report {
     pub fairness: FairnessReport,
     pub anomaly_counts: Vec<AnomalyCount>,
     pub anomalies: Vec<Anomaly>,
+    pub conduct: Option<Conduct>,
     pub plan: Plan,
 }
 
@@ -170,6 +171,7 @@ pub fn weigh(evidence: Evidence, fail_on_risky: bool) -> Result<Report, LabError
             .map(|(kind, count)| AnomalyCount { kind: kind.name(), count: *count })
             .collect(),
         anomalies: stress.anomalies,
+        conduct: stress.conduct,
         plan,
     })
 }

@@ -17,7 +17,6 @@ use walproof_judge::verdict::JournalMode;
 use crate::error::LabError;
 use crate::nemeses::{self, Effect, NEMESES, Nemesis};
 use crate::run::outcome::{COMMITS_MIN, has_effect, meets, outcome};
-use crate::run::plan::usual_and;
 use crate::run::verify::{Evidence, Options, verify_through};
 use crate::runtimes::Runtime;
 use crate::worlds::{self, Expectation, WORLDS, World};
@@ -28,8 +27,8 @@ const SOUND_TIME: Duration = Duration::from_millis(3_500);
 const LOUD_TIME: Duration = Duration::from_secs(7);
 /// How long a broken case may take; it ends soon after the first anomaly.
 const BROKEN_TIME: Duration = Duration::from_secs(20);
-/// Between two strikes of the nemesis that a case is about.
-const STRIKE_INTERVAL_MS: u64 = 600;
+/// The first strike of the nemesis that a case is about, at the latest.
+const FIRST_STRIKE_MS_MAX: u64 = 400;
 /// The modes: one of each family.
 const MODES: [JournalMode; 2] = [JournalMode::Wal, JournalMode::Delete];
 
@@ -127,17 +126,15 @@ fn of_world(base: &Options, world: &World, mode: JournalMode) -> Case {
     case(format!("world {}", world.name), base, mode, expected, |options| options.world = world.name.into())
 }
 
-/// The nemesis alone, often, on a sound world that has what it needs.
+/// The nemesis alone, in its own rhythm, on a sound world that has what it needs.
 fn of_nemesis(base: &Options, nemesis: &Nemesis, mode: JournalMode) -> Case {
     let expected = Expected::Nemesis(nemesis.effect(mode));
     case(format!("nemesis {}", nemesis.name), base, mode, expected, |options| {
-        let for_ms_max = nemesis.rhythm.for_ms_max.min(STRIKE_INTERVAL_MS);
-        let rhythm = Rhythm { first_ms: 200, interval_ms: STRIKE_INTERVAL_MS, for_ms_max };
+        let rhythm = Rhythm { first_ms: nemesis.rhythm.first_ms.min(FIRST_STRIKE_MS_MAX), ..nemesis.rhythm };
         options.world = nemesis.needs.world().into();
-        // Breakage shows at once where connections come and go; what does no harm must do none then, either.
-        let closing = usual_and(&[]).into_iter().filter(|usual| usual.nemesis == "close-all-connections");
-        let this = Chosen { nemesis: nemesis.name.into(), rhythm };
-        options.nemeses = Some(closing.filter(|usual| usual.nemesis != nemesis.name).chain([this]).collect());
+        // Whoever is shut out tells so three times within a strike.
+        options.workload.busy_timeout_ms = 500;
+        options.nemeses = Some(vec![Chosen { nemesis: nemesis.name.into(), rhythm }]);
     })
 }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use walproof_format::ledger::FinalState;
 use walproof_format::protocol::{Command, Reply};
 use walproof_judge::checkers::{
-    Anomaly, AnomalyKind, CheckerOptions, Exposures, Fairness, FairnessReport, LedgerChecker,
+    Anomaly, AnomalyKind, CheckerOptions, Conduct, Exposures, Fairness, FairnessReport, LedgerChecker,
 };
 use walproof_judge::verdict::is_loud;
 
@@ -90,6 +90,8 @@ pub struct StressEnd {
     pub announced_after: Option<Duration>,
     /// What `PRAGMA journal_mode` answered.
     pub journal_modes: Vec<String>,
+    /// Who failed how; `None`: nobody was crippled.
+    pub conduct: Option<Conduct>,
     /// What was seen in the end.
     pub finals: Vec<FinalState>,
     /// What the planted controls need; `None`: nobody worked.
@@ -117,6 +119,7 @@ pub struct TallyCount {
     pub recoveries: u32,
     pub replaced: u32,
     pub missed: u32,
+    pub starved: u32,
     #[serde(skip)]
     pub first_kill_ns: Option<u64>,
 }
@@ -138,7 +141,9 @@ pub fn stress<'f>(
     let began_ns = monotonic_ns();
     fleet.agents().try_for_each(|agent| fleet.run(agent))?;
     let agents = options.plan.agents;
-    let checker = LedgerChecker::new(CheckerOptions { shared_clock: options.shared_clock, ..Default::default() });
+    let patience_ns = u64::from(fleet.workload().busy_timeout_ms) * 900_000;
+    let checker =
+        LedgerChecker::new(CheckerOptions { shared_clock: options.shared_clock, patience_ns, ..Default::default() });
     let mut recorder = Recorder::new(options.history, &fleet.lives, agents, options.keep_history, checker);
     recorder.fairness = Fairness::new(fleet.workload().busy_timeout_ms);
     let stop = AtomicBool::new(false);
@@ -154,6 +159,7 @@ pub fn stress<'f>(
     let worked = working_since.elapsed();
     fleet.set_stopping(false);
     let mut not_seen: Vec<String> = blind.into_iter().map(|error| error.what).collect();
+    not_seen.extend(fleet.make_everybody_whole().err().map(|error| error.what));
     not_seen.append(&mut watched.other_ends);
     let finals = if options.account { ask_finals(fleet, &mut not_seen) } else { Vec::new() };
     note_events(fleet, &mut recorder, &mut not_seen);
@@ -178,6 +184,7 @@ pub fn stress<'f>(
             .or_else(|| (checker.anomaly_count() > 0).then(monotonic_ns))
             .map(since_first),
         journal_modes: journal_modes(&finals),
+        conduct: checker.conduct(),
         first_refusal: None,
         finals,
         kept: Some(kept),
@@ -315,6 +322,7 @@ fn tally(fleet: &Fleet<'_>) -> TallyCount {
         recoveries: tally.recoveries.load(Ordering::Relaxed),
         replaced: tally.replaced.load(Ordering::Relaxed),
         missed: tally.missed.load(Ordering::Relaxed),
+        starved: tally.starved.load(Ordering::Relaxed),
         first_kill_ns: Some(tally.first_kill_ns.load(Ordering::Relaxed)).filter(|&ns| ns > 0),
     }
 }
@@ -336,6 +344,7 @@ pub fn refused(reply: &Reply) -> StressEnd {
         caught_after: None,
         announced_after: None,
         journal_modes: Vec::new(),
+        conduct: None,
         finals: Vec::new(),
         kept: None,
         first_refusal: Some(refusal),

@@ -17,6 +17,7 @@ mod found;
 pub mod ledger;
 pub mod merge;
 mod past;
+mod power_cut;
 pub mod sound_history;
 
 pub use anomaly::{Anomaly, AnomalyKind, WitnessLine};
@@ -24,3 +25,4 @@ pub use exposures::Exposures;
 pub use fairness::{Fairness, FairnessReport};
 pub use ledger::{CheckerOptions, LedgerChecker};
 pub use merge::{Merge, Next, Source, Step};
+pub use power_cut::PowerLoss;

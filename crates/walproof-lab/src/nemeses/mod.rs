@@ -7,10 +7,15 @@
 //! Where to look next: `run/chaos.rs` carries out the plan.
 
 mod close_all_connections;
+mod drop_unsynced_writes;
+mod fail_storage;
+mod fill_disk;
 mod kill_agent;
 mod kill_all_agents;
 mod kill_inside_transaction;
 mod pause_agent;
+mod slow_storage;
+mod stall_storage;
 mod unlink_sidecars;
 
 use std::fs;
@@ -20,6 +25,7 @@ pub use walproof_format::plan::Rhythm;
 use walproof_judge::checkers::AnomalyKind;
 use walproof_judge::verdict::JournalMode;
 
+use crate::clients::Client;
 use crate::error::LabError;
 use crate::run::fleet::Fleet;
 use crate::run::plan::Strike;
@@ -28,10 +34,15 @@ use crate::worlds::DATABASE;
 /// All nemeses, by name.
 pub static NEMESES: &[&Nemesis] = &[
     &close_all_connections::NEMESIS,
+    &drop_unsynced_writes::NEMESIS,
+    &fail_storage::NEMESIS,
+    &fill_disk::NEMESIS,
     &kill_agent::NEMESIS,
     &kill_all_agents::NEMESIS,
     &kill_inside_transaction::NEMESIS,
     &pause_agent::NEMESIS,
+    &slow_storage::NEMESIS,
+    &stall_storage::NEMESIS,
     &unlink_sidecars::NEMESIS,
 ];
 
@@ -147,6 +158,13 @@ impl Drop for Wound<'_> {
 /// The nemesis of this name.
 pub fn find(name: &str) -> Option<&'static Nemesis> {
     NEMESES.iter().copied().find(|nemesis| nemesis.name == name)
+}
+
+/// The clients of the ground; none is an error.
+fn with_clients<'f>(fleet: &'f Fleet<'_>) -> Result<&'f [Client], LabError> {
+    let remedy = "the world `one-client-shared`";
+    let none = || LabError::new("cannot hurt the storage", "the ground has no client of ours", remedy).blind();
+    Some(fleet.clients()).filter(|clients| !clients.is_empty()).ok_or_else(none)
 }
 
 /// A sidecar of the database in a folder: `-wal`, `-shm`, `-journal`.

@@ -1,9 +1,11 @@
 //! Nemesis `drop-unsynced-writes`: everybody is killed, the power is cut, everybody comes back.
 
+use std::sync::atomic::Ordering;
+
 use walproof_judge::checkers::PowerLoss;
 use walproof_judge::verdict::JournalMode;
 
-use super::{Effect, Needs, Nemesis, Rhythm, Wound, with_clients};
+use super::{Effect, Needs, Nemesis, Rhythm, Wound, left_behind, with_clients};
 use crate::error::LabError;
 use crate::run::fleet::Fleet;
 use crate::run::plan::Strike;
@@ -29,5 +31,6 @@ fn strike<'f>(fleet: &'f Fleet<'f>, _: &Strike) -> Result<Wound<'f>, LabError> {
     let loss = JournalMode::from_word(mode).and_then(|mode| PowerLoss::of(mode, synchronous));
     let loss = loss.ok_or_else(|| cannot("at synchronous=OFF SQLite promises nothing", "`--synchronous normal`"))?;
     fleet.cut_power(loss)?;
+    fleet.tally.recoveries.fetch_add(u32::from(left_behind(fleet)), Ordering::Relaxed);
     Ok(Wound::new(move || fleet.agents().try_for_each(|agent| fleet.revive(agent))))
 }

@@ -172,6 +172,12 @@ fn sidecar(folder: &Path, suffix: &str) -> PathBuf {
     folder.join(format!("{DATABASE}{suffix}"))
 }
 
+/// A WAL or a journal with content, in any agent's folder: whoever opens next must recover.
+fn left_behind(fleet: &Fleet<'_>) -> bool {
+    let folders = fleet.ground().views.iter().map(|view| &view.folder);
+    folders.into_iter().any(|folder| ["-wal", "-journal"].iter().any(|suffix| has_content(&sidecar(folder, suffix))))
+}
+
 /// Whether a file is there and not empty.
 fn has_content(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0)

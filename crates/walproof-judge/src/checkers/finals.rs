@@ -69,6 +69,7 @@ impl LedgerChecker {
     }
 
     fn account_for_the_head(&mut self, state: &FinalState) {
+        self.settle_cut(state.number, state.hash, &as_read(state));
         let tip = *self.past.tip();
         if (state.number, state.hash) == (tip.record.number, tip.record.hash) {
             return;

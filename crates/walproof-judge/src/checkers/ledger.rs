@@ -15,6 +15,7 @@
 
 use walproof_format::history::{FLAG_FOLD_REFUSED, FLAG_IN_TRANSACTION, FLAG_SPILLED, Operation, Phase, Place, Record};
 use walproof_format::ledger::{self, FinalState, chain, writer};
+use walproof_format::protocol::CheckpointMode;
 use walproof_format::sqlite::error_code;
 
 use super::anomaly::{Anomaly, AnomalyKind, WitnessLine};
@@ -23,6 +24,7 @@ use super::exposures::Exposures;
 use super::found::Found;
 use super::merge::{FLAGS_TORN, order_key};
 use super::past::{ATTEMPTS_MAX, Attempts, Commit, NOBODY, Past, Standing, built_on};
+use super::power_cut::Cut;
 use crate::finding::Certainty;
 
 /// What must be known before the first record.
@@ -76,6 +78,10 @@ pub struct LedgerChecker {
     protocol_errors: Vec<Record>,
     /// Who is crippled, and how both sides fare.
     pub(super) sides: Sides,
+    /// A power cut after which nobody has shown a state yet.
+    pub(super) cut: Option<Cut>,
+    /// When the newest complete checkpoint began: what was acknowledged before is synced.
+    pub(super) checkpointed_ns: u64,
     pub(super) found: Found,
     pub(super) exposures: Exposures,
 }
@@ -126,6 +132,8 @@ impl LedgerChecker {
             pauses: Vec::new(),
             protocol_errors: Vec::new(),
             sides: Sides::default(),
+            cut: None,
+            checkpointed_ns: 0,
             found: Found::default(),
             exposures: Exposures::default(),
         }
@@ -247,6 +255,9 @@ impl LedgerChecker {
 
     #[inline]
     fn commit(&mut self, record: &Record) {
+        if self.cut.is_some() {
+            self.settle_cut(record.number.wrapping_sub(1), built_on(record), record);
+        }
         self.count_commit(record);
         self.own_order(record);
         let tip = &self.past.tip().record;
@@ -456,6 +467,9 @@ impl LedgerChecker {
     #[inline]
     fn read(&mut self, record: &Record) {
         self.exposures.reads += 1;
+        if self.cut.is_some() {
+            self.settle_cut(record.number, record.hash, record);
+        }
         let tip = &self.past.tip().record;
         if record.number < tip.number {
             return self.read_of_the_past(record);
@@ -623,9 +637,17 @@ impl LedgerChecker {
             }
             (Operation::Open, Phase::Done) => self.count_open(record),
             (Operation::Close, Phase::Done) => self.exposures.closes += 1,
-            (Operation::Checkpoint, Phase::Done) => self.exposures.checkpoints += 1,
+            (Operation::Checkpoint, Phase::Done) => self.checkpoint(record),
             (Operation::Read, Phase::Done) => self.exposures.reads += 1,
             _ => {}
+        }
+    }
+
+    fn checkpoint(&mut self, record: &Record) {
+        self.exposures.checkpoints += 1;
+        // PASSIVE says success also when it left frames behind.
+        if record.counter != CheckpointMode::Passive as u32 {
+            self.checkpointed_ns = self.checkpointed_ns.max(record.start_ns);
         }
     }
 
@@ -642,13 +664,25 @@ impl LedgerChecker {
 
     fn maybe(&mut self, record: &Record) {
         let tip = self.past.tip().record.number;
-        if record.number > tip && self.maybes.len() < ATTEMPTS_MAX {
+        if (record.number > tip || self.cut.is_some()) && self.maybes.len() < ATTEMPTS_MAX {
             self.maybe_lowest = self.maybe_lowest.min(record.number);
             return self.maybes.push(*record);
         }
         if self.past.get(record.number).is_none_or(|commit| commit.record.token != record.token) {
             self.exposures.maybes_not_landed += 1;
             self.not_landed.push(*record);
+        }
+    }
+
+    /// An attempt that had no answer and would have left this state.
+    pub(super) fn attempt_without_answer(&self, number: u64, hash: u64) -> Option<Record> {
+        self.maybes.iter().find(|maybe| maybe.number == number && maybe.hash == hash).copied()
+    }
+
+    /// What agents saw above this number is gone: they may see it again.
+    pub(super) fn forget_orders_above(&mut self, number: u64) {
+        for agent in &mut self.agents {
+            agent.last = agent.last.filter(|last| last.number <= number);
         }
     }
 
@@ -865,6 +899,7 @@ mod tests {
     use walproof_format::ledger::LedgerRow;
 
     use super::super::found::KEPT_BY_KIND_MAX;
+    use super::super::power_cut::PowerLoss;
     use super::*;
     use AnomalyKind::{
         DoubleCommit, LostCommit, PhantomRow, Regress, StaleRead, StructuralDamage, TornRead, UnexpectedDeath,
@@ -1242,6 +1277,86 @@ mod tests {
         let anomaly = &story.checker.anomalies()[0];
         assert!(anomaly.summary.contains("SIGBUS (7)"));
         assert_eq!((anomaly.witness[0].agent, anomaly.witness[0].life, anomaly.provable_ns), (1, 2, 77));
+    }
+
+    /// Three commits, a power cut, and what comes after it.
+    fn after_a_cut(loss: PowerLoss, then: impl FnOnce(&mut Story, &[Record; 3])) -> Story {
+        let (mut story, rows) = three();
+        story.read(1, &rows[2]);
+        story.checker.note_power_cut(loss);
+        then(&mut story, &rows);
+        story
+    }
+
+    #[test]
+    fn a_power_cut_may_take_a_suffix_where_nothing_more_is_promised() {
+        let goes_on = |story: &mut Story, rows: &[Record; 3]| {
+            story.read(1, &rows[0]);
+            let two = story.write(1, &rows[0]);
+            story.write(0, &two);
+        };
+        after_a_cut(PowerLoss::SinceCheckpoint, goes_on).shows(&[]);
+        after_a_cut(PowerLoss::NewestCommit, goes_on).shows(&[LostCommit]);
+        let kinds = |story: Story| story.checker.anomalies().iter().map(|anomaly| anomaly.kind).collect::<Vec<_>>();
+        assert!(kinds(after_a_cut(PowerLoss::Nothing, goes_on)).contains(&DoubleCommit));
+        let one_back = |story: &mut Story, rows: &[Record; 3]| {
+            story.write(1, &rows[1]);
+        };
+        after_a_cut(PowerLoss::NewestCommit, one_back).shows(&[]);
+        let nothing_gone = |story: &mut Story, rows: &[Record; 3]| {
+            story.write(1, &rows[2]);
+        };
+        after_a_cut(PowerLoss::SinceCheckpoint, nothing_gone).shows(&[]);
+    }
+
+    #[test]
+    fn what_was_checkpointed_survives_a_power_cut() {
+        for (mode, expected) in [(CheckpointMode::Truncate, &[LostCommit][..]), (CheckpointMode::Passive, &[])] {
+            let mut story = Story::new();
+            let one = story.write(0, &empty());
+            let two = story.write(1, &one);
+            let checkpoint = story.record(0, Operation::Checkpoint, Phase::Done);
+            story.feed(Record { counter: mode as u32, ..checkpoint });
+            story.write(0, &two);
+            story.checker.note_power_cut(PowerLoss::SinceCheckpoint);
+            story.write(1, &one);
+            story.shows(expected);
+        }
+    }
+
+    #[test]
+    fn after_a_power_cut_only_a_state_of_the_old_chain_may_be_there() {
+        after_a_cut(PowerLoss::SinceCheckpoint, |story, rows| {
+            let unseen = story.attempt(1, &rows[0], Phase::Done);
+            story.write(2, &unseen);
+        })
+        .shows(&[LostCommit]);
+        after_a_cut(PowerLoss::SinceCheckpoint, |story, rows| {
+            let two = story.write(1, &rows[0]);
+            story.read(0, &rows[1]); // it had vanished
+            story.write(0, &two);
+        })
+        .shows(&[TornRead]);
+    }
+
+    #[test]
+    fn a_maybe_after_a_power_cut_settles_as_any_other() {
+        after_a_cut(PowerLoss::SinceCheckpoint, |story, rows| {
+            let maybe = story.maybe(1, &rows[0]);
+            story.maybe(0, &rows[0]);
+            story.write(0, &maybe);
+        })
+        .shows(&[]);
+    }
+
+    #[test]
+    fn the_end_shows_what_a_power_cut_took() {
+        for (loss, expected) in [(PowerLoss::SinceCheckpoint, &[][..]), (PowerLoss::Nothing, &[LostCommit])] {
+            let story = after_a_cut(loss, |_, _| ());
+            let (_, rows) = three();
+            let state = story.state(&rows[..2]);
+            story.ends(&[state]).shows(expected);
+        }
     }
 
     /// What one final look shows after three sound commits.

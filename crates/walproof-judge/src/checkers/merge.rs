@@ -23,6 +23,8 @@ pub enum Next {
     Pending,
     /// Nothing yet, and what comes next stands outside commit order: nobody has to wait for it.
     Idle,
+    /// The agent's next record comes after everything that anybody did before their own barrier of this count.
+    Barrier,
     /// Nothing, for ever.
     Ended,
 }
@@ -43,6 +45,8 @@ pub enum Step {
     Record(Record),
     /// Some agent's next record is not there yet.
     Pending,
+    /// All agents that have not ended stand at a barrier: what comes now comes after it.
+    Barrier,
     /// All agents have ended.
     Ended,
 }
@@ -62,6 +66,8 @@ struct Head {
 
 /// Key of a head that waits to be filled: the smallest, so that one scan finds it first.
 const KEY_EMPTY: u64 = 0;
+/// Key of a head that waits at a barrier: larger than that of any record.
+const KEY_BARRIER: u64 = u64::MAX - 1;
 /// Key of a head whose agent has ended: the largest.
 const KEY_ENDED: u64 = u64::MAX;
 
@@ -82,7 +88,7 @@ impl<S: Source> Merge<S> {
     pub fn step(&mut self) -> Step {
         let (mut pending, mut idle) = (false, false);
         let mut best = usize::MAX;
-        let mut best_key = KEY_ENDED;
+        let mut best_key = KEY_BARRIER;
         for index in 0..self.heads.len() {
             if self.heads[index].key == KEY_EMPTY {
                 match self.sources[index].next() {
@@ -95,6 +101,7 @@ impl<S: Source> Merge<S> {
                         continue;
                     }
                     Next::Ended => self.heads[index].key = KEY_ENDED,
+                    Next::Barrier => self.heads[index].key = KEY_BARRIER,
                     Next::Record(record) => match order_key(&record) {
                         None => return Step::Record(record),
                         Some(key) => self.heads[index] = Head { key, record },
@@ -109,7 +116,7 @@ impl<S: Source> Merge<S> {
         match (pending, best) {
             (true, _) => Step::Pending,
             (false, usize::MAX) if idle => Step::Pending,
-            (false, usize::MAX) => Step::Ended,
+            (false, usize::MAX) => self.pass_barrier(),
             (false, best) => {
                 if idle && let Some(instead) = self.ask_the_idle() {
                     return instead;
@@ -134,6 +141,7 @@ impl<S: Source> Merge<S> {
                 Next::Idle => {}
                 Next::Pending => return Some(Step::Pending),
                 Next::Ended => self.heads[index].key = KEY_ENDED,
+                Next::Barrier => self.heads[index].key = KEY_BARRIER,
                 Next::Record(record) => match order_key(&record) {
                     None => return Some(Step::Record(record)),
                     Some(key) => {
@@ -147,6 +155,19 @@ impl<S: Source> Merge<S> {
     }
 }
 
+impl<S> Merge<S> {
+    /// Nobody has a record left: whoever stands at a barrier passes it.
+    #[cold]
+    fn pass_barrier(&mut self) -> Step {
+        let mut passed = false;
+        for head in self.heads.iter_mut().filter(|head| head.key == KEY_BARRIER) {
+            head.key = KEY_EMPTY;
+            passed = true;
+        }
+        if passed { Step::Barrier } else { Step::Ended }
+    }
+}
+
 /// The place of a record in commit order; `None`: it stands outside and comes at once.
 ///
 /// A read that contradicts itself stands outside too: its number may be anything.
@@ -157,8 +178,8 @@ pub fn order_key(record: &Record) -> Option<u64> {
         (Operation::Read, Phase::Done) if record.flags & FLAGS_TORN == 0 => 1,
         _ => return None,
     };
-    // From 1, below KEY_ENDED: the two keys that mean something else.
-    Some(record.number.min(u64::MAX / 2 - 1) * 2 + is_read + 1)
+    // From 1, below KEY_BARRIER: the three keys that mean something else.
+    Some(record.number.min(u64::MAX / 2 - 2) * 2 + is_read + 1)
 }
 
 /// Flags of a transaction that saw parts of different commits.
@@ -214,7 +235,7 @@ mod tests {
         loop {
             match merge.step() {
                 Step::Record(record) => seen.push((record.agent, record.number)),
-                Step::Pending => {}
+                Step::Pending | Step::Barrier => {}
                 Step::Ended => break,
             }
         }
@@ -245,6 +266,30 @@ mod tests {
         let slow = |records: &[Record]| Slow(Recorded::new(records.to_vec()), false);
         let sources = vec![slow(&[write(0, 1), write(0, 3)]), slow(&[write(1, 2), read(1, 3)])];
         merges(Merge::new(sources), &[(0, 1), (1, 2), (0, 3), (1, 3)]);
+    }
+
+    /// A source with barriers between its parts.
+    struct Parts(std::collections::VecDeque<Next>);
+
+    impl Source for Parts {
+        fn next(&mut self) -> Next {
+            self.0.pop_front().unwrap_or(Next::Ended)
+        }
+    }
+
+    #[test]
+    fn what_comes_after_a_barrier_comes_after_all_that_was_before() {
+        let parts = |parts: &[&[Record]]| {
+            let one = |part: &&[Record]| part.iter().map(|record| Next::Record(*record)).collect::<Vec<_>>();
+            Parts(parts.iter().map(one).collect::<Vec<_>>().join(&Next::Barrier).into())
+        };
+        let sources = vec![
+            parts(&[&[write(0, 1), write(0, 5)], &[maybe(0, 3), write(0, 4)]]),
+            parts(&[&[write(1, 2), write(1, 9)], &[read(1, 2)]]),
+            parts(&[&[read(2, 7)]]), // it never came back
+        ];
+        let expected = [(0, 1), (1, 2), (0, 5), (2, 7), (1, 9), (0, 3), (1, 2), (0, 4)];
+        merges(Merge::new(sources), &expected);
     }
 
     #[test]

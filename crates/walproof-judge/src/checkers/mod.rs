@@ -18,6 +18,7 @@ mod found;
 pub mod ledger;
 pub mod merge;
 mod past;
+mod power_cut;
 pub mod sound_history;
 
 pub use anomaly::{Anomaly, AnomalyKind, WitnessLine};
@@ -26,3 +27,4 @@ pub use exposures::Exposures;
 pub use fairness::{Fairness, FairnessReport};
 pub use ledger::{CheckerOptions, LedgerChecker};
 pub use merge::{Merge, Next, Source, Step};
+pub use power_cut::PowerLoss;

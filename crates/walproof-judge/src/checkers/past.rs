@@ -89,6 +89,25 @@ impl Past {
         }
     }
 
+    /// Everything after this commit is gone.
+    pub(super) fn rewind(&mut self, number: u64) {
+        let Some(commit) = self.get(number).copied() else { return };
+        let tip = self.tip.record.number;
+        for gone in number.saturating_add(1).max(tip.saturating_sub(RING_SIZE as u64 - 1))..=tip {
+            self.ring[slot(gone)].record.number = u64::MAX;
+        }
+        self.tip = commit;
+    }
+
+    /// The newest commit that was acknowledged by then; the oldest one that is remembered when there is none.
+    pub(super) fn newest_acknowledged_until(&self, end_ns: u64) -> u64 {
+        let tip = self.tip.record.number;
+        let remembered = tip.saturating_sub(RING_SIZE as u64 - 1)..=tip;
+        let by_then = |commit: &&Commit| commit.standing == Standing::Acknowledged && commit.record.end_ns <= end_ns;
+        let newest = remembered.rev().filter_map(|number| self.get(number)).find(by_then);
+        newest.map_or(0, |commit| commit.record.number)
+    }
+
     /// The newest `count_max` acknowledged commits above `number`, oldest first, and how many there are.
     pub(super) fn acknowledged_above(&self, number: u64, count_max: usize) -> (Vec<Record>, u64) {
         let tip = self.tip.record.number;

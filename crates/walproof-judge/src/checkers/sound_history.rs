@@ -398,7 +398,7 @@ mod tests {
         loop {
             match merge.step() {
                 Step::Record(record) => checker.feed(&record),
-                Step::Pending => {}
+                Step::Pending | Step::Barrier => {}
                 Step::Ended => break,
             }
         }

@@ -7,6 +7,8 @@ use std::ffi::CString;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
+#[cfg(test)]
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -97,6 +99,18 @@ impl Client {
             let _ = thread.join();
         }
         unmounted
+    }
+}
+
+#[cfg(test)]
+impl Client {
+    /// As if the server had died: the mount stays and answers nobody.
+    pub(crate) fn abort_connection(&self) {
+        let device = CString::new(self.target.as_os_str().as_encoded_bytes()).expect("no NUL in a path");
+        // The first call begins to unmount, which aborts; what is open keeps it mounted.
+        let _held = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(&self.target).expect("there");
+        // SAFETY: a string that outlives the call.
+        unsafe { libc::umount2(device.as_ptr(), libc::MNT_FORCE) };
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Effect, Needs, Nemesis, Rhythm, Wound, has_content, sidecar};
+use super::{Effect, Needs, Nemesis, Rhythm, Wound, left_behind};
 use crate::error::LabError;
 use crate::run::fleet::Fleet;
 use crate::run::plan::Strike;
@@ -37,10 +37,4 @@ fn strike<'f>(fleet: &'f Fleet<'f>, _: &Strike) -> Result<Wound<'f>, LabError> {
     }
     fleet.kill_everybody()?;
     Ok(Wound::new(move || fleet.agents().try_for_each(|agent| fleet.revive(agent))))
-}
-
-/// A WAL or a journal with content, in any agent's folder.
-fn left_behind(fleet: &Fleet<'_>) -> bool {
-    let folders = fleet.ground().views.iter().map(|view| &view.folder);
-    folders.into_iter().any(|folder| ["-wal", "-journal"].iter().any(|suffix| has_content(&sidecar(folder, suffix))))
 }

@@ -13,7 +13,10 @@ mod deny_locks;
 mod deny_shared_memory;
 mod deny_truncate;
 mod deny_unlink;
+mod drop_unsynced_writes;
+mod fail_storage;
 mod fake_locks;
+mod fill_disk;
 mod freeze_agent;
 mod hold_reader;
 mod kill_agent;
@@ -26,6 +29,8 @@ mod replace_database;
 mod restart_agent;
 mod restore_without_wal;
 mod run_vacuum;
+mod slow_storage;
+mod stall_storage;
 mod starve_memory;
 mod storm_checkpoints;
 mod unlink_shm;
@@ -41,6 +46,7 @@ use walproof_format::protocol::{Call, RefusedCall};
 use walproof_judge::checkers::AnomalyKind;
 use walproof_judge::verdict::JournalMode;
 
+use crate::clients::Client;
 use crate::error::LabError;
 use crate::run::fleet::Fleet;
 use crate::run::plan::Strike;
@@ -55,7 +61,10 @@ pub static NEMESES: &[&Nemesis] = &[
     &deny_shared_memory::NEMESIS,
     &deny_truncate::NEMESIS,
     &deny_unlink::NEMESIS,
+    &drop_unsynced_writes::NEMESIS,
+    &fail_storage::NEMESIS,
     &fake_locks::NEMESIS,
+    &fill_disk::NEMESIS,
     &freeze_agent::NEMESIS,
     &hold_reader::NEMESIS,
     &kill_agent::NEMESIS,
@@ -68,6 +77,8 @@ pub static NEMESES: &[&Nemesis] = &[
     &restart_agent::NEMESIS,
     &restore_without_wal::NEMESIS,
     &run_vacuum::NEMESIS,
+    &slow_storage::NEMESIS,
+    &stall_storage::NEMESIS,
     &starve_memory::NEMESIS,
     &storm_checkpoints::NEMESIS,
     &unlink_shm::NEMESIS,
@@ -241,9 +252,22 @@ fn put_back(fleet: &Fleet<'_>, copy: &Path) -> Result<(), LabError> {
     put.map_err(|error| LabError::path("cannot write over", database, error, "free space there"))
 }
 
+/// The clients of the ground; none is an error.
+fn with_clients<'f>(fleet: &'f Fleet<'_>) -> Result<&'f [Client], LabError> {
+    let remedy = "the world `one-client-shared`";
+    let none = || LabError::new("cannot hurt the storage", "the ground has no client of ours", remedy).blind();
+    Some(fleet.clients()).filter(|clients| !clients.is_empty()).ok_or_else(none)
+}
+
 /// A sidecar of the database in a folder: `-wal`, `-shm`, `-journal`.
 fn sidecar(folder: &Path, suffix: &str) -> PathBuf {
     folder.join(format!("{DATABASE}{suffix}"))
+}
+
+/// A WAL or a journal with content, in any agent's folder: whoever opens next must recover.
+fn left_behind(fleet: &Fleet<'_>) -> bool {
+    let folders = fleet.ground().views.iter().map(|view| &view.folder);
+    folders.into_iter().any(|folder| ["-wal", "-journal"].iter().any(|suffix| has_content(&sidecar(folder, suffix))))
 }
 
 /// Whether a file is there and not empty.

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use walproof_format::history::{ACKNOWLEDGED_OFFSET, segment_file_name};
 use walproof_format::protocol::{Command, Configuration, Hello, Reply, VERSION, Workload};
+use walproof_judge::checkers::PowerLoss;
 
 use crate::clients::Client;
 use crate::clock::monotonic_ns;
@@ -260,12 +261,15 @@ impl<'a> Fleet<'a> {
 
     /// True when it was us who ended it.
     fn end_by_force(&self, agent: u16) -> Result<bool, LabError> {
-        let mut slot = self.slot(agent);
+        self.end_slot(agent, &mut self.slot(agent))
+    }
+
+    fn end_slot(&self, agent: u16, slot: &mut Slot) -> Result<bool, LabError> {
         let Some(mut live) = slot.live.take() else { return Ok(false) };
         if !live.killed
             && let Some(exit) = live.container.wait(Duration::ZERO)?
         {
-            return self.bury(agent, &mut slot, &mut live, exit).map(|()| false);
+            return self.bury(agent, slot, &mut live, exit).map(|()| false);
         }
         let _ = self.tally.first_kill_ns.compare_exchange(0, monotonic_ns(), Ordering::Relaxed, Ordering::Relaxed);
         live.container.kill()?;
@@ -320,6 +324,25 @@ impl<'a> Fleet<'a> {
             }
         }
         self.agents().try_for_each(|agent| self.kill(agent))
+    }
+
+    /// SIGKILL to everybody, then the power of the storage is cut: what was not synced is gone. Nobody can come back in
+    /// between, so every life is from before or from after the cut.
+    pub fn cut_power(&self, loss: PowerLoss) -> Result<(), LabError> {
+        let mut slots: Vec<MutexGuard<'_, Slot>> = self.agents().map(|agent| self.slot(agent)).collect();
+        for live in slots.iter_mut().filter_map(|slot| slot.live.as_mut()) {
+            if live.container.wait(Duration::ZERO)?.is_none() {
+                live.killed = true;
+                live.container.kill()?;
+            }
+        }
+        for (agent, slot) in self.agents().zip(&mut slots) {
+            let killed = self.end_slot(agent, slot)?;
+            self.tally.kills.fetch_add(u32::from(killed), Ordering::Relaxed);
+        }
+        self.mounts.cut_power()?;
+        self.lives.note_power_cut(loss);
+        Ok(())
     }
 
     /// Notes an end that walproof did not cause.
@@ -660,14 +683,17 @@ fn understand(
 pub struct Lives {
     agents: Vec<Mutex<AgentLives>>,
     crippled: Mutex<Vec<(u16, u16)>>,
+    power_cuts: Mutex<Vec<PowerLoss>>,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct AgentLives {
     begun: u16,
     sealed: u16,
     closed: bool,
     abstains: bool,
+    /// How many power cuts there had been when each life began.
+    power_cuts: Vec<usize>,
 }
 
 /// What is known of one life.
@@ -685,7 +711,11 @@ pub enum Life {
 
 impl Lives {
     pub(crate) fn new(agents: usize) -> Self {
-        Self { agents: (0..agents).map(|_| Mutex::default()).collect(), crippled: Mutex::default() }
+        Self {
+            agents: (0..agents).map(|_| Mutex::default()).collect(),
+            crippled: Mutex::default(),
+            power_cuts: Mutex::default(),
+        }
     }
 
     /// A life begins. That it is crippled is known before anything of it can be read.
@@ -695,6 +725,7 @@ impl Lives {
             lock(&self.crippled).push((agent, lives.begun));
         }
         lives.begun += 1;
+        lives.power_cuts.push(lock(&self.power_cuts).len());
         lives.begun - 1
     }
 
@@ -714,6 +745,21 @@ impl Lives {
         std::mem::take(&mut lock(&self.crippled))
     }
 
+    /// The power was cut, and nobody lives.
+    fn note_power_cut(&self, loss: PowerLoss) {
+        lock(&self.power_cuts).push(loss);
+    }
+
+    /// What a power cut may have taken; they count from 0.
+    pub fn power_cut(&self, cut: usize) -> Option<PowerLoss> {
+        lock(&self.power_cuts).get(cut).copied()
+    }
+
+    /// How many power cuts there had been when a life began; `None`: it has not.
+    pub fn power_cuts_before(&self, agent: u16, incarnation: u16) -> Option<usize> {
+        lock(&self.agents[usize::from(agent)]).power_cuts.get(usize::from(incarnation)).copied()
+    }
+
     fn seal(&self, agent: u16) {
         let mut lives = lock(&self.agents[usize::from(agent)]);
         lives.sealed = lives.begun;
@@ -728,7 +774,7 @@ impl Lives {
 
     /// What is known of a life now.
     pub fn of(&self, agent: u16, incarnation: u16) -> Life {
-        let lives = *lock(&self.agents[usize::from(agent)]);
+        let lives = lock(&self.agents[usize::from(agent)]);
         match incarnation {
             life if life < lives.sealed => Life::Sealed,
             life if life < lives.begun => Life::Open,

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use crate::clients::mounted::unmount;
 use crate::runtimes::embedded::cgroups;
 use crate::runtimes::pidfd::{Pidfd, is_zombie, start_ticks};
 
@@ -472,6 +473,7 @@ fn age(folder: &Path) -> Option<Duration> {
 /// Everything of one run: processes, cgroups, mounts, scratch, history, and the folder last, since it holds the notes.
 fn sweep(folder: &Path, record: &Record, report: &mut CleanReport) {
     let failures_before = report.failed.len();
+    record.scratch.iter().for_each(|path| abort_clients_below(path));
     kill_all(record, report);
     remove_cgroups(record, report);
     for path in &record.scratch {
@@ -618,15 +620,21 @@ fn make_searchable(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Who waits for a client of ours whose server hangs can be killed only after its connection was aborted.
+fn abort_clients_below(folder: &Path) {
+    let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let clients = mountinfo.lines().filter(|line| line.contains(" - fuse.walproof "));
+    for point in clients.flat_map(|line| mount_points_below(line, folder)) {
+        // What cannot be detached now is reported when the folder is removed.
+        let _ = unmount(&point);
+    }
+}
+
 /// Unmounts what is mounted at or below a folder of ours, the latest first; else removing would reach into it.
 fn unmount_below(folder: &Path) -> io::Result<()> {
     let mountinfo = fs::read_to_string("/proc/self/mountinfo")?;
     for point in mount_points_below(&mountinfo, folder).iter().rev() {
-        let path = std::ffi::CString::new(point.as_os_str().as_encoded_bytes())?;
-        // SAFETY: the path is a string that outlives the call.
-        if unsafe { libc::umount2(path.as_ptr(), libc::MNT_DETACH | libc::UMOUNT_NOFOLLOW) } != 0 {
-            return Err(io::Error::last_os_error());
-        }
+        unmount(point)?;
     }
     Ok(())
 }
@@ -687,6 +695,57 @@ mod tests {
         assert_eq!(report.failed, Vec::<String>::new());
         assert!(!scratch.exists() && !state.exists());
         assert_eq!(fs::read_to_string(place.join("users.db")).expect("still there"), "precious");
+        fs::remove_dir_all(&place).expect("our own folder");
+    }
+
+    /// A dead server's mount answers ENOTCONN to every call, a hanging one nothing at all.
+    #[test]
+    fn clients_are_taken_away_whatever_their_server_does() {
+        if let Some(why) = crate::clients::why_not_here() {
+            eprintln!("skipped: {why}: clients_are_taken_away_whatever_their_server_does");
+            let required = std::env::var("WALPROOF_REQUIRE").unwrap_or_default();
+            assert!(!required.split(',').any(|name| name.trim() == "clients"), "required: clients");
+            return;
+        }
+        use crate::clients::{Client, ClientOptions, Pages, Server};
+        let place = std::env::temp_dir().join(format!("walproof-client-{}", std::process::id()));
+        fs::create_dir_all(place.join("backing")).expect("a temporary folder");
+        fs::write(place.join("backing/file"), "content").expect("a file");
+        for hangs in [true, false] {
+            let run = RunDirectory::create(&RunId::random()).expect("a state folder");
+            let scratch = run.note_scratch(&place.join(run.scratch_name())).expect("noted");
+            let target = scratch.join("client");
+            fs::create_dir_all(&target).expect("scratch");
+            let server = Arc::new(Server::new(&place.join("backing"), false));
+            let options = ClientOptions::believing(Pages::Cached, 0);
+            let client = Client::mount(server, &target, options, 1).expect("mounted");
+            // In a process of its own: ours must not wait for what it serves.
+            let read = || {
+                std::process::Command::new("cat")
+                    .arg(target.join("file"))
+                    .env("WALPROOF_RUN", run.id().as_str())
+                    .stdout(std::process::Stdio::null())
+                    .stderr(std::process::Stdio::null())
+                    .spawn()
+                    .expect("cat")
+            };
+            let mut waiting = None;
+            if hangs {
+                client.knobs().stall(Duration::from_secs(600));
+                waiting = Some(read());
+                std::thread::sleep(Duration::from_millis(100));
+            } else {
+                client.abort_connection();
+                assert!(!read().wait().expect("ours").success(), "nobody answers");
+            }
+            let report = run.leave();
+            assert_eq!(report.failed, Vec::<String>::new());
+            assert!(!scratch.exists());
+            client.knobs().release();
+            if let Some(mut child) = waiting {
+                assert!(!child.wait().expect("ours").success());
+            }
+        }
         fs::remove_dir_all(&place).expect("our own folder");
     }
 

@@ -34,6 +34,8 @@ pub struct Tail<'a> {
     index: u32,
     open: Option<OpenSegment>,
     keep: bool,
+    /// Power cuts passed.
+    power_cuts: usize,
     /// Since when nothing came.
     silent_since: Option<Instant>,
 }
@@ -58,6 +60,7 @@ impl<'a> Tail<'a> {
             index: 0,
             open: None,
             keep,
+            power_cuts: 0,
             silent_since: None,
         }
     }
@@ -92,6 +95,11 @@ impl Source for Tail<'_> {
         loop {
             // Asked before reading: what a life that had ended by then left behind is complete.
             let (life, abstains) = (self.lives.of(self.agent, self.incarnation), self.lives.abstains(self.agent));
+            if self.lives.power_cuts_before(self.agent, self.incarnation).is_some_and(|cuts| cuts > self.power_cuts) {
+                self.power_cuts += 1;
+                self.silent_since = None;
+                return Next::Barrier;
+            }
             if self.segment_is_full() {
                 self.leave_segment();
                 self.segment += 1;
@@ -188,6 +196,7 @@ pub struct Recorder<'a> {
     pub fairness: Fairness,
     older: Kept,
     newer: Kept,
+    power_cuts: usize,
 }
 
 struct Kept {
@@ -209,7 +218,7 @@ impl<'a> Recorder<'a> {
         let fairness = Fairness::new(0);
         let tails = (0..agents).map(|agent| Tail::new(folder, lives, agent, keep)).collect();
         let kept = || Kept { before: checker.clone(), records: Vec::new() };
-        Self { lives, merge: Merge::new(tails), older: kept(), newer: kept(), checker, fairness }
+        Self { merge: Merge::new(tails), older: kept(), newer: kept(), checker, fairness, lives, power_cuts: 0 }
     }
 
     /// Feeds what is there; true when all agents have ended and everything was fed.
@@ -222,8 +231,13 @@ impl<'a> Recorder<'a> {
                     self.note_crippled();
                     self.keep(record);
                     self.fairness.feed(&record);
+                    let awaits = self.checker.awaits_consequences();
                     self.checker.feed(&record);
+                    if awaits && !self.checker.awaits_consequences() {
+                        self.keep_from_here();
+                    }
                 }
+                Step::Barrier => self.power_was_cut(),
             }
         }
         false
@@ -236,6 +250,20 @@ impl<'a> Recorder<'a> {
                 checker.note_crippled(agent, life);
             }
         }
+    }
+
+    fn power_was_cut(&mut self) {
+        if let Some(loss) = self.lives.power_cut(self.power_cuts) {
+            self.checker.note_power_cut(loss);
+        }
+        self.power_cuts += 1;
+        self.keep_from_here();
+    }
+
+    /// The planted controls know nothing of power cuts: no tail holds one.
+    fn keep_from_here(&mut self) {
+        let fresh = || Kept { before: self.checker.clone(), records: Vec::new() };
+        (self.older, self.newer) = (fresh(), fresh());
     }
 
     /// Agents whose next record has been awaited longer than `patience`: they hold the checker up.

@@ -21,7 +21,7 @@ use super::anomaly::{Anomaly, AnomalyKind, WitnessLine};
 use super::exposures::Exposures;
 use super::found::Found;
 use super::merge::{FLAGS_TORN, order_key};
-use super::past::{ATTEMPTS_MAX, Attempts, Commit, NOBODY, Past, Standing, built_on};
+use super::past::{ATTEMPTS_MAX, Attempts, Commit, NOBODY, Past, RING_SIZE, Standing, built_on};
 use crate::finding::Certainty;
 
 /// What must be known before the first record.
@@ -35,11 +35,19 @@ pub struct CheckerOptions {
     pub first_hash: u64,
     /// The workload's invariants by name: a record tells which one does not hold by its place in this list.
     pub invariants: Vec<String>,
+    /// How many commits to remember.
+    pub ring_size: usize,
 }
 
 impl Default for CheckerOptions {
     fn default() -> Self {
-        Self { shared_clock: true, first_number: 0, first_hash: ledger::GENESIS, invariants: Vec::new() }
+        Self {
+            shared_clock: true,
+            first_number: 0,
+            first_hash: ledger::GENESIS,
+            invariants: Vec::new(),
+            ring_size: RING_SIZE,
+        }
     }
 }
 
@@ -102,7 +110,7 @@ impl LedgerChecker {
     /// A checker before the first record.
     pub fn new(options: CheckerOptions) -> Self {
         Self {
-            past: Past::new(options.first_number, options.first_hash),
+            past: Past::new(options.first_number, options.first_hash, options.ring_size),
             options,
             maybes: Vec::new(),
             maybe_lowest: u64::MAX,

@@ -1,7 +1,7 @@
 //! Histories in, anomalies out.
 //!
 //! What this room is: [`merge`] puts the agents' records into commit order, [`ledger`] walks them once in bounded
-//! memory, [`anomaly`] names what it finds, [`exposures`] counts what was tried, [`fairness`] who got a turn,
+//! memory, [`keyed`] does both where there are several ledgers, [`checker`] is either, [`anomaly`] names what it finds, [`exposures`] counts what was tried, [`fairness`] who got a turn,
 //! [`sound_history`] makes histories
 //! that must never give an anomaly.
 //!
@@ -10,17 +10,21 @@
 //! Where to look next: `walproof_format::history` and `walproof_format::ledger` are the contract with the agents.
 
 pub mod anomaly;
+pub mod checker;
 pub mod exposures;
 pub mod fairness;
 mod finals;
 mod found;
+pub mod keyed;
 pub mod ledger;
 pub mod merge;
 mod past;
 pub mod sound_history;
 
 pub use anomaly::{Anomaly, AnomalyKind, WitnessLine};
+pub use checker::{Checker, RunMerge};
 pub use exposures::Exposures;
 pub use fairness::{Fairness, FairnessReport};
+pub use keyed::{KeyedChecker, KeyedMerge};
 pub use ledger::{CheckerOptions, LedgerChecker};
 pub use merge::{Merge, Next, Source, Step};

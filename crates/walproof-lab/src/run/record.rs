@@ -12,7 +12,8 @@ use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use walproof_format::history::{PHASE_OFFSET, Phase, RECORD_SIZE, Record, SegmentHeader, segment_file_name};
-use walproof_judge::checkers::{Fairness, LedgerChecker, Merge, Next, Source, Step};
+use walproof_format::protocol::Workload;
+use walproof_judge::checkers::{Checker, CheckerOptions, Fairness, Next, RunMerge, Source, Step};
 use walproof_judge::controls;
 
 use crate::run::fleet::{Life, Lives};
@@ -172,9 +173,9 @@ fn has_final_phase(record: &[u8]) -> bool {
 
 /// Feeds the checker and keeps the tail for the planted controls.
 pub struct Recorder<'a> {
-    merge: Merge<Tail<'a>>,
+    merge: RunMerge<Tail<'a>>,
     /// The checker of this run.
-    pub checker: LedgerChecker,
+    pub checker: Checker,
     /// Who got a turn.
     pub fairness: Fairness,
     older: Kept,
@@ -182,25 +183,33 @@ pub struct Recorder<'a> {
 }
 
 struct Kept {
-    before: LedgerChecker,
+    before: Checker,
     records: Vec<Record>,
 }
 
 /// What the planted controls need: the checker from before the last records, and these.
 pub struct KeptTail {
     /// The checker from before the tail.
-    pub before: LedgerChecker,
+    pub before: Checker,
     /// The last records.
     pub tail: controls::Tail,
 }
 
 impl<'a> Recorder<'a> {
-    /// Reads the histories of all agents in `folder`.
-    pub fn new(folder: &Path, lives: &'a Lives, agents: u16, keep: bool, checker: LedgerChecker) -> Self {
-        let fairness = Fairness::new(0);
+    /// Reads the histories of all agents in `folder`, of a run of this workload.
+    pub fn new(
+        folder: &Path,
+        lives: &'a Lives,
+        agents: u16,
+        keep: bool,
+        workload: &Workload,
+        options: CheckerOptions,
+    ) -> Self {
+        let checker = Checker::of(workload, options);
         let tails = (0..agents).map(|agent| Tail::new(folder, lives, agent, keep)).collect();
         let kept = || Kept { before: checker.clone(), records: Vec::new() };
-        Self { merge: Merge::new(tails), older: kept(), newer: kept(), checker, fairness }
+        let (older, newer, fairness) = (kept(), kept(), Fairness::new(workload.busy_timeout_ms));
+        Self { merge: checker.merge(tails), older, newer, checker, fairness }
     }
 
     /// Feeds what is there; true when all agents have ended and everything was fed.

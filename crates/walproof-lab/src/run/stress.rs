@@ -9,9 +9,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use walproof_format::ledger::FinalState;
 use walproof_format::protocol::{Command, Reply};
-use walproof_judge::checkers::{
-    Anomaly, AnomalyKind, CheckerOptions, Exposures, Fairness, FairnessReport, LedgerChecker,
-};
+use walproof_judge::checkers::{Anomaly, AnomalyKind, CheckerOptions, Exposures, FairnessReport};
 use walproof_judge::verdict::is_loud;
 
 use crate::clock::monotonic_ns;
@@ -134,9 +132,10 @@ pub fn stress<'f>(
     let began_ns = monotonic_ns();
     fleet.agents().try_for_each(|agent| fleet.run(agent))?;
     let agents = options.plan.agents;
-    let checker = LedgerChecker::new(CheckerOptions { shared_clock: options.shared_clock, ..Default::default() });
-    let mut recorder = Recorder::new(options.history, &fleet.lives, agents, options.keep_history, checker);
-    recorder.fairness = Fairness::new(fleet.workload().busy_timeout_ms);
+    let invariants = walproof_agent::workloads::invariants(fleet.workload());
+    let checker = CheckerOptions { shared_clock: options.shared_clock, invariants, ..Default::default() };
+    let mut recorder =
+        Recorder::new(options.history, &fleet.lives, agents, options.keep_history, fleet.workload(), checker);
     let stop = AtomicBool::new(false);
     let (mut watched, working_since) = (Watched::default(), Instant::now());
     let blind = std::thread::scope(|scope| {
@@ -162,9 +161,9 @@ pub fn stress<'f>(
     let first = checker.exposures().first_commit_ns.unwrap_or(began_ns);
     let since_first = |ns: u64| Duration::from_nanos(ns.saturating_sub(first));
     Ok(StressEnd {
-        anomalies: checker.anomalies().to_vec(),
+        anomalies: checker.anomalies(),
         counts: AnomalyKind::ALL.iter().map(|&kind| (kind, checker.count(kind))).filter(|(_, n)| *n > 0).collect(),
-        exposures: checker.exposures().clone(),
+        exposures: checker.exposures(),
         tally: tally(fleet),
         fairness: recorder.fairness.report(),
         caught_ns: checker.first_provable_ns(),
@@ -223,7 +222,7 @@ fn watch_over(
         recorder.silent(patience).into_iter().try_for_each(|agent| fleet.replace_silent(agent))?;
         let anomalies = recorder.checker.anomaly_count();
         // A loud no ends nothing early: it is no damage, and something may follow.
-        if recorder.checker.anomalies().iter().any(|anomaly| !is_loud(anomaly)) {
+        if anomalies > 0 && recorder.checker.any(|anomaly| !is_loud(anomaly)) {
             first_anomaly.get_or_insert_with(Instant::now);
             watched.announced_ns.get_or_insert_with(monotonic_ns);
         }

@@ -8,6 +8,7 @@ mod bare_loop;
 mod bench_back_off;
 mod bench_checker;
 mod bench_harness;
+mod bench_mix;
 mod bench_run;
 mod flags;
 mod ground;
@@ -28,6 +29,7 @@ try: one of
   cargo xtask bench checker [--records N] [--agents K]
   cargo xtask bench harness [--seconds 3] [--rounds 5] [--agents 1,2,4,8] [--runtime process] [--dir DIR]
   cargo xtask bench back-off [--seconds 30] [--rounds 3] [--agents 8] [--synchronous normal] [--dir DIR]
+  cargo xtask bench mix [--seconds 10] [--rounds 3] [--agents 2] [--rows 1000000] [--dir DIR]
   cargo xtask prove sound   [--runs 20] [--time 20s] [--only ext4,tmpfs,xfs,btrfs] [--jobs 1]
   cargo xtask prove worlds  [--runs 20] [--time 10s] [--only WORLD,...] [--journal wal,delete] [--jobs 1]
   cargo xtask prove memory  [--time 5m]
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         ["bench", "checker", ..] => bench_checker::run(&arguments[2..]).map(|()| true),
         ["bench", "harness", ..] => rest().and_then(bench_harness::run),
         ["bench", "back-off", ..] => rest().and_then(bench_back_off::run),
+        ["bench", "mix", ..] => rest().and_then(bench_mix::run),
         ["prove", "sound", ..] => rest().and_then(prove_sound::run),
         ["prove", "worlds", ..] => rest().and_then(prove_worlds::run),
         ["prove", "memory", ..] => rest().and_then(prove_memory::run),

@@ -14,6 +14,7 @@ use walproof_judge::controls::planted_in;
 use walproof_lab::run::fleet::{Fleet, FleetPlan};
 use walproof_lab::run::leavings::{RunDirectory, RunId};
 use walproof_lab::run::plan;
+use walproof_lab::run::saved::{ExportFormat, export_saved, judge_saved};
 use walproof_lab::run::stress::{StressEnd, StressOptions, prepare, stress};
 use walproof_lab::{runtimes, worlds};
 
@@ -46,7 +47,29 @@ fn workload(name: &str) -> Workload {
     if let Some(custom) = &custom {
         walproof_agent::workloads::try_out(custom).expect("the example runs");
     }
-    Workload { name: name.to_owned(), custom, ..Workload::default() }
+    Workload { name: name.to_owned(), custom, keep_lists: true, ..Workload::default() }
+}
+
+/// The history that was kept, judged once more, says the same; and it can be exported.
+fn judged_again(name: &str, end: &StressEnd, history: &Path) -> Result<(), String> {
+    let saved = judge_saved(&[history.to_owned()]).map_err(|error| error.to_string())?;
+    let (then, now) = (&end.exposures, &saved.exposures);
+    if (saved.counts.as_slice(), now) != (end.counts.as_slice(), then) {
+        return Err(format!("judged again: {:?} {now:?}\nat first: {:?} {then:?}", saved.counts, end.counts));
+    }
+    let mut lines = Vec::new();
+    export_saved(history, ExportFormat::JsonLines, &mut lines).map_err(|error| error.to_string())?;
+    let count = lines.iter().filter(|byte| **byte == b'\n').count() as u64;
+    if count != then.records {
+        return Err(format!("{count} lines of {} records", then.records));
+    }
+    let mut edn = Vec::new();
+    let exported = export_saved(history, ExportFormat::Elle, &mut edn);
+    match (name == "append", exported) {
+        (false, Err(_)) => Ok(()),
+        (true, Ok(())) if edn.starts_with(b"{:index 0, :type :invoke") => Ok(()),
+        (_, exported) => Err(format!("the export for Elle: {exported:?}, {} bytes", edn.len())),
+    }
 }
 
 /// Kills and pauses on a sound boundary: work is done, nothing is wrong, and planted anomalies are named.
@@ -82,7 +105,9 @@ fn run(world: &str, workload: &Workload, time: Duration) -> Result<StressEnd, St
     for path in [&ground, &history] {
         std::fs::create_dir_all(path).map_err(|error| format!("{}: {error}", path.display()))?;
     }
-    stressed(world, workload, time, &ground, &history).map_err(|error| error.to_string())?
+    let end = stressed(world, workload, time, &ground, &history).map_err(|error| error.to_string())??;
+    judged_again(&workload.name, &end, &history)?;
+    Ok(end)
 }
 
 fn stressed(
@@ -113,7 +138,7 @@ fn stressed(
     let options = StressOptions {
         plan: &plan,
         history,
-        keep_history: false,
+        keep_history: true,
         keep_going: false,
         grace: Duration::ZERO,
         shared_clock: true,

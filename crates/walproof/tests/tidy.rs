@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use walproof_agent::workloads::WORKLOADS;
 use walproof_judge::checkers::AnomalyKind;
 use walproof_lab::nemeses::NEMESES;
 use walproof_lab::worlds::WORLDS;
@@ -245,6 +246,11 @@ fn every_world_is_in_its_slice_with_its_page() {
 #[test]
 fn every_nemesis_is_in_its_slice_with_its_page() {
     assert_slice("crates/walproof-lab/src/nemeses", NEMESES.iter().map(|nemesis| nemesis.name.to_owned()).collect());
+}
+
+#[test]
+fn every_workload_is_in_its_slice_with_its_page() {
+    assert_slice("crates/walproof-agent/src/workloads", WORKLOADS.iter().map(|kind| kind.name.to_owned()).collect());
 }
 
 #[test]

@@ -51,11 +51,18 @@ impl<S: Source> RunMerge<S> {
 impl Checker {
     /// The checker that a workload needs.
     pub fn of(workload: &Workload, options: CheckerOptions) -> Self {
+        Self::starting_at(workload, options, &[])
+    }
+
+    /// The same for a history whose beginning is gone: number and chain hash of each ledger before what is left.
+    pub fn starting_at(workload: &Workload, options: CheckerOptions, bases: &[(u64, u64)]) -> Self {
         if !workload.is_keyed() {
-            return Self::Ledger(Box::new(LedgerChecker::new(options)));
+            let (first_number, first_hash) =
+                bases.first().copied().unwrap_or((options.first_number, options.first_hash));
+            return Self::Ledger(Box::new(LedgerChecker::new(CheckerOptions { first_number, first_hash, ..options })));
         }
         let noun = if workload.name == REGISTER { "register" } else { "ledger of agent" };
-        Self::Keyed(KeyedChecker::new(&options, workload.key_count(), noun), options.shared_clock)
+        Self::Keyed(KeyedChecker::new(&options, workload.key_count(), bases, noun), options.shared_clock)
     }
 
     /// The merge in whose order it is to be fed.
@@ -105,6 +112,11 @@ impl Checker {
             Self::Ledger(checker) => std::slice::from_ref(checker),
             Self::Keyed(checker, _) => checker.ledgers(),
         }
+    }
+
+    /// Number and chain hash of the newest accepted commit of each ledger.
+    pub fn tips(&self) -> Vec<(u64, u64)> {
+        self.ledgers().iter().map(LedgerChecker::tip).collect()
     }
 
     /// Anomalies so far: the first 64 of each kind of each ledger.

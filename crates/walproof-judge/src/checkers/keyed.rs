@@ -169,12 +169,17 @@ struct Across {
 }
 
 impl KeyedChecker {
-    /// A checker of so many keys before the first record.
-    pub fn new(options: &CheckerOptions, keys: u8, noun: impl Into<String>) -> Self {
+    /// A checker of so many keys; `bases` are number and chain hash of each before its first record, where they are
+    /// not those of the empty ledger.
+    pub fn new(options: &CheckerOptions, keys: u8, bases: &[(u64, u64)], noun: impl Into<String>) -> Self {
         let keys = usize::from(keys.max(1));
         let ring_size = (RING_SIZE / keys).max(RING_SIZE_MIN);
-        let ledger = LedgerChecker::new(CheckerOptions { ring_size, ..options.clone() });
-        Self { ledgers: vec![ledger; keys], noun: noun.into(), across: Across::default() }
+        let ledger = |key| {
+            let (first_number, first_hash) =
+                bases.get(key).copied().unwrap_or((options.first_number, options.first_hash));
+            LedgerChecker::new(CheckerOptions { ring_size, first_number, first_hash, ..options.clone() })
+        };
+        Self { ledgers: (0..keys).map(ledger).collect(), noun: noun.into(), across: Across::default() }
     }
 
     /// The next record in the order of [`KeyedMerge`]. A key that there is not is damage; the first ledger's checker
@@ -322,7 +327,7 @@ mod tests {
 
     fn checked(records: &[Vec<Record>], finals: &[FinalState], keys: u8, shared_clock: bool) -> (KeyedChecker, usize) {
         let options = CheckerOptions { shared_clock, ..CheckerOptions::default() };
-        let mut checker = KeyedChecker::new(&options, keys, "register");
+        let mut checker = KeyedChecker::new(&options, keys, &[], "register");
         let mut merge = KeyedMerge::new(slow(records), shared_clock);
         let mut most = 0;
         loop {

@@ -18,7 +18,8 @@ use crate::error::LabError;
 use crate::run::chaos;
 use crate::run::fleet::{ANSWER_TIMEOUT, Fleet, describe};
 use crate::run::plan::Plan;
-use crate::run::record::{KeptTail, Recorder};
+use crate::run::record::{Keep, KeptTail, Recorder};
+use crate::run::saved::Manifest;
 use crate::runtimes::Exit;
 
 /// How often the supervisor looks.
@@ -134,8 +135,8 @@ pub fn stress<'f>(
     let agents = options.plan.agents;
     let invariants = walproof_agent::workloads::invariants(fleet.workload());
     let checker = CheckerOptions { shared_clock: options.shared_clock, invariants, ..Default::default() };
-    let mut recorder =
-        Recorder::new(options.history, &fleet.lives, agents, options.keep_history, fleet.workload(), checker);
+    let keep = Keep::of(options.keep_history, options.plan.stress_ms);
+    let mut recorder = Recorder::new(options.history, &fleet.lives, agents, keep, fleet.workload(), checker);
     let stop = AtomicBool::new(false);
     let (mut watched, working_since) = (Watched::default(), Instant::now());
     let blind = std::thread::scope(|scope| {
@@ -151,10 +152,18 @@ pub fn stress<'f>(
     let mut not_seen: Vec<String> = blind.into_iter().map(|error| error.what).collect();
     not_seen.append(&mut watched.other_ends);
     let finals = if options.account { ask_finals(fleet, &mut not_seen) } else { Vec::new() };
-    note_events(fleet, &mut recorder, &mut not_seen);
+    note_events(fleet, &mut recorder, &mut watched);
+    not_seen.append(&mut watched.other_ends);
     fleet.disband();
     while !recorder.advance() {}
-    note_events(fleet, &mut recorder, &mut not_seen);
+    note_events(fleet, &mut recorder, &mut watched);
+    not_seen.append(&mut watched.other_ends);
+    if keep != Keep::Nothing {
+        let manifest = Manifest::new(agents, fleet.workload(), options.shared_clock, recorder.bases(), &finals);
+        manifest
+            .with_events(std::mem::take(&mut watched.pauses), std::mem::take(&mut watched.deaths))
+            .write(options.history)?;
+    }
     let kept = recorder.kept_tail();
     let checker = &mut recorder.checker;
     checker.finish(&finals);
@@ -189,9 +198,19 @@ struct Watched {
     announced_ns: Option<u64>,
     other_ends: Vec<String>,
     lowest_free_bytes: Option<u64>,
+    /// What the checker was told besides records.
+    pauses: Vec<(u64, u64)>,
+    deaths: Vec<(u16, u16, i32, u64)>,
 }
 
 impl Watched {
+    /// For a saved history; as many as the checker remembers.
+    fn note_pause(&mut self, start_ns: u64, end_ns: u64) {
+        if self.pauses.len() < 65_536 {
+            self.pauses.push((start_ns, end_ns));
+        }
+    }
+
     fn note_space(&mut self, database: &Path) {
         let free = database.parent().and_then(storage::free_bytes);
         self.lowest_free_bytes = match (self.lowest_free_bytes, free) {
@@ -216,7 +235,7 @@ fn watch_over(
     while began.elapsed() < time && !options.interrupted.load(Ordering::Relaxed) {
         std::thread::sleep(TICK.min(time.saturating_sub(began.elapsed())));
         fleet.reap()?;
-        note_events(fleet, recorder, &mut watched.other_ends);
+        note_events(fleet, recorder, watched);
         watched.note_space(&fleet.ground().database);
         recorder.advance();
         recorder.silent(patience).into_iter().try_for_each(|agent| fleet.replace_silent(agent))?;
@@ -241,20 +260,22 @@ fn watch_over(
 }
 
 /// Tells the checker of pauses and of deaths that speak against the boundary; other ends blind us.
-fn note_events(fleet: &Fleet<'_>, recorder: &mut Recorder<'_>, other_ends: &mut Vec<String>) {
+fn note_events(fleet: &Fleet<'_>, recorder: &mut Recorder<'_>, watched: &mut Watched) {
     for (start_ns, end_ns) in fleet.take_pauses() {
         recorder.checker.note_pause(start_ns, end_ns);
         recorder.fairness.note_pause(start_ns, end_ns);
+        watched.note_pause(start_ns, end_ns);
     }
     for death in fleet.take_deaths() {
         match death.exit {
             Exit::Signal(signal) if OWN_FAULT.contains(&signal) => {
                 recorder.checker.note_death(death.agent, death.incarnation, signal, death.at_ns);
+                watched.deaths.push((death.agent, death.incarnation, signal, death.at_ns));
             }
             exit => {
                 let memory = if death.out_of_memory { " for want of memory" } else { "" };
                 let words = death.last_words.lines().last().unwrap_or_default();
-                other_ends.push(format!("agent {} ended by itself{memory} ({exit:?}) {words}", death.agent));
+                watched.other_ends.push(format!("agent {} ended by itself{memory} ({exit:?}) {words}", death.agent));
             }
         }
     }

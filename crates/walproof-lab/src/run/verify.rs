@@ -260,7 +260,7 @@ struct Site<'a> {
 
 impl Site<'_> {
     fn fleet(&self, ground: Ground, options: &Options, prefix: &'static str, history: Option<PathBuf>) -> Fleet<'_> {
-        let workload = options.workload.clone();
+        let workload = Workload { keep_lists: options.keep_history, ..options.workload.clone() };
         let (runtime, run, seed) = (self.runtime, self.run, options.seed);
         let program = options.program.clone();
         Fleet::new(FleetPlan { runtime, run, ground, workload, seed, history, program, prefix })

@@ -11,8 +11,9 @@ use serde::Serialize;
 use walproof_format::history::{Operation, Phase, Place, Record};
 use walproof_format::ledger::{FinalState, chain, writer};
 
+use crate::checkers::keyed::finals_of;
 use crate::checkers::merge::{Recorded, order_key};
-use crate::checkers::{Anomaly, AnomalyKind, LedgerChecker, Merge, Step, WitnessLine};
+use crate::checkers::{Anomaly, AnomalyKind, Checker, LedgerChecker, Merge, Step, WitnessLine};
 
 /// Whether the checker named a planted anomaly.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -52,6 +53,12 @@ impl Tail {
             self.agents.resize_with(agent + 1, Vec::new);
         }
         self.agents[agent].push(*record);
+    }
+
+    /// The records of one ledger.
+    fn of_key(&self, key: u8) -> Tail {
+        let of_key = |records: &Vec<Record>| records.iter().filter(|record| record.key == key).copied().collect();
+        Tail { agents: self.agents.iter().map(of_key).collect() }
     }
 
     /// How many records it holds.
@@ -108,6 +115,33 @@ pub fn planted_controls(before: &LedgerChecker, tail: &Tail, finals: &[FinalStat
     let garden = Garden { run: &untouched, known: &known, before: &before };
     AnomalyKind::ALL.iter().map(|kind| garden.try_out(*kind, &before)).collect()
 }
+
+/// The same in any run. Where there are several ledgers, each kind is planted into the history of one of them: the one
+/// with the longest tail in which it can be planted.
+pub fn planted_in(before: &Checker, tail: &Tail, finals: &[FinalState]) -> Vec<PlantedOutcome> {
+    let ledgers = before.ledgers();
+    if ledgers.len() == 1 {
+        return planted_controls(&ledgers[0], tail, finals);
+    }
+    let mut tails: Vec<(u8, Tail)> = (0..ledgers.len()).map(|key| (key as u8, tail.of_key(key as u8))).collect();
+    tails.sort_by_key(|(_, tail)| std::cmp::Reverse(tail.record_count()));
+    let mut outcomes: Vec<PlantedOutcome> = Vec::new();
+    for (key, tail) in tails.iter().take(KEYS_TRIED_MAX) {
+        let more = planted_controls(&ledgers[usize::from(*key)], tail, &finals_of(finals, *key));
+        if outcomes.is_empty() {
+            outcomes = more;
+        } else {
+            outcomes.iter_mut().zip(more).filter(|(have, _)| have.cannot.is_some()).for_each(|(have, new)| *have = new);
+        }
+        if outcomes.iter().all(|outcome| outcome.cannot.is_none()) {
+            break;
+        }
+    }
+    outcomes
+}
+
+/// Ledgers that a kind is tried to be planted in.
+const KEYS_TRIED_MAX: usize = 4;
 
 /// What a checker is given: the tail and the end, changed or not.
 #[derive(Clone)]

@@ -32,6 +32,11 @@ pub enum Command {
     /// accounts for every acknowledged commit. Works in a subdirectory `.walproof-<run>` of DIR that is removed again.
     #[command(after_help = EXIT_CODES)]
     Bang(Box<BangFlags>),
+    /// Judge a saved history again, or export it for an independent checker.
+    ///
+    /// A history is the folder that `--keep-history` left, or files in it. Exit code 1 when an anomaly is found, 3 when
+    /// none is and the last account is missing.
+    Judge(JudgeFlags),
     /// Find a smaller run that still fails: fewer agents, fewer nemeses, shorter. Prints it as one command.
     Shrink(ShrinkFlags),
     /// Test the detector: every broken world and nemesis must be caught, every sound one must come out clean.
@@ -122,6 +127,20 @@ pub struct BangFlags {
     /// Another build of the agent, with the SQLite that is to be tested (see `canaries/`).
     #[arg(long, value_name = "PROGRAM", conflicts_with = "replay")]
     pub agent: Option<PathBuf>,
+}
+
+/// Flags of `judge`.
+#[derive(Clone, Debug, Args)]
+pub struct JudgeFlags {
+    /// The folder of a history, or files in it.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Print the history instead: `json-lines`, a record a line, or `elle`, list-append EDN of the workload `append`.
+    #[arg(long, value_name = "FORMAT", value_parser = ["json-lines", "elle"])]
+    pub export: Option<String>,
+    /// Print what was found as JSON.
+    #[arg(long, conflicts_with = "export")]
+    pub json: bool,
 }
 
 /// Flags of `shrink`.

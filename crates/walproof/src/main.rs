@@ -15,6 +15,7 @@ mod bang;
 mod clean;
 mod explain;
 mod interrupt;
+mod judge;
 mod output;
 mod render;
 mod selftest;
@@ -52,6 +53,7 @@ fn user_command() -> ExitCode {
     let outcome = match arguments.command {
         Command::Verify(flags) => verify::run(&flags),
         Command::Bang(flags) => bang::run(&flags),
+        Command::Judge(flags) => judge::run(&flags),
         Command::Shrink(flags) => shrink::run(&flags),
         Command::Selftest(flags) => selftest::run(&flags),
         Command::Explain { name } => explain::run(name.as_deref()),

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use walproof_agent::workloads::WORKLOADS;
 use walproof_judge::checkers::AnomalyKind;
 use walproof_lab::nemeses::NEMESES;
 use walproof_lab::worlds::WORLDS;
@@ -249,8 +250,7 @@ fn every_nemesis_is_in_its_slice_with_its_page() {
 
 #[test]
 fn every_workload_is_in_its_slice_with_its_page() {
-    let names = walproof_agent::workloads::WORKLOADS.iter().map(|kind| kind.name.to_owned());
-    assert_slice("crates/walproof-agent/src/workloads", names.collect());
+    assert_slice("crates/walproof-agent/src/workloads", WORKLOADS.iter().map(|kind| kind.name.to_owned()).collect());
 }
 
 #[test]

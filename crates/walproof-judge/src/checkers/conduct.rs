@@ -91,6 +91,20 @@ impl Side {
         self.errors.iter().map(|error| error.count).sum()
     }
 
+    fn add(&mut self, other: &Side) {
+        self.successes += other.successes;
+        self.commits += other.commits;
+        self.gave_up_waiting += other.gave_up_waiting;
+        self.shut_out += other.shut_out;
+        self.deaths += other.deaths;
+        for error in &other.errors {
+            match self.errors.iter_mut().find(|known| known.code == error.code) {
+                Some(known) => known.count += error.count,
+                None => self.errors.push(error.clone()),
+            }
+        }
+    }
+
     fn failed(&self) -> bool {
         self.shut_out + self.deaths + self.error_count() > 0
     }
@@ -140,6 +154,18 @@ pub(super) struct Sides {
 }
 
 impl Sides {
+    /// What several checkers counted of one run, each its own records; all knew the same crippled lives.
+    pub(super) fn sum<'a>(all: impl Iterator<Item = &'a Sides>) -> Self {
+        let mut sum = Self::default();
+        for sides in all {
+            sum.lives = sum.lives.max(sides.lives);
+            sum.damaged |= sides.damaged;
+            sum.crippled.add(&sides.crippled);
+            sum.healthy.add(&sides.healthy);
+        }
+        sum
+    }
+
     /// This life is crippled. Comes before its first record.
     pub(super) fn cripple(&mut self, agent: u16, life: u16) {
         let index = usize::from(agent);

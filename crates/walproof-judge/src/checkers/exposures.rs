@@ -60,4 +60,35 @@ impl Exposures {
     pub fn commits_of(&self, agent: u16) -> u64 {
         self.commits_by_agent.get(usize::from(agent)).copied().unwrap_or(0)
     }
+
+    /// Adds what was tried on another ledger of the same database.
+    pub fn add(&mut self, other: &Exposures) {
+        let sums = [
+            (&mut self.records, other.records),
+            (&mut self.commits, other.commits),
+            (&mut self.seconds_with_commits, other.seconds_with_commits),
+            (&mut self.reads, other.reads),
+            (&mut self.hand_overs, other.hand_overs),
+            (&mut self.wal_resets, other.wal_resets),
+            (&mut self.opens, other.opens),
+            (&mut self.reopens, other.reopens),
+            (&mut self.closes, other.closes),
+            (&mut self.checkpoints, other.checkpoints),
+            (&mut self.kills_inside_transaction, other.kills_inside_transaction),
+            (&mut self.overlapping_reads, other.overlapping_reads),
+            (&mut self.maybes_landed, other.maybes_landed),
+            (&mut self.maybes_not_landed, other.maybes_not_landed),
+            (&mut self.folds, other.folds),
+            (&mut self.spilled, other.spilled),
+            (&mut self.busy, other.busy),
+            (&mut self.errors, other.errors),
+        ];
+        sums.into_iter().for_each(|(sum, more)| *sum += more);
+        let agents = self.commits_by_agent.len().max(other.commits_by_agent.len());
+        self.commits_by_agent.resize(agents, 0);
+        self.commits_by_agent.iter_mut().zip(&other.commits_by_agent).for_each(|(sum, more)| *sum += more);
+        self.first_commit_ns = self.first_commit_ns.into_iter().chain(other.first_commit_ns).min();
+        self.last_record_ns = self.last_record_ns.max(other.last_record_ns);
+        self.last_second = self.last_second.max(other.last_second);
+    }
 }

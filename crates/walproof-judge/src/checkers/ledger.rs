@@ -23,7 +23,7 @@ use super::conduct::{Conduct, Sides};
 use super::exposures::Exposures;
 use super::found::Found;
 use super::merge::{FLAGS_TORN, order_key};
-use super::past::{ATTEMPTS_MAX, Attempts, Commit, NOBODY, Past, Standing, built_on};
+use super::past::{ATTEMPTS_MAX, Attempts, Commit, NOBODY, Past, RING_SIZE, Standing, built_on};
 use super::power_cut::Cut;
 use crate::finding::Certainty;
 
@@ -40,6 +40,8 @@ pub struct CheckerOptions {
     pub invariants: Vec<String>,
     /// How long a statement that ends BUSY has waited when nobody broke its waiting off.
     pub patience_ns: u64,
+    /// How many commits to remember.
+    pub ring_size: usize,
 }
 
 impl Default for CheckerOptions {
@@ -50,6 +52,7 @@ impl Default for CheckerOptions {
             first_hash: ledger::GENESIS,
             invariants: Vec::new(),
             patience_ns: 1_900_000_000,
+            ring_size: RING_SIZE,
         }
     }
 }
@@ -119,7 +122,7 @@ impl LedgerChecker {
     /// A checker before the first record.
     pub fn new(options: CheckerOptions) -> Self {
         Self {
-            past: Past::new(options.first_number, options.first_hash),
+            past: Past::new(options.first_number, options.first_hash, options.ring_size),
             options,
             maybes: Vec::new(),
             maybe_lowest: u64::MAX,
@@ -621,6 +624,11 @@ impl LedgerChecker {
 
     // What stands outside the order.
 
+    /// A complete checkpoint: what was acknowledged before it began is synced.
+    pub(super) fn note_checkpoint(&mut self, record: &Record) {
+        self.checkpointed_ns = self.checkpointed_ns.max(record.start_ns);
+    }
+
     fn aside(&mut self, record: &Record) {
         match (record.operation, record.phase) {
             (_, Phase::Busy) => self.exposures.busy += 1,
@@ -647,7 +655,7 @@ impl LedgerChecker {
         self.exposures.checkpoints += 1;
         // PASSIVE says success also when it left frames behind.
         if record.counter != CheckpointMode::Passive as u32 {
-            self.checkpointed_ns = self.checkpointed_ns.max(record.start_ns);
+            self.note_checkpoint(record);
         }
     }
 

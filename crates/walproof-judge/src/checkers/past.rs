@@ -1,13 +1,14 @@
 //! What the checker remembers of the past: a ring of the last accepted commits, and the attempts beside them.
 //!
-//! Memory is bounded: the ring holds [`RING_SIZE`] commits, each list of attempts [`ATTEMPTS_MAX`].
+//! Memory is bounded: the ring holds [`RING_SIZE`] commits or, where there are several ledgers, its share of
+//! them; each list of attempts [`ATTEMPTS_MAX`].
 
 use std::collections::VecDeque;
 
 use walproof_format::history::{Phase, Record};
 use walproof_format::ledger::{chain, writer};
 
-/// How many accepted commits are remembered.
+/// How many accepted commits are remembered, of all ledgers together.
 pub const RING_SIZE: usize = 65_536;
 /// How many attempts of each sort are remembered.
 pub(super) const ATTEMPTS_MAX: usize = 4_096;
@@ -43,11 +44,11 @@ pub(super) struct Past {
 
 impl Past {
     /// A past that begins after commit `number` with this chain hash.
-    pub(super) fn new(number: u64, hash: u64) -> Self {
+    pub(super) fn new(number: u64, hash: u64, ring_size: usize) -> Self {
         let record = Record { number, hash, ..NOBODY };
         let tip = Commit { record, standing: Standing::Genesis, contested: false };
         let unused = Commit { record: Record { number: u64::MAX, ..NOBODY }, ..tip };
-        let mut past = Self { ring: vec![unused; RING_SIZE], tip };
+        let mut past = Self { ring: vec![unused; ring_size.next_power_of_two()], tip };
         past.push(tip);
         past
     }
@@ -60,7 +61,8 @@ impl Past {
     /// Make this the newest commit.
     #[inline]
     pub(super) fn push(&mut self, commit: Commit) {
-        self.ring[slot(commit.record.number)] = commit;
+        let slot = self.slot(commit.record.number);
+        self.ring[slot] = commit;
         self.tip = commit;
     }
 
@@ -69,13 +71,19 @@ impl Past {
         if number == self.tip.record.number {
             return Some(&self.tip);
         }
-        Some(&self.ring[slot(number)])
+        Some(&self.ring[self.slot(number)])
             .filter(|commit| commit.record.number == number && number < self.tip.record.number)
+    }
+
+    #[inline]
+    fn slot(&self, number: u64) -> usize {
+        number as usize & (self.ring.len() - 1)
     }
 
     /// Mark a number as claimed by two.
     pub(super) fn contest(&mut self, number: u64) {
-        self.ring[slot(number)].contested = true;
+        let slot = self.slot(number);
+        self.ring[slot].contested = true;
         if number == self.tip.record.number {
             self.tip.contested = true;
         }
@@ -83,7 +91,8 @@ impl Past {
 
     /// Put another commit in the place of one of the same number.
     pub(super) fn replace(&mut self, commit: Commit) {
-        self.ring[slot(commit.record.number)] = commit;
+        let slot = self.slot(commit.record.number);
+        self.ring[slot] = commit;
         if commit.record.number == self.tip.record.number {
             self.tip = commit;
         }
@@ -93,8 +102,9 @@ impl Past {
     pub(super) fn rewind(&mut self, number: u64) {
         let Some(commit) = self.get(number).copied() else { return };
         let tip = self.tip.record.number;
-        for gone in number.saturating_add(1).max(tip.saturating_sub(RING_SIZE as u64 - 1))..=tip {
-            self.ring[slot(gone)].record.number = u64::MAX;
+        for gone in number.saturating_add(1).max(tip.saturating_sub(self.ring.len() as u64 - 1))..=tip {
+            let slot = self.slot(gone);
+            self.ring[slot].record.number = u64::MAX;
         }
         self.tip = commit;
     }
@@ -102,7 +112,7 @@ impl Past {
     /// The newest commit that was acknowledged by then; the oldest one that is remembered when there is none.
     pub(super) fn newest_acknowledged_until(&self, end_ns: u64) -> u64 {
         let tip = self.tip.record.number;
-        let remembered = tip.saturating_sub(RING_SIZE as u64 - 1)..=tip;
+        let remembered = tip.saturating_sub(self.ring.len() as u64 - 1)..=tip;
         let by_then = |commit: &&Commit| commit.standing == Standing::Acknowledged && commit.record.end_ns <= end_ns;
         let newest = remembered.rev().filter_map(|number| self.get(number)).find(by_then);
         newest.map_or(0, |commit| commit.record.number)
@@ -111,7 +121,7 @@ impl Past {
     /// The newest `count_max` acknowledged commits above `number`, oldest first, and how many there are.
     pub(super) fn acknowledged_above(&self, number: u64, count_max: usize) -> (Vec<Record>, u64) {
         let tip = self.tip.record.number;
-        let from = number.saturating_add(1).max(tip.saturating_sub(RING_SIZE as u64 - 1));
+        let from = number.saturating_add(1).max(tip.saturating_sub(self.ring.len() as u64 - 1));
         let lost = || (from..=tip).filter_map(|n| self.get(n)).filter(|c| c.standing == Standing::Acknowledged);
         (lost().take(count_max).map(|commit| commit.record).collect(), lost().count() as u64)
     }
@@ -144,11 +154,6 @@ impl Attempts {
     pub(super) fn with_token(&self, token: u64) -> Option<Record> {
         self.0.iter().rev().find(|record| record.token == token).copied()
     }
-}
-
-#[inline]
-fn slot(number: u64) -> usize {
-    number as usize & (RING_SIZE - 1)
 }
 
 /// The chain hash that a write was built on: the chain turned back.
@@ -185,7 +190,7 @@ mod tests {
 
     #[test]
     fn the_ring_forgets_the_oldest_only() {
-        let mut past = Past::new(0, 1);
+        let mut past = Past::new(0, 1, RING_SIZE);
         for number in 1..=RING_SIZE as u64 {
             let record = Record { number, ..NOBODY };
             past.push(Commit { record, standing: Standing::Acknowledged, contested: false });

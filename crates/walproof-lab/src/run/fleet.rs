@@ -137,8 +137,9 @@ struct Live {
 
 impl<'a> Fleet<'a> {
     /// A fleet with nobody in it yet.
-    pub fn new(plan: FleetPlan<'a>) -> Self {
+    pub fn new(mut plan: FleetPlan<'a>) -> Self {
         let agents = plan.ground.views.len();
+        plan.workload.fit(agents as u16);
         Self {
             plan,
             slots: (0..agents).map(|_| Mutex::default()).collect(),

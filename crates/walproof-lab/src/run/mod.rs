@@ -1,7 +1,7 @@
 //! A run from its plan to its report.
 //!
 //! What this room is: [`plan`] draws what will happen, [`fleet`] holds the agents, [`chaos`] strikes them, [`record`]
-//! reads what they leave, [`verify`] puts it all together, [`leavings`] removes it again.
+//! reads what they leave, [`saved`] reads it once more, [`verify`] puts it all together, [`leavings`] removes it again.
 //! What it must not do: print, exit; progress goes to an observer.
 //! Where to look next: [`verify::verify`] is the story, top down.
 
@@ -14,6 +14,7 @@ pub mod plan;
 pub mod record;
 pub mod replay;
 pub mod report;
+pub mod saved;
 
 pub mod selftest;
 pub mod shrink;

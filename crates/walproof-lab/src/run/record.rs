@@ -1,10 +1,12 @@
 //! Reads histories while they are written, feeds the checker, drops what was read.
 //!
 //! Bounded: segments are removed once they were read to their end; for the planted controls the last records and a
-//! clone of the checker from before them are kept.
+//! clone of the checker from before them are kept. Whoever wants to keep the history gets all of it from a run of
+//! minutes, and what stands around the first anomaly from one of hours ([`Keep`]).
 //!
 //! Where to look next: `walproof_judge::checkers` for the checker, `walproof-agent/src/history.rs` for the writer.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -12,7 +14,8 @@ use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use walproof_format::history::{Operation, PHASE_OFFSET, Phase, RECORD_SIZE, Record, SegmentHeader, segment_file_name};
-use walproof_judge::checkers::{Fairness, LedgerChecker, Merge, Next, Source, Step};
+use walproof_format::protocol::Workload;
+use walproof_judge::checkers::{Checker, CheckerOptions, Fairness, Next, RunMerge, Source, Step};
 use walproof_judge::controls;
 
 use crate::run::fleet::{Life, Lives};
@@ -24,6 +27,33 @@ const TAIL_RECORDS: usize = 50_000;
 /// Records fed before the supervisor looks at other things.
 const FEED_AT_ONCE: usize = 200_000;
 
+/// What stays of segments that were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Nothing.
+    Nothing,
+    /// Of each agent the segment in hand and the one before, and from the first anomaly on everything.
+    Around,
+    /// Everything.
+    All,
+}
+
+/// A run that lasts longer keeps only what stands around an anomaly.
+const KEEP_ALL_MS_MAX: u64 = 10 * 60 * 1000;
+/// Segments that were read and stay until the next one was.
+const CLEAN_SEGMENTS_KEPT: usize = 1;
+
+impl Keep {
+    /// What a run of this length keeps, when its history is wanted.
+    pub fn of(wanted: bool, stress_ms: u64) -> Self {
+        match wanted {
+            false => Self::Nothing,
+            true if stress_ms > KEEP_ALL_MS_MAX => Self::Around,
+            true => Self::All,
+        }
+    }
+}
+
 /// The growing history of one agent, its lives one after another.
 pub struct Tail<'a> {
     folder: PathBuf,
@@ -33,9 +63,11 @@ pub struct Tail<'a> {
     segment: u32,
     index: u32,
     open: Option<OpenSegment>,
-    keep: bool,
     /// Power cuts passed.
     power_cuts: usize,
+    keep: Keep,
+    /// Segments that were read and wait to be known clean.
+    left: Vec<PathBuf>,
     /// Since when nothing came.
     silent_since: Option<Instant>,
 }
@@ -49,8 +81,8 @@ struct OpenSegment {
 }
 
 impl<'a> Tail<'a> {
-    /// The history of `agent` in `folder`, from its beginning. Unless `keep`, segments that were read are removed.
-    pub fn new(folder: &Path, lives: &'a Lives, agent: u16, keep: bool) -> Self {
+    /// The history of `agent` in `folder`, from its beginning.
+    pub fn new(folder: &Path, lives: &'a Lives, agent: u16, keep: Keep) -> Self {
         Self {
             folder: folder.to_owned(),
             lives,
@@ -61,6 +93,7 @@ impl<'a> Tail<'a> {
             open: None,
             keep,
             power_cuts: 0,
+            left: Vec::new(),
             silent_since: None,
         }
     }
@@ -71,9 +104,13 @@ impl<'a> Tail<'a> {
 
     /// Goes on to another segment and removes the one that was read.
     fn leave_segment(&mut self) {
-        if self.open.take().is_some() && !self.keep {
-            // Whoever still maps it keeps it alive; a name that is gone already is as good.
-            let _ = std::fs::remove_file(self.path());
+        if self.open.take().is_some() {
+            match self.keep {
+                // Whoever still maps it keeps it alive; a name that is gone already is as good.
+                Keep::Nothing => drop(std::fs::remove_file(self.path())),
+                Keep::Around => self.left.push(self.path()),
+                Keep::All => {}
+            }
         }
         self.index = 0;
     }
@@ -189,40 +226,95 @@ fn has_final_phase(record: &[u8]) -> bool {
 /// Feeds the checker and keeps the tail for the planted controls.
 pub struct Recorder<'a> {
     lives: &'a Lives,
-    merge: Merge<Tail<'a>>,
+    merge: RunMerge<Tail<'a>>,
     /// The checker of this run.
-    pub checker: LedgerChecker,
+    pub checker: Checker,
     /// Who got a turn.
     pub fairness: Fairness,
     older: Kept,
     newer: Kept,
     power_cuts: usize,
+    crippled: Vec<(u16, u16)>,
+    /// Segments that are still there, with the tips of the checker when they had been read.
+    clean: Vec<VecDeque<(PathBuf, Vec<(u64, u64)>)>>,
+    /// Tips of the checker when the last segment was dropped: what is kept begins after them.
+    bases: Vec<(u64, u64)>,
 }
 
 struct Kept {
-    before: LedgerChecker,
+    before: Checker,
     records: Vec<Record>,
 }
 
 /// What the planted controls need: the checker from before the last records, and these.
 pub struct KeptTail {
     /// The checker from before the tail.
-    pub before: LedgerChecker,
+    pub before: Checker,
     /// The last records.
     pub tail: controls::Tail,
 }
 
 impl<'a> Recorder<'a> {
-    /// Reads the histories of all agents in `folder`.
-    pub fn new(folder: &Path, lives: &'a Lives, agents: u16, keep: bool, checker: LedgerChecker) -> Self {
-        let fairness = Fairness::new(0);
+    /// Reads the histories of all agents in `folder`, of a run of this workload.
+    pub fn new(
+        folder: &Path,
+        lives: &'a Lives,
+        agents: u16,
+        keep: Keep,
+        workload: &Workload,
+        options: CheckerOptions,
+    ) -> Self {
+        let checker = Checker::of(workload, options);
         let tails = (0..agents).map(|agent| Tail::new(folder, lives, agent, keep)).collect();
         let kept = || Kept { before: checker.clone(), records: Vec::new() };
-        Self { merge: Merge::new(tails), older: kept(), newer: kept(), checker, fairness, lives, power_cuts: 0 }
+        let (older, newer, fairness) = (kept(), kept(), Fairness::new(workload.busy_timeout_ms));
+        let clean = vec![VecDeque::new(); usize::from(agents)];
+        Self {
+            merge: checker.merge(tails),
+            older,
+            newer,
+            checker,
+            fairness,
+            clean,
+            bases: Vec::new(),
+            lives,
+            crippled: Vec::new(),
+            power_cuts: 0,
+        }
     }
 
     /// Feeds what is there; true when all agents have ended and everything was fed.
     pub fn advance(&mut self) -> bool {
+        let ended = self.feed();
+        self.drop_clean_segments();
+        ended
+    }
+
+    /// Segments that were read, were clean and have a clean one after them are not needed any more.
+    fn drop_clean_segments(&mut self) {
+        let tips = self.checker.tips();
+        for (tail, clean) in self.merge.sources_mut().iter_mut().zip(&mut self.clean) {
+            clean.extend(tail.left.drain(..).map(|path| (path, tips.clone())));
+        }
+        if self.checker.anomaly_count() > 0 {
+            return;
+        }
+        for clean in &mut self.clean {
+            while clean.len() > CLEAN_SEGMENTS_KEPT {
+                let Some((path, tips)) = clean.pop_front() else { break };
+                let _ = std::fs::remove_file(path);
+                self.bases.resize(tips.len(), (0, 0));
+                self.bases.iter_mut().zip(tips).for_each(|(base, tip)| *base = (*base).max(tip));
+            }
+        }
+    }
+
+    /// Number and chain hash of each ledger before what was kept; empty: everything was.
+    pub fn bases(&self) -> &[(u64, u64)] {
+        &self.bases
+    }
+
+    fn feed(&mut self) -> bool {
         for _ in 0..FEED_AT_ONCE {
             match self.merge.step() {
                 Step::Ended => return true,
@@ -246,10 +338,21 @@ impl<'a> Recorder<'a> {
     /// Before the first record of a crippled life is fed, the checker knows; so do those it may be cloned from later.
     pub fn note_crippled(&mut self) {
         for (agent, life) in self.lives.take_crippled() {
+            self.crippled.push((agent, life));
             for checker in [&mut self.checker, &mut self.older.before, &mut self.newer.before] {
                 checker.note_crippled(agent, life);
             }
         }
+    }
+
+    /// Lives that were crippled so far.
+    pub fn crippled(&self) -> &[(u16, u16)] {
+        &self.crippled
+    }
+
+    /// How often the power was cut so far.
+    pub fn power_cuts(&self) -> usize {
+        self.power_cuts
     }
 
     fn power_was_cut(&mut self) {
@@ -314,7 +417,7 @@ mod tests {
                     writer.update(slot, &Record { phase: Phase::Done, ..whole });
                 }
             });
-            let mut tail = Tail::new(&folder, &lives, 0, false);
+            let mut tail = Tail::new(&folder, &lives, 0, Keep::Nothing);
             let mut number = 0;
             while number < count {
                 let Next::Record(record) = tail.next() else { continue };
@@ -324,5 +427,36 @@ mod tests {
             }
         });
         std::fs::remove_dir_all(folder).expect("removes");
+    }
+
+    /// Of a long clean run two segments of an agent stay, and what is kept begins where the last dropped one ended.
+    #[test]
+    fn clean_segments_are_dropped_and_those_after_an_anomaly_stay() {
+        for broken in [false, true] {
+            let folder = std::env::temp_dir().join(format!("walproof-keep-{}-{broken}", std::process::id()));
+            std::fs::create_dir_all(&folder).expect("temporary folder");
+            let lives = Lives::new(1);
+            lives.begin(0, false);
+            let mut writer = HistoryWriter::create(Some(folder.clone()), 0, 0).expect("segment");
+            let options = CheckerOptions { shared_clock: true, ..CheckerOptions::default() };
+            let mut recorder = Recorder::new(&folder, &lives, 1, Keep::Around, &Workload::default(), options);
+            let (mut hash, mut dropped_at) = (walproof_format::ledger::GENESIS, 0);
+            for number in 1..=u64::from(CAPACITY) * 6 {
+                hash = walproof_format::ledger::chain(hash, number, 0, number as u32, number);
+                let torn = broken && number == u64::from(CAPACITY) * 4;
+                let hash = if torn { hash ^ 1 } else { hash };
+                let record = Record { start_ns: number, end_ns: number, number, hash, ..Record::BLANK };
+                let record = Record { token: number, counter: number as u32, phase: Phase::Done, ..record };
+                writer.append(&record).expect("room");
+                if number.is_multiple_of(1000) {
+                    recorder.advance();
+                    dropped_at = recorder.bases().first().map_or(0, |base| base.0);
+                }
+            }
+            let names = std::fs::read_dir(&folder).expect("folder").count();
+            assert_eq!(names, if broken { 4 } else { 2 }, "broken: {broken}");
+            assert!(dropped_at >= u64::from(CAPACITY) * 2, "what is kept begins after {dropped_at}");
+            std::fs::remove_dir_all(folder).expect("removes");
+        }
     }
 }

@@ -9,9 +9,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use walproof_format::ledger::FinalState;
 use walproof_format::protocol::{Command, Reply};
-use walproof_judge::checkers::{
-    Anomaly, AnomalyKind, CheckerOptions, Conduct, Exposures, Fairness, FairnessReport, LedgerChecker,
-};
+use walproof_judge::checkers::{Anomaly, AnomalyKind, CheckerOptions, Conduct, Exposures, FairnessReport};
 use walproof_judge::verdict::is_loud;
 
 use crate::clock::monotonic_ns;
@@ -20,7 +18,8 @@ use crate::error::LabError;
 use crate::run::chaos;
 use crate::run::fleet::{ANSWER_TIMEOUT, Fleet, describe};
 use crate::run::plan::Plan;
-use crate::run::record::{KeptTail, Recorder};
+use crate::run::record::{Keep, KeptTail, Recorder};
+use crate::run::saved::Manifest;
 use crate::runtimes::Exit;
 
 /// How many times as long as asked a stress may last until every writer has committed often enough.
@@ -142,10 +141,10 @@ pub fn stress<'f>(
     fleet.agents().try_for_each(|agent| fleet.run(agent))?;
     let agents = options.plan.agents;
     let patience_ns = u64::from(fleet.workload().busy_timeout_ms) * 900_000;
-    let checker =
-        LedgerChecker::new(CheckerOptions { shared_clock: options.shared_clock, patience_ns, ..Default::default() });
-    let mut recorder = Recorder::new(options.history, &fleet.lives, agents, options.keep_history, checker);
-    recorder.fairness = Fairness::new(fleet.workload().busy_timeout_ms);
+    let invariants = walproof_agent::workloads::invariants(fleet.workload());
+    let checker = CheckerOptions { shared_clock: options.shared_clock, invariants, patience_ns, ..Default::default() };
+    let keep = Keep::of(options.keep_history, options.plan.stress_ms);
+    let mut recorder = Recorder::new(options.history, &fleet.lives, agents, keep, fleet.workload(), checker);
     let stop = AtomicBool::new(false);
     let (mut watched, working_since) = (Watched::default(), Instant::now());
     let blind = std::thread::scope(|scope| {
@@ -162,19 +161,28 @@ pub fn stress<'f>(
     not_seen.extend(fleet.make_everybody_whole().err().map(|error| error.what));
     not_seen.append(&mut watched.other_ends);
     let finals = if options.account { ask_finals(fleet, &mut not_seen) } else { Vec::new() };
-    note_events(fleet, &mut recorder, &mut not_seen);
+    note_events(fleet, &mut recorder, &mut watched);
+    not_seen.append(&mut watched.other_ends);
     fleet.disband();
     while !recorder.advance() {}
-    note_events(fleet, &mut recorder, &mut not_seen);
+    note_events(fleet, &mut recorder, &mut watched);
+    not_seen.append(&mut watched.other_ends);
+    if keep != Keep::Nothing {
+        let manifest = Manifest::new(agents, fleet.workload(), options.shared_clock, recorder.bases(), &finals);
+        manifest
+            .with_events(std::mem::take(&mut watched.pauses), std::mem::take(&mut watched.deaths))
+            .with_strikes(recorder.crippled().to_vec(), recorder.power_cuts())
+            .write(options.history)?;
+    }
     let kept = recorder.kept_tail();
     let checker = &mut recorder.checker;
     checker.finish(&finals);
     let first = checker.exposures().first_commit_ns.unwrap_or(began_ns);
     let since_first = |ns: u64| Duration::from_nanos(ns.saturating_sub(first));
     Ok(StressEnd {
-        anomalies: checker.anomalies().to_vec(),
+        anomalies: checker.anomalies(),
         counts: AnomalyKind::ALL.iter().map(|&kind| (kind, checker.count(kind))).filter(|(_, n)| *n > 0).collect(),
-        exposures: checker.exposures().clone(),
+        exposures: checker.exposures(),
         tally: tally(fleet),
         fairness: recorder.fairness.report(),
         caught_ns: checker.first_provable_ns(),
@@ -201,9 +209,19 @@ struct Watched {
     announced_ns: Option<u64>,
     other_ends: Vec<String>,
     lowest_free_bytes: Option<u64>,
+    /// What the checker was told besides records.
+    pauses: Vec<(u64, u64)>,
+    deaths: Vec<(u16, u16, i32, u64)>,
 }
 
 impl Watched {
+    /// For a saved history; as many as the checker remembers.
+    fn note_pause(&mut self, start_ns: u64, end_ns: u64) {
+        if self.pauses.len() < 65_536 {
+            self.pauses.push((start_ns, end_ns));
+        }
+    }
+
     fn note_space(&mut self, database: &Path) {
         let free = database.parent().and_then(storage::free_bytes);
         self.lowest_free_bytes = match (self.lowest_free_bytes, free) {
@@ -232,13 +250,13 @@ fn watch_over(
         let left = time.saturating_sub(began.elapsed());
         std::thread::sleep(if left.is_zero() { TICK } else { TICK.min(left) });
         fleet.reap()?;
-        note_events(fleet, recorder, &mut watched.other_ends);
+        note_events(fleet, recorder, watched);
         watched.note_space(&fleet.ground().database);
         recorder.advance();
         recorder.silent(patience).into_iter().try_for_each(|agent| fleet.replace_silent(agent))?;
         let anomalies = recorder.checker.anomaly_count();
         // A loud no ends nothing early: it is no damage, and something may follow.
-        if recorder.checker.anomalies().iter().any(|anomaly| !is_loud(anomaly)) {
+        if anomalies > 0 && recorder.checker.any(|anomaly| !is_loud(anomaly)) {
             first_anomaly.get_or_insert_with(Instant::now);
             watched.announced_ns.get_or_insert_with(monotonic_ns);
         }
@@ -264,20 +282,22 @@ fn fewest_commits(fleet: &Fleet<'_>, recorder: &Recorder<'_>) -> u64 {
 }
 
 /// Tells the checker of pauses and of deaths that speak against the boundary; other ends blind us.
-fn note_events(fleet: &Fleet<'_>, recorder: &mut Recorder<'_>, other_ends: &mut Vec<String>) {
+fn note_events(fleet: &Fleet<'_>, recorder: &mut Recorder<'_>, watched: &mut Watched) {
     for (start_ns, end_ns) in fleet.take_pauses() {
         recorder.checker.note_pause(start_ns, end_ns);
         recorder.fairness.note_pause(start_ns, end_ns);
+        watched.note_pause(start_ns, end_ns);
     }
     for death in fleet.take_deaths() {
         match death.exit {
             Exit::Signal(signal) if OWN_FAULT.contains(&signal) => {
                 recorder.checker.note_death(death.agent, death.incarnation, signal, death.at_ns);
+                watched.deaths.push((death.agent, death.incarnation, signal, death.at_ns));
             }
             exit => {
                 let memory = if death.out_of_memory { " for want of memory" } else { "" };
                 let words = death.last_words.lines().last().unwrap_or_default();
-                other_ends.push(format!("agent {} ended by itself{memory} ({exit:?}) {words}", death.agent));
+                watched.other_ends.push(format!("agent {} ended by itself{memory} ({exit:?}) {words}", death.agent));
             }
         }
     }

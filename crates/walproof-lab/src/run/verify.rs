@@ -12,7 +12,7 @@ use walproof_format::protocol::{Duty, Reply, Workload};
 use walproof_format::report::Replay;
 use walproof_format::sqlite::error_code;
 use walproof_judge::checkers::WitnessLine;
-use walproof_judge::controls::{PlantedOutcome, planted_controls};
+use walproof_judge::controls::{PlantedOutcome, planted_in};
 use walproof_judge::verdict::is_loud;
 
 use crate::collect::databases::{self, DatabaseFile};
@@ -278,7 +278,7 @@ pub fn verify_through(
     let kept = stress.kept.take();
     let since_start = |ns: u64| Duration::from_nanos(ns.saturating_sub(began_ns));
     Ok(Evidence {
-        planted: kept.map_or_else(Vec::new, |kept| planted_controls(&kept.before, &kept.tail, &stress.finals)),
+        planted: kept.map_or_else(Vec::new, |kept| planted_in(&kept.before, &kept.tail, &stress.finals)),
         first_commit_after: stress.exposures.first_commit_ns.map(since_start),
         interrupted: interrupted.load(Ordering::Relaxed),
         writers,
@@ -323,7 +323,7 @@ impl Site<'_> {
         prefix: &'static str,
         history: Option<PathBuf>,
     ) -> Result<Fleet<'_>, LabError> {
-        let workload = options.workload.clone();
+        let workload = Workload { keep_lists: options.keep_history, ..options.workload.clone() };
         let (runtime, run, seed) = (self.runtime, self.run, options.seed);
         let program = options.program.clone();
         Fleet::mounted(FleetPlan { runtime, run, ground, workload, seed, history, program, prefix })

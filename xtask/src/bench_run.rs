@@ -66,6 +66,7 @@ impl BenchRun<'_> {
             keep_history: false,
             keep_going: true,
             grace: Duration::ZERO,
+            commits_min: 0,
             shared_clock: true,
             account: false,
             interrupted: &AtomicBool::new(false),

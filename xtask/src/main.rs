@@ -16,6 +16,7 @@ mod prove;
 mod prove_hour;
 mod prove_memory;
 mod prove_sound;
+mod prove_wal_reset;
 mod prove_worlds;
 mod result;
 
@@ -35,6 +36,8 @@ try: one of
   cargo xtask prove sound   [--runs 20] [--time 20s] [--only ext4,tmpfs,xfs,btrfs] [--jobs 1]
   cargo xtask prove worlds  [--runs 20] [--time 10s] [--only WORLD,...] [--journal wal,delete] [--jobs 1]
   cargo xtask prove memory  [--time 5m]
+  cargo xtask prove wal-reset [--runs 5] [--time 20s] [--bundled-runs 1] [--bundled-time 180s] [--only canary,bundled]
+                         [--agents 3] [--think 300] [--synchronous off]
 all but `bench checker` take [--result FOLDER], by default benchsuite/runs";
 
 fn main() -> ExitCode {
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         ["bench", "back-off", ..] => rest().and_then(bench_back_off::run),
         ["prove", "sound", ..] => rest().and_then(prove_sound::run),
         ["prove", "worlds", ..] => rest().and_then(prove_worlds::run),
+        ["prove", "wal-reset", ..] => rest().and_then(prove_wal_reset::run),
         ["prove", "memory", ..] => rest().and_then(prove_memory::run),
         // What this binary is to itself: the agents and the bare loops of `bench harness`.
         ["agent"] => return code(walproof_agent::agent_main()),

@@ -216,7 +216,8 @@ impl Worker {
         if self.until_reopen == 0 && self.configuration.workload.reopen_every != 0 {
             self.close();
         }
-        if self.configuration.workload.think_us != 0 {
+        // A checkpointer does one after another: who thinks is the application.
+        if self.configuration.workload.think_us != 0 && !matches!(self.configuration.duty, Duty::Checkpoint { .. }) {
             std::thread::sleep(Duration::from_micros(self.configuration.workload.think_us.into()));
         }
     }

@@ -39,7 +39,8 @@ pub enum Command {
     Hold,
     /// Run VACUUM once.
     Vacuum,
-    /// Allocate and touch so many bytes, beyond any limit: the kernel is to kill this agent for want of memory.
+    /// Allocate and touch so many bytes beside the workload, beyond any limit: the kernel is to kill this agent for want
+    /// of memory.
     Starve {
         /// Bytes.
         bytes: u64,
@@ -65,6 +66,11 @@ pub enum Duty {
 }
 
 impl Duty {
+    /// Whether nothing of it has a place in commit order.
+    pub fn abstains(self) -> bool {
+        matches!(self, Self::Checkpoint { .. })
+    }
+
     /// Whether it commits.
     pub fn writes(self) -> bool {
         self == Self::Work
@@ -132,6 +138,8 @@ pub enum Reply {
     Vacuumed,
     /// The duty was taken.
     Turned,
+    /// Memory is being taken; the workload goes on meanwhile.
+    Starving,
     /// What a probe step gave.
     Probe(ProbeAnswer),
     /// The command failed.

@@ -105,7 +105,7 @@ pub fn planted_controls(before: &LedgerChecker, tail: &Tail, finals: &[FinalStat
     let before = before.without_anomalies();
     let untouched = Run { tail: tail.clone(), finals: finals.to_vec(), death: None };
     let known = untouched.check(&before);
-    let garden = Garden { run: &untouched, known: &known };
+    let garden = Garden { run: &untouched, known: &known, before: &before };
     AnomalyKind::ALL.iter().map(|kind| garden.try_out(*kind, &before)).collect()
 }
 
@@ -170,6 +170,8 @@ struct Garden<'a> {
     run: &'a Run,
     /// The checker after the untouched run.
     known: &'a LedgerChecker,
+    /// The checker from before the tail: it knows who is crippled.
+    before: &'a LedgerChecker,
 }
 
 type Planted = Result<Plant, &'static str>;
@@ -309,7 +311,8 @@ impl Garden<'_> {
     }
 
     fn unexpected_error(&self) -> Planted {
-        let spot = self.run.tail.reads().last().ok_or("no read")?;
+        let is_whole = |spot: &Spot| !self.before.is_crippled(self.at(*spot));
+        let spot = self.run.tail.reads().filter(is_whole).last().ok_or("no read")?;
         let fail = |record: &mut Record| {
             record.phase = Phase::Failed;
             record.extended_code = 522;
@@ -399,7 +402,7 @@ mod tests {
             let (before, tail, finals) = run(seed, 3, 1_000, 2_000);
             let untouched = Run { tail, finals, death: None };
             let known = untouched.check(&before);
-            let garden = Garden { run: &untouched, known: &known };
+            let garden = Garden { run: &untouched, known: &known, before: &before };
             for kind in AnomalyKind::ALL {
                 let plant = garden.plant(*kind).unwrap_or_else(|why| panic!("{why}"));
                 let checker = plant.run.check(&before);
@@ -426,7 +429,7 @@ mod tests {
         assert!(outcomes.iter().all(|outcome| outcome.named), "{outcomes:#?}");
         let untouched = Run { tail, finals, death: None };
         let known = untouched.check(&before.without_anomalies());
-        let garden = Garden { run: &untouched, known: &known };
+        let garden = Garden { run: &untouched, known: &known, before: &before };
         let plant = garden.structural_damage().unwrap_or_else(|why| panic!("{why}"));
         assert!(known.anomalies().iter().all(|old| !garden.is_new(old, AnomalyKind::StructuralDamage, &plant)));
     }

@@ -130,7 +130,7 @@ fn show_boundary(boundary: &Boundary) {
         format!("{} {} at {}", mount.fstype, mount.options.join(","), mount.mount_point)
     });
     line("boundary", &format!("{} ({})", several(boundary.agents.into(), "agent"), boundary.abilities.isolation));
-    let sqlite = walproof_agent::sqlite_version();
+    let sqlite = &boundary.sqlite;
     line("", &format!("one kernel {}, SQLite {sqlite}, {storage}", boundary.machine.kernel));
     for database in &boundary.databases {
         let name = database.path.file_name().unwrap_or_default().to_string_lossy();

@@ -48,6 +48,9 @@ impl LedgerChecker {
     }
 
     fn unreadable(&mut self, state: &FinalState, code: u32, message: &str) {
+        if matches!(error_code::primary(code), error_code::CORRUPT | error_code::NOTADB) {
+            self.sides.note_damage();
+        }
         self.found.add(AnomalyKind::UnexpectedError, Certainty::Measured, state.start_ns, || {
             let summary = format!(
                 "agent {} could not read the database after everybody had stopped: {} ({message})",

@@ -19,6 +19,7 @@ use walproof_format::protocol::CheckpointMode;
 use walproof_format::sqlite::error_code;
 
 use super::anomaly::{Anomaly, AnomalyKind, WitnessLine};
+use super::conduct::{Conduct, Sides};
 use super::exposures::Exposures;
 use super::found::Found;
 use super::merge::{FLAGS_TORN, order_key};
@@ -37,11 +38,19 @@ pub struct CheckerOptions {
     pub first_hash: u64,
     /// The workload's invariants by name: a record tells which one does not hold by its place in this list.
     pub invariants: Vec<String>,
+    /// How long a statement that ends BUSY has waited when nobody broke its waiting off.
+    pub patience_ns: u64,
 }
 
 impl Default for CheckerOptions {
     fn default() -> Self {
-        Self { shared_clock: true, first_number: 0, first_hash: ledger::GENESIS, invariants: Vec::new() }
+        Self {
+            shared_clock: true,
+            first_number: 0,
+            first_hash: ledger::GENESIS,
+            invariants: Vec::new(),
+            patience_ns: 1_900_000_000,
+        }
     }
 }
 
@@ -67,6 +76,8 @@ pub struct LedgerChecker {
     pauses: Vec<(u64, u64)>,
     /// PROTOCOL errors that a pause, told of later, may excuse.
     protocol_errors: Vec<Record>,
+    /// Who is crippled, and how both sides fare.
+    pub(super) sides: Sides,
     /// A power cut after which nobody has shown a state yet.
     pub(super) cut: Option<Cut>,
     /// When the newest complete checkpoint began: what was acknowledged before is synced.
@@ -120,6 +131,7 @@ impl LedgerChecker {
             overlap: Overlap::default(),
             pauses: Vec::new(),
             protocol_errors: Vec::new(),
+            sides: Sides::default(),
             cut: None,
             checkpointed_ns: 0,
             found: Found::default(),
@@ -132,6 +144,7 @@ impl LedgerChecker {
     pub fn feed(&mut self, record: &Record) {
         self.exposures.records += 1;
         self.exposures.last_record_ns = self.exposures.last_record_ns.max(record.end_ns);
+        self.sides.note(record, self.options.patience_ns);
         if record.flags & (FLAGS_TORN | FLAG_FOLD_REFUSED | FLAG_SPILLED) != 0 {
             self.flags(record);
         }
@@ -153,8 +166,24 @@ impl LedgerChecker {
         self.pauses.push((start_ns, end_ns));
     }
 
-    /// An agent died by a signal that the lab did not send.
+    /// This life of an agent is crippled on purpose: its errors are no anomalies. Must come before its first record.
+    pub fn note_crippled(&mut self, agent: u16, incarnation: u16) {
+        self.sides.cripple(agent, incarnation);
+    }
+
+    /// Whether this record is of a life that was crippled, as far as this checker still remembers.
+    pub fn is_crippled(&self, record: &Record) -> bool {
+        self.sides.is_crippled(record.agent, record.incarnation)
+    }
+
+    /// Who failed how; `None`: nobody was crippled.
+    pub fn conduct(&self) -> Option<Conduct> {
+        self.sides.conduct(|kind| self.found.count(kind))
+    }
+
+    /// An agent died by a signal that the lab did not send: an anomaly on a crippled side as well.
     pub fn note_death(&mut self, agent: u16, incarnation: u16, signal: i32, at_ns: u64) {
+        self.sides.note_death(agent, incarnation);
         self.found.add(AnomalyKind::UnexpectedDeath, Certainty::Measured, at_ns, || {
             let record = Record { agent, incarnation, start_ns: at_ns, operation: Operation::Close, ..NOBODY };
             let what = format!("died of {}", signal_name(signal));
@@ -690,6 +719,7 @@ impl LedgerChecker {
         match error_code::primary(record.extended_code) {
             0 => {}
             error_code::BUSY => self.exposures.busy += 1,
+            primary if self.is_asked_for(primary, record) => self.exposures.errors += 1,
             error_code::PROTOCOL => {
                 self.exposures.errors += 1;
                 if self.protocol_errors.len() < PROTOCOL_ERRORS_MAX {
@@ -701,6 +731,11 @@ impl LedgerChecker {
                 self.report_error(record);
             }
         }
+    }
+
+    /// The error of a crippled life, unless it tells of damage.
+    fn is_asked_for(&self, primary: u32, record: &Record) -> bool {
+        !matches!(primary, error_code::CORRUPT | error_code::NOTADB) && self.is_crippled(record)
     }
 
     fn is_excused(&self, record: &Record) -> bool {
@@ -1207,6 +1242,19 @@ mod tests {
     }
 
     #[test]
+    fn a_crippled_life_may_fail_and_may_not_find_damage() {
+        let mut story = Story::new();
+        story.checker.note_crippled(0, 0);
+        story.fails(Operation::Write, error_code::IOERR_SHMMAP);
+        story.fails(Operation::Read, error_code::PROTOCOL);
+        story.ends(&[]).shows(&[]);
+        let mut story = Story::new();
+        story.checker.note_crippled(0, 0);
+        story.fails(Operation::Read, error_code::CORRUPT);
+        story.shows(&[UnexpectedError]);
+    }
+
+    #[test]
     fn protocol_is_excused_by_a_pause_that_is_told_of_later() {
         for (pause, expected) in
             [(Some((0, 1000)), &[][..]), (Some((1, 2)), &[UnexpectedError]), (None, &[UnexpectedError])]
@@ -1251,9 +1299,13 @@ mod tests {
         after_a_cut(PowerLoss::NewestCommit, goes_on).shows(&[LostCommit]);
         let kinds = |story: Story| story.checker.anomalies().iter().map(|anomaly| anomaly.kind).collect::<Vec<_>>();
         assert!(kinds(after_a_cut(PowerLoss::Nothing, goes_on)).contains(&DoubleCommit));
-        let one_back = |story: &mut Story, rows: &[Record; 3]| drop(story.write(1, &rows[1]));
+        let one_back = |story: &mut Story, rows: &[Record; 3]| {
+            story.write(1, &rows[1]);
+        };
         after_a_cut(PowerLoss::NewestCommit, one_back).shows(&[]);
-        let nothing_gone = |story: &mut Story, rows: &[Record; 3]| drop(story.write(1, &rows[2]));
+        let nothing_gone = |story: &mut Story, rows: &[Record; 3]| {
+            story.write(1, &rows[2]);
+        };
         after_a_cut(PowerLoss::SinceCheckpoint, nothing_gone).shows(&[]);
     }
 

@@ -7,7 +7,8 @@
 //! Within one agent the numbers of a sound history never fall. A record that falls all the same is handed over at
 //! once, because its key is then the smallest of all heads: it delays nobody.
 //!
-//! Online, an agent whose next record is not there yet holds the merge up, since that record could come first.
+//! Online, an agent whose next record is not there yet holds the merge up, since that record could come first; unless
+//! it is known to do nothing that has a place in commit order, as an agent that only checkpoints.
 
 use walproof_format::history::{
     FLAG_CELLS_DISAGREE, FLAG_CHAIN_BROKEN, FLAG_INVARIANT_BROKEN, FLAG_LEDGER_DISAGREES, Operation, Phase, Record,
@@ -20,6 +21,8 @@ pub enum Next {
     Record(Record),
     /// Nothing yet; ask again later.
     Pending,
+    /// Nothing yet, and what comes next stands outside commit order: nobody has to wait for it.
+    Idle,
     /// The agent's next record comes after everything that anybody did before their own barrier of this count.
     Barrier,
     /// Nothing, for ever.
@@ -83,7 +86,7 @@ impl<S: Source> Merge<S> {
     /// The next record in commit order.
     #[inline]
     pub fn step(&mut self) -> Step {
-        let mut pending = false;
+        let (mut pending, mut idle) = (false, false);
         let mut best = usize::MAX;
         let mut best_key = KEY_BARRIER;
         for index in 0..self.heads.len() {
@@ -91,6 +94,10 @@ impl<S: Source> Merge<S> {
                 match self.sources[index].next() {
                     Next::Pending => {
                         pending = true;
+                        continue;
+                    }
+                    Next::Idle => {
+                        idle = true;
                         continue;
                     }
                     Next::Ended => self.heads[index].key = KEY_ENDED,
@@ -108,12 +115,43 @@ impl<S: Source> Merge<S> {
         }
         match (pending, best) {
             (true, _) => Step::Pending,
+            (false, usize::MAX) if idle => Step::Pending,
             (false, usize::MAX) => self.pass_barrier(),
             (false, best) => {
+                if idle && let Some(instead) = self.ask_the_idle() {
+                    return instead;
+                }
                 self.heads[best].key = KEY_EMPTY;
                 Step::Record(self.heads[best].record)
             }
         }
+    }
+}
+
+impl<S: Source> Merge<S> {
+    /// Asks those who were idle once more, now that all heads are there: whoever got work after its head was filled
+    /// may have committed before it. `None`: they still are idle.
+    #[cold]
+    fn ask_the_idle(&mut self) -> Option<Step> {
+        for index in 0..self.heads.len() {
+            if self.heads[index].key != KEY_EMPTY {
+                continue;
+            }
+            match self.sources[index].next() {
+                Next::Idle => {}
+                Next::Pending => return Some(Step::Pending),
+                Next::Ended => self.heads[index].key = KEY_ENDED,
+                Next::Barrier => self.heads[index].key = KEY_BARRIER,
+                Next::Record(record) => match order_key(&record) {
+                    None => return Some(Step::Record(record)),
+                    Some(key) => {
+                        self.heads[index] = Head { key, record };
+                        return Some(self.step());
+                    }
+                },
+            }
+        }
+        None
     }
 }
 
@@ -263,6 +301,45 @@ mod tests {
             }
         }
         assert_eq!(Merge::new(vec![Never]).step(), Step::Pending);
+    }
+
+    /// Idle before each of its records, as an agent that mostly checkpoints.
+    struct Resting(Recorded, bool);
+
+    impl Source for Resting {
+        fn next(&mut self) -> Next {
+            self.1 = !self.1;
+            if self.1 { Next::Idle } else { self.0.next() }
+        }
+    }
+
+    #[test]
+    fn an_idle_agent_delays_nobody_and_is_asked_again_before_anybody_passes() {
+        struct Idle;
+        impl Source for Idle {
+            fn next(&mut self) -> Next {
+                Next::Idle
+            }
+        }
+        enum Either {
+            Idle(Idle),
+            Recorded(Recorded),
+        }
+        impl Source for Either {
+            fn next(&mut self) -> Next {
+                match self {
+                    Self::Idle(idle) => idle.next(),
+                    Self::Recorded(recorded) => recorded.next(),
+                }
+            }
+        }
+        let one = Either::Recorded(Recorded::new(vec![write(1, 1)]));
+        let mut merge = Merge::new(vec![Either::Idle(Idle), one]);
+        assert_eq!(merge.step(), Step::Record(write(1, 1)));
+        assert_eq!(merge.step(), Step::Pending, "it may come back");
+        let resting = |records: &[Record]| Resting(Recorded::new(records.to_vec()), false);
+        let sources = vec![resting(&[write(0, 1), write(0, 3)]), resting(&[write(1, 2), read(1, 3)])];
+        merges(Merge::new(sources), &[(0, 1), (1, 2), (0, 3), (1, 3)]);
     }
 
     #[test]

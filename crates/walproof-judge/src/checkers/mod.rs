@@ -1,8 +1,8 @@
 //! Histories in, anomalies out.
 //!
 //! What this room is: [`merge`] puts the agents' records into commit order, [`ledger`] walks them once in bounded
-//! memory, [`anomaly`] names what it finds, [`exposures`] counts what was tried, [`fairness`] who got a turn,
-//! [`sound_history`] makes histories
+//! memory, [`conduct`] tells who failed how, [`anomaly`] names what it finds, [`exposures`] counts what was tried,
+//! [`fairness`] who got a turn, [`sound_history`] makes histories
 //! that must never give an anomaly.
 //!
 //! What it must not do: read files or clocks; keep anything that grows with the length of the history.
@@ -10,6 +10,7 @@
 //! Where to look next: `walproof_format::history` and `walproof_format::ledger` are the contract with the agents.
 
 pub mod anomaly;
+pub mod conduct;
 pub mod exposures;
 pub mod fairness;
 mod finals;
@@ -21,6 +22,7 @@ mod power_cut;
 pub mod sound_history;
 
 pub use anomaly::{Anomaly, AnomalyKind, WitnessLine};
+pub use conduct::{Conduct, Manner};
 pub use exposures::Exposures;
 pub use fairness::{Fairness, FairnessReport};
 pub use ledger::{CheckerOptions, LedgerChecker};

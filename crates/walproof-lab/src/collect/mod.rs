@@ -6,4 +6,5 @@
 
 pub mod databases;
 pub mod machine;
+pub mod programs;
 pub mod storage;

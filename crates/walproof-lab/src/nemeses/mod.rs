@@ -6,22 +6,43 @@
 //! What it must not do: draw random numbers (the plan has drawn them), touch anything outside the run's scratch.
 //! Where to look next: `run/chaos.rs` carries out the plan.
 
+mod cancel_locks;
 mod close_all_connections;
+mod deny_fsync;
+mod deny_locks;
+mod deny_shared_memory;
+mod deny_truncate;
+mod deny_unlink;
 mod drop_unsynced_writes;
 mod fail_storage;
+mod fake_locks;
 mod fill_disk;
+mod freeze_agent;
+mod hold_reader;
 mod kill_agent;
 mod kill_all_agents;
 mod kill_inside_transaction;
+mod make_read_only;
+mod overwrite_database;
 mod pause_agent;
+mod replace_database;
+mod restart_agent;
+mod restore_without_wal;
+mod run_vacuum;
 mod slow_storage;
 mod stall_storage;
+mod starve_memory;
+mod storm_checkpoints;
+mod unlink_shm;
 mod unlink_sidecars;
+mod unlink_wal;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use walproof_format::plan::Rhythm;
+use walproof_format::protocol::{Call, RefusedCall};
 use walproof_judge::checkers::AnomalyKind;
 use walproof_judge::verdict::JournalMode;
 
@@ -33,17 +54,36 @@ use crate::worlds::DATABASE;
 
 /// All nemeses, by name.
 pub static NEMESES: &[&Nemesis] = &[
+    &cancel_locks::NEMESIS,
     &close_all_connections::NEMESIS,
+    &deny_fsync::NEMESIS,
+    &deny_locks::NEMESIS,
+    &deny_shared_memory::NEMESIS,
+    &deny_truncate::NEMESIS,
+    &deny_unlink::NEMESIS,
     &drop_unsynced_writes::NEMESIS,
     &fail_storage::NEMESIS,
+    &fake_locks::NEMESIS,
     &fill_disk::NEMESIS,
+    &freeze_agent::NEMESIS,
+    &hold_reader::NEMESIS,
     &kill_agent::NEMESIS,
     &kill_all_agents::NEMESIS,
     &kill_inside_transaction::NEMESIS,
+    &make_read_only::NEMESIS,
+    &overwrite_database::NEMESIS,
     &pause_agent::NEMESIS,
+    &replace_database::NEMESIS,
+    &restart_agent::NEMESIS,
+    &restore_without_wal::NEMESIS,
+    &run_vacuum::NEMESIS,
     &slow_storage::NEMESIS,
     &stall_storage::NEMESIS,
+    &starve_memory::NEMESIS,
+    &storm_checkpoints::NEMESIS,
+    &unlink_shm::NEMESIS,
     &unlink_sidecars::NEMESIS,
+    &unlink_wal::NEMESIS,
 ];
 
 /// What hurts agents.
@@ -158,6 +198,58 @@ impl Drop for Wound<'_> {
 /// The nemesis of this name.
 pub fn find(name: &str) -> Option<&'static Nemesis> {
     NEMESES.iter().copied().find(|nemesis| nemesis.name == name)
+}
+
+/// What a nemesis that breaks the boundary shows: any of these, whichever comes first. An `unexpected-error` counts when
+/// it is more than a loud no: CORRUPT, NOTADB, SHORT_READ are often all that a destroyed file gives (`unlink-wal`,
+/// `restore-without-wal`).
+const HARD: &[AnomalyKind] = &[
+    AnomalyKind::DoubleCommit,
+    AnomalyKind::LostCommit,
+    AnomalyKind::StaleRead,
+    AnomalyKind::TornRead,
+    AnomalyKind::PhantomRow,
+    AnomalyKind::Regress,
+    AnomalyKind::StructuralDamage,
+    AnomalyKind::UnexpectedError,
+];
+
+/// How old the copies are that are put back.
+const COPY_AGE: Duration = Duration::from_millis(100);
+
+/// Starts the struck agent again under a filter that answers these calls with one of these error numbers, until it is
+/// healed. Which one follows from the strike: the plan has drawn it.
+fn refuse<'f>(fleet: &'f Fleet<'f>, strike: &Strike, call: Call, errnos: &[i32]) -> Result<Wound<'f>, LabError> {
+    let agent = strike.agent;
+    let errno = errnos[(strike.at_ms as usize + usize::from(agent)) % errnos.len()];
+    fleet.cripple(agent, |view| view.quirks.refusals.push(RefusedCall { call, errno }))?;
+    Ok(Wound::new(move || fleet.make_whole(agent)))
+}
+
+/// Deletes sidecars of the database in every agent's folder.
+fn unlink_sidecars(fleet: &Fleet<'_>, suffixes: &[&str]) {
+    for view in &fleet.ground().views {
+        for suffix in suffixes {
+            // Not there is as good: then somebody closed last, or they are gone since the last strike.
+            let _ = fs::remove_file(sidecar(&view.folder, suffix));
+        }
+    }
+}
+
+/// A copy of the database file alone, beside it, as `cp` makes it: no lock is taken, the WAL is left out.
+fn copy_database(fleet: &Fleet<'_>) -> Result<PathBuf, LabError> {
+    let database = &fleet.ground().database;
+    let copy = database.with_extension("copy");
+    fs::copy(database, &copy)
+        .map(|_| copy)
+        .map_err(|error| LabError::path("cannot copy", database, error, "free space there"))
+}
+
+/// Writes a copy over the database file, in place.
+fn put_back(fleet: &Fleet<'_>, copy: &Path) -> Result<(), LabError> {
+    let database = &fleet.ground().database;
+    let put = fs::copy(copy, database).and_then(|_| fs::remove_file(copy));
+    put.map_err(|error| LabError::path("cannot write over", database, error, "free space there"))
 }
 
 /// The clients of the ground; none is an error.

@@ -1,10 +1,8 @@
 //! Nemesis `unlink-sidecars`: deletes `-wal` and `-shm` of the database in use.
 
-use std::fs;
-
 use walproof_judge::checkers::AnomalyKind;
 
-use super::{Effect, Needs, Nemesis, Rhythm, Wound, sidecar};
+use super::{Effect, Needs, Nemesis, Rhythm, Wound, unlink_sidecars};
 use crate::error::LabError;
 use crate::run::fleet::Fleet;
 use crate::run::plan::Strike;
@@ -28,11 +26,6 @@ pub static NEMESIS: Nemesis = Nemesis {
 };
 
 fn strike<'f>(fleet: &'f Fleet<'f>, _: &Strike) -> Result<Wound<'f>, LabError> {
-    for view in &fleet.ground().views {
-        for suffix in ["-wal", "-shm"] {
-            // Not there is as good: then somebody closed last, or they are gone since the last strike.
-            let _ = fs::remove_file(sidecar(&view.folder, suffix));
-        }
-    }
+    unlink_sidecars(fleet, &["-wal", "-shm"]);
     Ok(Wound::none())
 }

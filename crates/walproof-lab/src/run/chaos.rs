@@ -36,8 +36,9 @@ pub fn carry_out<'f>(plan: &Plan, fleet: &'f Fleet<'f>, stop: &AtomicBool) -> Ve
     failures
 }
 
-/// After a strike that failed half-way: whoever lives and idles works again.
+/// After a strike that failed half-way: whoever is crippled is whole again, whoever lives and idles works again.
 fn bring_back(fleet: &Fleet<'_>) {
+    let _ = fleet.make_everybody_whole();
     for agent in fleet.agents() {
         let _ = fleet.revive(agent);
     }

@@ -68,7 +68,6 @@ pub struct Fleet<'a> {
     pub tally: Tally,
     deaths: Mutex<Vec<Death>>,
     pauses: Mutex<Vec<(u64, u64)>>,
-    crippled: Mutex<Vec<(u16, u16)>>,
     hellos: Mutex<Vec<Hello>>,
     /// Set when the stress ends: nobody waits for an agent that waits for a lock any more.
     stopping: AtomicBool,
@@ -91,6 +90,8 @@ pub struct Tally {
     pub recoveries: AtomicU32,
     /// Agents that were silent for too long, killed and started again.
     pub replaced: AtomicU32,
+    /// Agents that the kernel killed for want of memory, because a nemesis wanted it.
+    pub starved: AtomicU32,
     /// Strikes that could not be carried out.
     pub missed: AtomicU32,
     /// CLOCK_MONOTONIC of the first SIGKILL, 0: none yet.
@@ -145,7 +146,6 @@ impl<'a> Fleet<'a> {
             tally: Tally::default(),
             deaths: Mutex::default(),
             pauses: Mutex::default(),
-            crippled: Mutex::default(),
             hellos: Mutex::default(),
             stopping: AtomicBool::new(false),
             mounts: HostMounts::default(),
@@ -189,13 +189,11 @@ impl<'a> Fleet<'a> {
         if slot.live.is_some() {
             return Ok(());
         }
-        let incarnation = self.lives.begin(agent);
-        slot.incarnation = incarnation;
         let whole = &self.plan.ground.views[usize::from(agent)];
         let crippled = slot.crippled.clone();
-        if crippled.is_some() {
-            lock(&self.crippled).push((agent, incarnation));
-        }
+        self.lives.set_abstains(agent, crippled.as_deref().unwrap_or(whole).duty.abstains());
+        let incarnation = self.lives.begin(agent, crippled.is_some());
+        slot.incarnation = incarnation;
         let view = crippled.as_deref().unwrap_or(whole);
         if let Some(folder) = view.lost_on_recreate.as_ref().filter(|_| incarnation > 0) {
             empty_folder(folder)?;
@@ -235,10 +233,14 @@ impl<'a> Fleet<'a> {
         let mut slot = self.slot(agent);
         let name = format!("agent {agent}");
         let live = slot.live.as_mut().ok_or_else(|| gone(&name))?;
+        if matches!(command, Command::Turn { .. }) {
+            self.lives.set_abstains(agent, false);
+        }
         let reply = live.ask_unless(command, timeout, &name, &self.stopping)?;
-        match command {
-            Command::Run => slot.running = true,
-            Command::Halt | Command::Close | Command::Final => slot.running = false,
+        match (command, &reply) {
+            (Command::Turn { duty }, _) => self.lives.set_abstains(agent, duty.abstains()),
+            (Command::Run, _) => slot.running = true,
+            (Command::Halt | Command::Close | Command::Final, _) | (Command::Hold, Reply::Held) => slot.running = false,
             _ => {}
         }
         Ok(reply)
@@ -378,6 +380,60 @@ impl<'a> Fleet<'a> {
         Ok(())
     }
 
+    /// Stops an agent by its cgroup's freezer; answers with CLOCK_MONOTONIC of that moment, for [`Self::thaw`].
+    pub fn freeze(&self, agent: u16) -> Result<u64, LabError> {
+        let since_ns = monotonic_ns();
+        if let Some(live) = &mut self.slot(agent).live {
+            live.container.freeze()?;
+        }
+        Ok(since_ns)
+    }
+
+    /// Lets it go on; notes the pause.
+    pub fn thaw(&self, agent: u16, since_ns: u64) -> Result<(), LabError> {
+        if let Some(live) = &mut self.slot(agent).live {
+            live.container.thaw()?;
+            self.tally.pauses.fetch_add(1, Ordering::Relaxed);
+        }
+        lock(&self.pauses).push((since_ns, monotonic_ns()));
+        Ok(())
+    }
+
+    /// Lets an agent close its connection and exit by itself, then starts another one.
+    pub fn restart(&self, agent: u16) -> Result<(), LabError> {
+        self.ask(agent, &Command::Close, ANSWER_TIMEOUT)?;
+        if let Some(live) = self.slot(agent).live.take() {
+            live.end();
+            self.lives.seal(agent);
+        }
+        self.revive(agent)
+    }
+
+    /// Lets an agent take memory beyond its limit, and waits until the kernel has killed it: that death was asked for.
+    pub fn starve(&self, agent: u16, bytes: u64) -> Result<(), LabError> {
+        self.ask(agent, &Command::Starve { bytes }, ANSWER_TIMEOUT)?;
+        let mut slot = self.slot(agent);
+        let Some(mut live) = slot.live.take() else { return Ok(()) };
+        let exit = live.container.wait(ANSWER_TIMEOUT)?;
+        let starved = live.container.oom_killed() != Some(false);
+        match exit {
+            Some(Exit::Signal(libc::SIGKILL)) if starved => {
+                self.lives.seal(agent);
+                self.tally.starved.fetch_add(1, Ordering::Relaxed);
+                Ok(live.container.remove()?)
+            }
+            Some(exit) => self.bury(agent, &mut slot, &mut live, exit),
+            None => {
+                slot.live = Some(live);
+                Err(LabError::new(
+                    format!("agent {agent} was not killed for want of memory"),
+                    format!("it took {} MiB, and no limit stood in the way", bytes >> 20),
+                    "a runtime with limits: root, and cgroups that can be written",
+                ))
+            }
+        }
+    }
+
     /// Kills an agent and brings it back with another view, until [`Self::make_whole`]; what it then reports is noted
     /// as that of a crippled side.
     pub fn cripple(&self, agent: u16, change: impl FnOnce(&mut View)) -> Result<(), LabError> {
@@ -388,16 +444,17 @@ impl<'a> Fleet<'a> {
         self.revive(agent)
     }
 
-    /// Kills a crippled agent and brings it back with its own view.
-    pub fn make_whole(&self, agent: u16) -> Result<(), LabError> {
-        self.kill(agent)?;
-        self.slot(agent).crippled = None;
-        self.revive(agent)
+    /// Everybody who is still crippled, by a strike that failed half-way, is made whole.
+    pub fn make_everybody_whole(&self) -> Result<(), LabError> {
+        let crippled = |agent: &u16| self.slot(*agent).crippled.is_some();
+        self.agents().filter(crippled).try_for_each(|agent| self.make_whole(agent))
     }
 
-    /// Lives that began crippled since the last call: agent and incarnation.
-    pub fn take_crippled(&self) -> Vec<(u16, u16)> {
-        std::mem::take(&mut lock(&self.crippled))
+    /// Kills a crippled agent and brings it back with its own view.
+    pub fn make_whole(&self, agent: u16) -> Result<(), LabError> {
+        self.slot(agent).crippled = None;
+        self.kill(agent)?;
+        self.revive(agent)
     }
 
     /// Notices agents that ended by themselves, notes how, and brings those back that were working.
@@ -625,6 +682,7 @@ fn understand(
 /// Who lived when: the record reader asks it where a history ends.
 pub struct Lives {
     agents: Vec<Mutex<AgentLives>>,
+    crippled: Mutex<Vec<(u16, u16)>>,
     power_cuts: Mutex<Vec<PowerLoss>>,
 }
 
@@ -633,6 +691,7 @@ struct AgentLives {
     begun: u16,
     sealed: u16,
     closed: bool,
+    abstains: bool,
     /// How many power cuts there had been when each life began.
     power_cuts: Vec<usize>,
 }
@@ -652,14 +711,38 @@ pub enum Life {
 
 impl Lives {
     pub(crate) fn new(agents: usize) -> Self {
-        Self { agents: (0..agents).map(|_| Mutex::default()).collect(), power_cuts: Mutex::default() }
+        Self {
+            agents: (0..agents).map(|_| Mutex::default()).collect(),
+            crippled: Mutex::default(),
+            power_cuts: Mutex::default(),
+        }
     }
 
-    pub(crate) fn begin(&self, agent: u16) -> u16 {
+    /// A life begins. That it is crippled is known before anything of it can be read.
+    pub(crate) fn begin(&self, agent: u16, crippled: bool) -> u16 {
         let mut lives = lock(&self.agents[usize::from(agent)]);
+        if crippled {
+            lock(&self.crippled).push((agent, lives.begun));
+        }
         lives.begun += 1;
         lives.power_cuts.push(lock(&self.power_cuts).len());
         lives.begun - 1
+    }
+
+    /// Whether an agent does nothing from now on that has a place in commit order. Set to false before it is asked to
+    /// do something else, to true after it has stopped.
+    pub(crate) fn set_abstains(&self, agent: u16, abstains: bool) {
+        lock(&self.agents[usize::from(agent)]).abstains = abstains;
+    }
+
+    /// Whether nobody has to wait for what an agent may record next.
+    pub fn abstains(&self, agent: u16) -> bool {
+        lock(&self.agents[usize::from(agent)]).abstains
+    }
+
+    /// Lives that began crippled since the last call: agent and incarnation.
+    pub fn take_crippled(&self) -> Vec<(u16, u16)> {
+        std::mem::take(&mut lock(&self.crippled))
     }
 
     /// The power was cut, and nobody lives.

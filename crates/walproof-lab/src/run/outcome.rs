@@ -3,7 +3,7 @@
 //! A verdict weighs floors, probe and control as well and may be `unknown`; an outcome looks at the histories alone.
 //! It is what `selftest`, `shrink` and the field `expected` of reports go by.
 
-use walproof_judge::checkers::AnomalyKind;
+use walproof_judge::checkers::{AnomalyKind, Manner};
 use walproof_judge::verdict::is_loud;
 
 use crate::nemeses::Effect;
@@ -11,7 +11,7 @@ use crate::run::verify::Evidence;
 use crate::worlds::Expectation;
 
 /// Commits that every writer must have made before nothing found means anything.
-const COMMITS_MIN: u64 = 10;
+pub const COMMITS_MIN: u64 = 10;
 
 /// What came of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,11 +91,20 @@ pub fn meets(expectation: Expectation, names: &[AnomalyKind], evidence: &Evidenc
 /// Whether a nemesis had the effect that it must have; else why not.
 pub fn has_effect(effect: Effect, evidence: &Evidence) -> Result<(), String> {
     let outcome = outcome(evidence);
-    let loud = outcome == Outcome::Loud || evidence.stress.exposures.errors > 0;
+    let manner = evidence.stress.conduct.as_ref().map(|conduct| conduct.manner);
     match (effect, &outcome) {
-        (Effect::Harmless, Outcome::Clean) => Ok(()),
-        (Effect::Loud, Outcome::Clean | Outcome::Loud) if loud => Ok(()),
         (Effect::Breaks(names), Outcome::Broken(kinds)) => named(kinds, names),
+        (Effect::Harmless, Outcome::Clean) => match manner {
+            None | Some(Manner::NotAtAll) => Ok(()),
+            Some(manner) => Err(format!("it failed {}", manner.words())),
+        },
+        (Effect::Loud, Outcome::Clean | Outcome::Loud) => match (manner, blindness(evidence)) {
+            (Some(Manner::LoudlyAlone | Manner::LoudlyTogether), None) => Ok(()),
+            // Nobody is crippled where the storage fails all alike.
+            (None, _) if outcome == Outcome::Loud || evidence.stress.exposures.errors > 0 => Ok(()),
+            (_, Some(why)) => Err(format!("it did not heal: {why}")),
+            (manner, None) => Err(format!("it was not loud: {}", manner.map_or("nobody was crippled", Manner::words))),
+        },
         _ => Err(format!("it came out {}", outcome.words())),
     }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
-use walproof_format::history::{PHASE_OFFSET, Phase, RECORD_SIZE, Record, SegmentHeader, segment_file_name};
+use walproof_format::history::{Operation, PHASE_OFFSET, Phase, RECORD_SIZE, Record, SegmentHeader, segment_file_name};
 use walproof_judge::checkers::{Fairness, LedgerChecker, Merge, Next, Source, Step};
 use walproof_judge::controls;
 
@@ -94,7 +94,7 @@ impl Source for Tail<'_> {
     fn next(&mut self) -> Next {
         loop {
             // Asked before reading: what a life that had ended by then left behind is complete.
-            let life = self.lives.of(self.agent, self.incarnation);
+            let (life, abstains) = (self.lives.of(self.agent, self.incarnation), self.lives.abstains(self.agent));
             if self.lives.power_cuts_before(self.agent, self.incarnation).is_some_and(|cuts| cuts > self.power_cuts) {
                 self.power_cuts += 1;
                 self.silent_since = None;
@@ -110,9 +110,9 @@ impl Source for Tail<'_> {
                     self.silent_since = None;
                     return Next::Record(record);
                 }
-                (_, Life::Open | Life::NotYet) => {
+                (unfinished, Life::Open | Life::NotYet) => {
                     self.silent_since.get_or_insert_with(Instant::now);
-                    return Next::Pending;
+                    return if abstains && unfinished.is_none() { Next::Idle } else { Next::Pending };
                 }
                 (_, Life::Never) => return Next::Ended,
                 (_, Life::Sealed) => {
@@ -143,11 +143,19 @@ impl OpenSegment {
     fn record(&mut self, index: u32) -> Option<Record> {
         match self.buffered(index) {
             Some(record) if is_final(record.phase) => Some(record),
-            _ => {
+            _ if self.begun(index) => {
                 self.fill(index);
                 self.buffered(index)
             }
+            _ => None,
         }
+    }
+
+    /// Whether anything stands there, by its phase alone: who waits for a record asks often, and a block is long.
+    fn begun(&self, index: u32) -> bool {
+        let mut phase = [0];
+        let offset = (u64::from(index) + 1) * RECORD_SIZE as u64 + PHASE_OFFSET as u64;
+        index < self.capacity && self.file.read_at(&mut phase, offset).is_ok_and(|read| read == 1 && phase != [0])
     }
 
     fn buffered(&self, index: u32) -> Option<Record> {
@@ -180,6 +188,7 @@ fn has_final_phase(record: &[u8]) -> bool {
 
 /// Feeds the checker and keeps the tail for the planted controls.
 pub struct Recorder<'a> {
+    lives: &'a Lives,
     merge: Merge<Tail<'a>>,
     /// The checker of this run.
     pub checker: LedgerChecker,
@@ -187,7 +196,6 @@ pub struct Recorder<'a> {
     pub fairness: Fairness,
     older: Kept,
     newer: Kept,
-    lives: &'a Lives,
     power_cuts: usize,
 }
 
@@ -220,6 +228,7 @@ impl<'a> Recorder<'a> {
                 Step::Ended => return true,
                 Step::Pending => return false,
                 Step::Record(record) => {
+                    self.note_crippled();
                     self.keep(record);
                     self.fairness.feed(&record);
                     let awaits = self.checker.awaits_consequences();
@@ -232,6 +241,15 @@ impl<'a> Recorder<'a> {
             }
         }
         false
+    }
+
+    /// Before the first record of a crippled life is fed, the checker knows; so do those it may be cloned from later.
+    pub fn note_crippled(&mut self) {
+        for (agent, life) in self.lives.take_crippled() {
+            for checker in [&mut self.checker, &mut self.older.before, &mut self.newer.before] {
+                checker.note_crippled(agent, life);
+            }
+        }
     }
 
     fn power_was_cut(&mut self) {
@@ -255,6 +273,10 @@ impl<'a> Recorder<'a> {
     }
 
     fn keep(&mut self, record: Record) {
+        // Nothing is planted on a checkpoint, and an agent that only checkpoints would push all the others out.
+        if record.operation == Operation::Checkpoint {
+            return;
+        }
         if self.newer.records.len() >= TAIL_RECORDS {
             let fresh = Kept { before: self.checker.clone(), records: Vec::with_capacity(TAIL_RECORDS) };
             self.older = std::mem::replace(&mut self.newer, fresh);
@@ -282,7 +304,7 @@ mod tests {
         std::fs::create_dir_all(&folder).expect("temporary folder");
         let count = u64::from(CAPACITY) * 40;
         let lives = Lives::new(1);
-        lives.begin(0);
+        lives.begin(0, false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let mut writer = HistoryWriter::create(Some(folder.clone()), 0, 0).expect("segment");

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use walproof_format::report::{Replay, VERSION};
 use walproof_format::sqlite::db_header::JournalFamily;
-use walproof_judge::checkers::{Anomaly, AnomalyKind, Exposures, FairnessReport};
+use walproof_judge::checkers::{Anomaly, AnomalyKind, Conduct, Exposures, FairnessReport};
 use walproof_judge::controls::PlantedOutcome;
 use walproof_judge::probe::{PairFacts, decide};
 use walproof_judge::verdict::{
@@ -30,7 +30,7 @@ use crate::worlds::{self, Expectation};
 pub struct Report {
     pub walproof_report: u32,
     pub walproof: &'static str,
-    pub sqlite: &'static str,
+    pub sqlite: String,
     pub directory: String,
     pub run: String,
     pub ended_unix_ms: u64,
@@ -51,6 +51,7 @@ pub struct Report {
     pub fairness: FairnessReport,
     pub anomaly_counts: Vec<AnomalyCount>,
     pub anomalies: Vec<Anomaly>,
+    pub conduct: Option<Conduct>,
     pub plan: Plan,
 }
 
@@ -127,7 +128,7 @@ pub fn weigh(evidence: Evidence, fail_on_risky: bool) -> Result<Report, LabError
     Ok(Report {
         walproof_report: VERSION,
         walproof: env!("CARGO_PKG_VERSION"),
-        sqlite: walproof_agent::sqlite_version(),
+        sqlite: sqlite(&evidence.sqlite, &boundary.sqlite),
         directory: boundary.directory.display().to_string(),
         run: boundary.run,
         ended_unix_ms: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |t| t.as_millis() as u64),
@@ -170,6 +171,7 @@ pub fn weigh(evidence: Evidence, fail_on_risky: bool) -> Result<Report, LabError
             .map(|(kind, count)| AnomalyCount { kind: kind.name(), count: *count })
             .collect(),
         anomalies: stress.anomalies,
+        conduct: stress.conduct,
         plan,
     })
 }
@@ -273,6 +275,11 @@ fn failures(evidence: &Evidence) -> Vec<String> {
     failures
 }
 
+/// What the agents said; where none came, what their program says.
+fn sqlite(said: &[String], of_the_program: &str) -> String {
+    if said.is_empty() { of_the_program.to_owned() } else { said.join(", ") }
+}
+
 fn seen(evidence: &Evidence) -> Vec<String> {
     let options = &evidence.options;
     vec![
@@ -281,7 +288,7 @@ fn seen(evidence: &Evidence) -> Vec<String> {
             "world {}, workload {}, journal mode {}",
             options.world, options.workload.name, options.workload.journal_mode
         ),
-        format!("SQLite {}", walproof_agent::sqlite_version()),
+        format!("SQLite {}", sqlite(&evidence.sqlite, &evidence.boundary.sqlite)),
     ]
 }
 

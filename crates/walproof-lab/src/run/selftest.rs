@@ -16,18 +16,19 @@ use walproof_judge::verdict::JournalMode;
 
 use crate::error::LabError;
 use crate::nemeses::{self, Effect, NEMESES, Nemesis};
-use crate::run::outcome::{has_effect, meets, outcome};
-use crate::run::plan::usual_and;
+use crate::run::outcome::{COMMITS_MIN, has_effect, meets, outcome};
 use crate::run::verify::{Evidence, Options, verify_through};
 use crate::runtimes::Runtime;
 use crate::worlds::{self, Expectation, WORLDS, World};
 
 /// How long a case runs in which nothing may be found: each usual nemesis strikes once at least.
 const SOUND_TIME: Duration = Duration::from_millis(3_500);
+/// How long a case runs in which some do not get in: it takes until the others have closed once.
+const LOUD_TIME: Duration = Duration::from_secs(7);
 /// How long a broken case may take; it ends soon after the first anomaly.
 const BROKEN_TIME: Duration = Duration::from_secs(20);
-/// Between two strikes of the nemesis that a case is about.
-const STRIKE_INTERVAL_MS: u64 = 600;
+/// The first strike of the nemesis that a case is about, at the latest.
+const FIRST_STRIKE_MS_MAX: u64 = 400;
 /// The modes: one of each family.
 const MODES: [JournalMode; 2] = [JournalMode::Wal, JournalMode::Delete];
 
@@ -55,8 +56,15 @@ impl Expected {
         }
     }
 
-    fn finds_nothing(self) -> bool {
-        matches!(self, Self::World(Expectation::Safe, _) | Self::Nemesis(Effect::Harmless | Effect::Loud))
+    /// How long, and how many commits of each writer have to be waited for.
+    fn time(self) -> (Duration, u64) {
+        match self {
+            Self::World(Expectation::Safe, _) | Self::Nemesis(Effect::Harmless | Effect::Loud) => {
+                (SOUND_TIME, COMMITS_MIN)
+            }
+            Self::World(Expectation::Refuses | Expectation::Starves, _) => (LOUD_TIME, 0),
+            Self::World(..) | Self::Nemesis(Effect::Breaks(_)) => (BROKEN_TIME, 0),
+        }
     }
 
     fn met_by(self, evidence: &Evidence) -> Result<(), String> {
@@ -104,7 +112,8 @@ pub enum Standing {
 
 /// Every case: worlds, then nemeses, then workloads, each in both families of journal modes.
 pub fn cases(directory: &Path, seed: u64) -> Vec<Case> {
-    let base = Options { directory: directory.to_owned(), seed, probe: false, control: false, ..Options::default() };
+    let directory = directory.to_owned();
+    let base = Options { directory, seed, probe: false, control: false, ..Options::default() };
     let of_worlds = WORLDS.iter().flat_map(|world| MODES.map(|mode| of_world(&base, world, mode)));
     let of_nemeses = NEMESES.iter().flat_map(|nemesis| MODES.map(|mode| of_nemesis(&base, nemesis, mode)));
     let of_workloads = walproof_agent::workload_names();
@@ -117,17 +126,15 @@ fn of_world(base: &Options, world: &World, mode: JournalMode) -> Case {
     case(format!("world {}", world.name), base, mode, expected, |options| options.world = world.name.into())
 }
 
-/// The nemesis alone, often, on a sound world that has what it needs.
+/// The nemesis alone, in its own rhythm, on a sound world that has what it needs.
 fn of_nemesis(base: &Options, nemesis: &Nemesis, mode: JournalMode) -> Case {
     let expected = Expected::Nemesis(nemesis.effect(mode));
     case(format!("nemesis {}", nemesis.name), base, mode, expected, |options| {
-        let for_ms_max = nemesis.rhythm.for_ms_max.min(STRIKE_INTERVAL_MS);
-        let rhythm = Rhythm { first_ms: 200, interval_ms: STRIKE_INTERVAL_MS, for_ms_max };
+        let rhythm = Rhythm { first_ms: nemesis.rhythm.first_ms.min(FIRST_STRIKE_MS_MAX), ..nemesis.rhythm };
         options.world = nemesis.needs.world().into();
-        // Breakage shows at once where connections come and go; what does no harm must do none then, either.
-        let closing = usual_and(&[]).into_iter().filter(|usual| usual.nemesis == "close-all-connections");
-        let this = Chosen { nemesis: nemesis.name.into(), rhythm };
-        options.nemeses = Some(closing.filter(|usual| usual.nemesis != nemesis.name).chain([this]).collect());
+        // Whoever is shut out tells so three times within a strike.
+        options.workload.busy_timeout_ms = 500;
+        options.nemeses = Some(vec![Chosen { nemesis: nemesis.name.into(), rhythm }]);
     })
 }
 
@@ -146,7 +153,7 @@ fn case(
 ) -> Case {
     let mut options = base.clone();
     options.workload.journal_mode = mode.word().into();
-    options.time = if expected.finds_nothing() { SOUND_TIME } else { BROKEN_TIME };
+    (options.time, options.commits_min) = expected.time();
     change(&mut options);
     Case { name, options, expected }
 }

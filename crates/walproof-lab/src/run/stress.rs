@@ -10,7 +10,7 @@ use serde::Serialize;
 use walproof_format::ledger::FinalState;
 use walproof_format::protocol::{Command, Reply};
 use walproof_judge::checkers::{
-    Anomaly, AnomalyKind, CheckerOptions, Exposures, Fairness, FairnessReport, LedgerChecker,
+    Anomaly, AnomalyKind, CheckerOptions, Conduct, Exposures, Fairness, FairnessReport, LedgerChecker,
 };
 use walproof_judge::verdict::is_loud;
 
@@ -23,6 +23,8 @@ use crate::run::plan::Plan;
 use crate::run::record::{KeptTail, Recorder};
 use crate::runtimes::Exit;
 
+/// How many times as long as asked a stress may last until every writer has committed often enough.
+const LONGER_MAX: u32 = 6;
 /// How often the supervisor looks.
 const TICK: Duration = Duration::from_millis(10);
 /// How much longer than the busy timeout an agent may leave the checker waiting before it is killed and replaced: in a
@@ -43,6 +45,8 @@ pub struct StressOptions<'a> {
     pub keep_going: bool,
     /// How long to go on after the first anomaly otherwise: time for a fuller story.
     pub grace: Duration,
+    /// Commits that every writer must have made before the stress ends, at most [`LONGER_MAX`] times as long as asked.
+    pub commits_min: u64,
     /// Whether agents share CLOCK_MONOTONIC.
     pub shared_clock: bool,
     /// Whether everything is read back and counted in the end.
@@ -86,6 +90,8 @@ pub struct StressEnd {
     pub announced_after: Option<Duration>,
     /// What `PRAGMA journal_mode` answered.
     pub journal_modes: Vec<String>,
+    /// Who failed how; `None`: nobody was crippled.
+    pub conduct: Option<Conduct>,
     /// What was seen in the end.
     pub finals: Vec<FinalState>,
     /// What the planted controls need; `None`: nobody worked.
@@ -113,6 +119,7 @@ pub struct TallyCount {
     pub recoveries: u32,
     pub replaced: u32,
     pub missed: u32,
+    pub starved: u32,
     #[serde(skip)]
     pub first_kill_ns: Option<u64>,
 }
@@ -134,7 +141,9 @@ pub fn stress<'f>(
     let began_ns = monotonic_ns();
     fleet.agents().try_for_each(|agent| fleet.run(agent))?;
     let agents = options.plan.agents;
-    let checker = LedgerChecker::new(CheckerOptions { shared_clock: options.shared_clock, ..Default::default() });
+    let patience_ns = u64::from(fleet.workload().busy_timeout_ms) * 900_000;
+    let checker =
+        LedgerChecker::new(CheckerOptions { shared_clock: options.shared_clock, patience_ns, ..Default::default() });
     let mut recorder = Recorder::new(options.history, &fleet.lives, agents, options.keep_history, checker);
     recorder.fairness = Fairness::new(fleet.workload().busy_timeout_ms);
     let stop = AtomicBool::new(false);
@@ -150,6 +159,7 @@ pub fn stress<'f>(
     let worked = working_since.elapsed();
     fleet.set_stopping(false);
     let mut not_seen: Vec<String> = blind.into_iter().map(|error| error.what).collect();
+    not_seen.extend(fleet.make_everybody_whole().err().map(|error| error.what));
     not_seen.append(&mut watched.other_ends);
     let finals = if options.account { ask_finals(fleet, &mut not_seen) } else { Vec::new() };
     note_events(fleet, &mut recorder, &mut not_seen);
@@ -174,6 +184,7 @@ pub fn stress<'f>(
             .or_else(|| (checker.anomaly_count() > 0).then(monotonic_ns))
             .map(since_first),
         journal_modes: journal_modes(&finals),
+        conduct: checker.conduct(),
         first_refusal: None,
         finals,
         kept: Some(kept),
@@ -214,8 +225,12 @@ fn watch_over(
     let time = Duration::from_millis(options.plan.stress_ms);
     let patience = PATIENCE + Duration::from_millis(fleet.workload().busy_timeout_ms.into());
     let mut first_anomaly: Option<Instant> = None;
-    while began.elapsed() < time && !options.interrupted.load(Ordering::Relaxed) {
-        std::thread::sleep(TICK.min(time.saturating_sub(began.elapsed())));
+    let short = |recorder: &Recorder<'_>| {
+        began.elapsed() < time * LONGER_MAX && fewest_commits(fleet, recorder) < options.commits_min
+    };
+    while (began.elapsed() < time || short(recorder)) && !options.interrupted.load(Ordering::Relaxed) {
+        let left = time.saturating_sub(began.elapsed());
+        std::thread::sleep(if left.is_zero() { TICK } else { TICK.min(left) });
         fleet.reap()?;
         note_events(fleet, recorder, &mut watched.other_ends);
         watched.note_space(&fleet.ground().database);
@@ -239,6 +254,13 @@ fn watch_over(
         }
     }
     Ok(())
+}
+
+/// Of those whose duty is to commit.
+fn fewest_commits(fleet: &Fleet<'_>, recorder: &Recorder<'_>) -> u64 {
+    let exposures = recorder.checker.exposures();
+    let writers = fleet.agents().filter(|&agent| fleet.ground().views[usize::from(agent)].duty.writes());
+    writers.map(|writer| exposures.commits_of(writer)).min().unwrap_or(0)
 }
 
 /// Tells the checker of pauses and of deaths that speak against the boundary; other ends blind us.
@@ -300,6 +322,7 @@ fn tally(fleet: &Fleet<'_>) -> TallyCount {
         recoveries: tally.recoveries.load(Ordering::Relaxed),
         replaced: tally.replaced.load(Ordering::Relaxed),
         missed: tally.missed.load(Ordering::Relaxed),
+        starved: tally.starved.load(Ordering::Relaxed),
         first_kill_ns: Some(tally.first_kill_ns.load(Ordering::Relaxed)).filter(|&ns| ns > 0),
     }
 }
@@ -321,6 +344,7 @@ pub fn refused(reply: &Reply) -> StressEnd {
         caught_after: None,
         announced_after: None,
         journal_modes: Vec::new(),
+        conduct: None,
         finals: Vec::new(),
         kept: None,
         first_refusal: Some(refusal),

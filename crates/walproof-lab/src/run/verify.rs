@@ -17,6 +17,7 @@ use walproof_judge::verdict::is_loud;
 
 use crate::collect::databases::{self, DatabaseFile};
 use crate::collect::machine::{self, Machine};
+use crate::collect::programs;
 use crate::collect::storage::{self, Storage};
 use crate::error::LabError;
 use crate::probes::pair::{self, Probed};
@@ -59,6 +60,8 @@ pub struct Options {
     pub strikes: Option<Vec<Strike>>,
     /// What the last agent does instead of the workload; `None`: the workload.
     pub last_duty: Option<Duty>,
+    /// Commits that every writer must have made before the stress ends, within reason; 0: it ends when its time is over.
+    pub commits_min: u64,
     /// Whether two agents ask each other before the stress.
     pub probe: bool,
     /// Whether a broken world must be caught before the stress.
@@ -86,6 +89,7 @@ impl Default for Options {
             nemeses: None,
             strikes: None,
             last_duty: None,
+            commits_min: 0,
             probe: true,
             control: true,
             history: None,
@@ -157,6 +161,8 @@ pub struct Boundary {
     pub machine: Machine,
     /// Databases found beside the test.
     pub databases: Vec<DatabaseFile>,
+    /// The agents' SQLite, as their program says of itself.
+    pub sqlite: String,
 }
 
 /// The control: the world `fake-locks` on the same runtime, storage, mode and workload.
@@ -196,6 +202,8 @@ pub struct Evidence {
     pub plan: Plan,
     /// Whether boot id and clock agree among all agents.
     pub shared_clock: bool,
+    /// Versions of SQLite that agents had, as each said of itself.
+    pub sqlite: Vec<String>,
     /// Agents that were to commit.
     pub writers: Vec<u16>,
     /// Whether Ctrl-C ended it.
@@ -232,12 +240,13 @@ pub fn verify_through(
     check_space(&directory, &options.workload)?;
     lift_file_size_limit()?;
     check_needs(world, runtime)?;
+    let sqlite = sqlite_of(options.program.as_deref())?;
     let id = RunId::random();
     let run = RunDirectory::create(&id)?;
     run.note_runtime(runtime.name())?;
     let scratch = make_scratch(&run, &directory)?;
     let history = make_history(&run, &options, &directory)?;
-    let boundary = look(&options, world, runtime, directory, &id);
+    let boundary = Boundary { sqlite, ..look(&options, world, runtime, directory, &id) };
     observe(Event::Boundary(&boundary));
 
     let site = Site { runtime, run: &run, scratch: &scratch, history: &history, interrupted };
@@ -258,6 +267,7 @@ pub fn verify_through(
     fleet.disband();
     let ran_full = ran_full(&stress);
     let (shared_clock, header_mode) = (clocks_agree(&fleet), header_mode(&fleet.ground().database));
+    let sqlite = versions_of(&fleet);
     let writers = writers(&fleet);
     drop(fleet);
     if options.keep_history {
@@ -280,6 +290,7 @@ pub fn verify_through(
         header_mode,
         plan,
         shared_clock,
+        sqlite,
         ran_full,
         left_behind,
     })
@@ -363,6 +374,7 @@ impl Site<'_> {
             keep_history: options.keep_history,
             keep_going: options.keep_going,
             grace: GRACE,
+            commits_min: options.commits_min,
             shared_clock: true,
             account: true,
             interrupted: self.interrupted,
@@ -435,6 +447,7 @@ impl Site<'_> {
             keep_history: false,
             keep_going: false,
             grace: Duration::ZERO,
+            commits_min: 0,
             shared_clock: true,
             account: false,
             interrupted: self.interrupted,
@@ -460,6 +473,22 @@ fn clocks_agree(fleet: &Fleet<'_>) -> bool {
     boots.sort();
     boots.dedup();
     boots.len() <= 1
+}
+
+/// Every version of SQLite among the agents; a fleet has one unless somebody replaced a program while it ran.
+fn versions_of(fleet: &Fleet<'_>) -> Vec<String> {
+    let mut versions: Vec<String> = fleet.hellos().into_iter().map(|hello| hello.sqlite).collect();
+    versions.sort();
+    versions.dedup();
+    versions
+}
+
+/// The SQLite of the agents' program, before any of them was started.
+fn sqlite_of(program: Option<&Path>) -> Result<String, LabError> {
+    match program {
+        Some(program) => programs::hello_of(program).map(|hello| hello.sqlite),
+        None => Ok(walproof_agent::sqlite_version().to_owned()),
+    }
 }
 
 /// Agents whose duty is to commit.
@@ -603,6 +632,7 @@ fn look(options: &Options, world: &World, runtime: &dyn Runtime, directory: Path
         storage: storage::look(&directory),
         machine: machine::look(),
         databases: databases::look(&directory),
+        sqlite: String::new(),
         directory,
     }
 }

@@ -226,6 +226,7 @@ impl Embedded {
         let request = self.write_bundle(run, spec)?;
         let stderr_path = run.path().join("logs").join(format!("{}.stderr", spec.name));
         let mut container = spawn(run, spec, &request, stderr_path)?;
+        container.cgroup = self.way.cgroups.then(|| cgroup_path(run, &spec.name));
         container.pid = container.wait_for_start()?;
         let held = Pidfd::open(container.pid);
         container.init =
@@ -365,6 +366,8 @@ fn spawn(
         exit: None,
         oom: None,
         removed: false,
+        cgroup: None,
+        frozen: false,
     })
 }
 
@@ -394,6 +397,9 @@ pub struct EmbeddedContainer {
     exit: Option<Exit>,
     oom: Option<bool>,
     removed: bool,
+    /// Where its cgroup is, in every hierarchy; `None`: it has none.
+    cgroup: Option<String>,
+    frozen: bool,
 }
 
 impl EmbeddedContainer {
@@ -456,8 +462,10 @@ impl Container for EmbeddedContainer {
         self.line.take()
     }
 
+    /// In a freezer of version 1 even SIGKILL waits for the thaw.
     fn kill(&mut self) -> Result<(), RuntimeError> {
-        self.signal(libc::SIGKILL)
+        self.signal(libc::SIGKILL)?;
+        self.thaw()
     }
 
     fn pause(&mut self) -> Result<(), RuntimeError> {
@@ -466,6 +474,24 @@ impl Container for EmbeddedContainer {
 
     fn resume(&mut self) -> Result<(), RuntimeError> {
         self.signal(libc::SIGCONT)
+    }
+
+    fn freeze(&mut self) -> Result<(), RuntimeError> {
+        let Some(cgroup) = &self.cgroup else {
+            let because = format!("it has no cgroup here ({})", cgroups::setup_name());
+            return Err(RuntimeError::Unsupported { runtime: NAME, container: self.name.clone(), because });
+        };
+        self.frozen = true;
+        let frozen = cgroups::freeze(cgroup);
+        frozen.map_err(|error| RuntimeError::system(format!("freeze container `{}`", self.name), error))
+    }
+
+    fn thaw(&mut self) -> Result<(), RuntimeError> {
+        let Some(cgroup) = self.cgroup.as_ref().filter(|_| self.frozen) else { return Ok(()) };
+        let thawed = cgroups::thaw(cgroup);
+        thawed.map_err(|error| RuntimeError::system(format!("thaw container `{}`", self.name), error))?;
+        self.frozen = false;
+        Ok(())
     }
 
     fn wait(&mut self, timeout: Duration) -> Result<Option<Exit>, RuntimeError> {

@@ -123,6 +123,10 @@ pub trait Container: Send {
     fn pause(&mut self) -> Result<(), RuntimeError>;
     /// SIGCONT.
     fn resume(&mut self) -> Result<(), RuntimeError>;
+    /// Stops it by the cgroup's freezer, where the runtime can: no signal, and every task of it at once.
+    fn freeze(&mut self) -> Result<(), RuntimeError>;
+    /// Lets it go on after [`Self::freeze`].
+    fn thaw(&mut self) -> Result<(), RuntimeError>;
     /// Waits for its end, at most `timeout`; `None`: it lives.
     fn wait(&mut self, timeout: Duration) -> Result<Option<Exit>, RuntimeError>;
     /// Removes what is left of it (cgroup, state); it must have ended or is killed.

@@ -154,6 +154,15 @@ impl Container for ProcessContainer {
         self.signal(libc::SIGCONT)
     }
 
+    fn freeze(&mut self) -> Result<(), RuntimeError> {
+        let because = "a plain process has no cgroup of its own that could be frozen".to_owned();
+        Err(RuntimeError::Unsupported { runtime: NAME, container: self.name.clone(), because })
+    }
+
+    fn thaw(&mut self) -> Result<(), RuntimeError> {
+        Ok(())
+    }
+
     fn wait(&mut self, timeout: Duration) -> Result<Option<Exit>, RuntimeError> {
         let failed = |error| RuntimeError::system(format!("wait for process `{}`", self.name), error);
         self.handle.ended_within(timeout).map_err(failed)?;

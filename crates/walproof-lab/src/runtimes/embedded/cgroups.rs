@@ -119,6 +119,55 @@ fn oom_kill_count_in(events: &str) -> Option<u64> {
     events.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
 }
 
+/// How long the kernel may take to stop every task of a cgroup.
+const FREEZE_MAX: Duration = Duration::from_secs(5);
+
+/// Stops every task of a cgroup, and waits until all of them stand still.
+pub fn freeze(path: &str) -> io::Result<()> {
+    if !write_freezer(path, "FROZEN", "1")? {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "no freezer can be found for it"));
+    }
+    let end = Instant::now() + FREEZE_MAX;
+    while !is_frozen(path) {
+        if Instant::now() >= end {
+            thaw(path)?;
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+/// Lets every task of a cgroup go on; one that is gone has nothing to thaw.
+pub fn thaw(path: &str) -> io::Result<()> {
+    write_freezer(path, "THAWED", "0").map(drop)
+}
+
+/// The word goes to the freezer of version 1, the digit to that of version 2. False: there is none.
+fn write_freezer(path: &str, word: &str, digit: &str) -> io::Result<bool> {
+    let mut found = false;
+    for folder in folders(path) {
+        for (file, text) in [("freezer.state", word), ("cgroup.freeze", digit)] {
+            if folder.join(file).exists() && has_tasks(&folder) {
+                fs::write(folder.join(file), text)?;
+                found = true;
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// On a hybrid machine a cgroup may have folders that nobody was put into.
+fn has_tasks(folder: &Path) -> bool {
+    fs::read_to_string(folder.join("cgroup.procs")).is_ok_and(|tasks| !tasks.is_empty())
+}
+
+fn is_frozen(path: &str) -> bool {
+    let frozen = |events: String| events.lines().any(|line| line == "frozen 1");
+    file(path, "freezer.state").is_some_and(|state| state == "FROZEN")
+        || file(path, "cgroup.events").is_some_and(frozen)
+}
+
 /// Every process in a cgroup and below it.
 pub fn processes(path: &str) -> Vec<u32> {
     let mut all: Vec<u32> = folders(path).iter().flat_map(|folder| processes_below(folder)).collect();
@@ -149,12 +198,25 @@ pub fn remove(path: &str, timeout: Duration) -> Result<Vec<PathBuf>, (PathBuf, i
         return Err((PathBuf::from(path), refused));
     }
     let end = Instant::now() + timeout;
+    thaw_below(path);
     let mut removed = Vec::new();
     for folder in folders(path) {
         remove_until(&folder, end).map_err(|error| (folder.clone(), error))?;
         removed.push(folder);
     }
     Ok(removed)
+}
+
+/// Whoever was killed while it was frozen dies when it is thawed.
+pub fn thaw_below(path: &str) {
+    let _ = thaw(path);
+    for folder in folders(path) {
+        for child in folders_in(&folder) {
+            if let Some(name) = child.file_name().and_then(|name| name.to_str()) {
+                let _ = thaw(&format!("{path}/{name}"));
+            }
+        }
+    }
 }
 
 fn remove_until(folder: &Path, end: Instant) -> io::Result<()> {

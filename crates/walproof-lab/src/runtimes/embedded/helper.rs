@@ -147,6 +147,10 @@ fn stay(control: UnixStream, container: Container, request: &Request) -> i32 {
     if let (false, Ok(init)) = (lab_lives, &held) {
         let _ = init.signal(libc::SIGKILL);
     }
+    if !lab_lives && request.cgroups {
+        // In a freezer of version 1 even SIGKILL waits for the thaw.
+        let _ = cgroups::thaw(&request.cgroup_path);
+    }
     let ended = reap(pid);
     let oom = request.cgroups && cgroups::oom_kill_count(&request.cgroup_path).is_some_and(|count| count > 0);
     let mut control = control;

@@ -1,7 +1,8 @@
 //! The ledger workload's SQL in a plain application: no lab, no history, no chain that anybody checks.
 //!
 //! What is the same as in `walproof-agent` (`ledger.rs`, `connection.rs`): schema, pragmas, statements and their
-//! cache, rows touched, share of reads, checkpoints, reopening, folding, busy back-off, WAL hook. What an application
+//! cache, rows touched, share of reads, checkpoints, reopening, folding, WAL hook. The busy back-off is the one that
+//! agents had before decision 0030, of a fixed length. What an application
 //! would not do is left out: the clock is not read, nothing is hashed, nothing is recorded, values that the ledger
 //! computes are any numbers here.
 

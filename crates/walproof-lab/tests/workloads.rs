@@ -86,7 +86,10 @@ fn sound(name: &str) -> Result<(), String> {
     let outcomes = planted_in(&kept.before, &kept.tail, &end.finals);
     match outcomes.iter().find(|outcome| !outcome.named) {
         Some(missed) => Err(format!("not named: {missed:?}")),
-        None => Ok(println!("    {name}: {} commits, {} reads", exposures.commits, exposures.reads)),
+        None => {
+            println!("    {name}: {} commits, {} reads", exposures.commits, exposures.reads);
+            Ok(())
+        }
     }
 }
 

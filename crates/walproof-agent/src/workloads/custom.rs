@@ -148,10 +148,7 @@ pub(super) fn try_out(custom: &CustomWorkload) -> Result<(), String> {
             }
         }
     }
-    let checks = custom.invariants.iter();
-    checks
-        .map(|one| {
-            returned(&connection, &one.sql).map(drop).map_err(|error| format!("invariant `{}`: {error}", one.name))
-        })
-        .collect()
+    custom.invariants.iter().try_for_each(|one| {
+        returned(&connection, &one.sql).map(drop).map_err(|error| format!("invariant `{}`: {error}", one.name))
+    })
 }

@@ -223,6 +223,9 @@ fn has_final_phase(record: &[u8]) -> bool {
     Phase::from_byte(record[PHASE_OFFSET]).is_some_and(is_final)
 }
 
+/// A segment that was read, and number and chain hash of each ledger's tip by then.
+type ReadSegment = (PathBuf, Vec<(u64, u64)>);
+
 /// Feeds the checker and keeps the tail for the planted controls.
 pub struct Recorder<'a> {
     lives: &'a Lives,
@@ -235,8 +238,8 @@ pub struct Recorder<'a> {
     newer: Kept,
     power_cuts: usize,
     crippled: Vec<(u16, u16)>,
-    /// Segments that are still there, with the tips of the checker when they had been read.
-    clean: Vec<VecDeque<(PathBuf, Vec<(u64, u64)>)>>,
+    /// By agent, segments that were read and are still there.
+    clean: Vec<VecDeque<ReadSegment>>,
     /// Tips of the checker when the last segment was dropped: what is kept begins after them.
     bases: Vec<(u64, u64)>,
 }

@@ -1338,7 +1338,7 @@ mod tests {
             let unseen = story.attempt(1, &rows[0], Phase::Done);
             story.write(2, &unseen);
         })
-        .shows(&[LostCommit]);
+        .shows(&[DoubleCommit]); // the old chain's number, with another past
         after_a_cut(PowerLoss::SinceCheckpoint, |story, rows| {
             let two = story.write(1, &rows[0]);
             story.read(0, &rows[1]); // it had vanished

@@ -14,7 +14,6 @@ mod deny_shared_memory;
 mod deny_truncate;
 mod deny_unlink;
 mod drop_unsynced_writes;
-mod fail_storage;
 mod fake_locks;
 mod fill_disk;
 mod freeze_agent;
@@ -62,7 +61,6 @@ pub static NEMESES: &[&Nemesis] = &[
     &deny_truncate::NEMESIS,
     &deny_unlink::NEMESIS,
     &drop_unsynced_writes::NEMESIS,
-    &fail_storage::NEMESIS,
     &fake_locks::NEMESIS,
     &fill_disk::NEMESIS,
     &freeze_agent::NEMESIS,

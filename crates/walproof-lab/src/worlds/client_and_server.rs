@@ -1,6 +1,6 @@
 //! World `client-and-server`: one side is a network client, the other works on the server's own directory.
 
-use super::{Expectation, Needs, Side, World, sides};
+use super::{BROKEN, Expectation, Needs, Side, World, sides};
 use crate::clients::{ClientOptions, Pages};
 
 /// one side is a network client, the other works on the server's own directory.
@@ -11,7 +11,7 @@ pub static WORLD: World = World {
     rollback: Expectation::Unsafe,
     needs: Needs::Clients,
     nemeses: &[],
-    names: &[],
+    names: BROKEN,
     prepare: |scratch, agents| sides(scratch, agents, &[Side::Client(OPTIONS), Side::Server]),
 };
 

@@ -2,7 +2,7 @@
 
 use walproof_format::protocol::Quirks;
 
-use super::{Expectation, Needs, World, every_second};
+use super::{BROKEN, Expectation, Needs, World, every_second};
 
 /// every second agent opens the database with the VFS `unix-none`.
 pub static WORLD: World = World {
@@ -12,7 +12,7 @@ pub static WORLD: World = World {
     rollback: Expectation::Unsafe,
     needs: Needs::Nothing,
     nemeses: &[],
-    names: &[],
+    names: BROKEN,
     prepare: |scratch, agents| every_second(scratch, agents, |view| view.quirks = quirks()),
 };
 

@@ -82,6 +82,15 @@ pub static WORLDS: &[&World] = &[
     &unlinked_sidecars::WORLD,
 ];
 
+/// What sides that do not see each other do to a database; errors alone do not show it.
+const BROKEN: &[AnomalyKind] = &[
+    AnomalyKind::LostCommit,
+    AnomalyKind::DoubleCommit,
+    AnomalyKind::StaleRead,
+    AnomalyKind::TornRead,
+    AnomalyKind::StructuralDamage,
+];
+
 /// Name of the database file in every world.
 pub const DATABASE: &str = "walproof.db";
 

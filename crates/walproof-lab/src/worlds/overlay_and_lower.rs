@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{DATABASE, Expectation, Ground, Needs, View, World};
+use super::{BROKEN, DATABASE, Expectation, Ground, Needs, View, World};
 use crate::runtimes::Mount;
 
 /// one side has an overlay, the other writes the overlay's lower directory.
@@ -15,7 +15,7 @@ pub static WORLD: World = World {
     rollback: Expectation::Unsafe,
     needs: Needs::OverlayMounts,
     nemeses: &[],
-    names: &[],
+    names: BROKEN,
     prepare,
 };
 

@@ -1,6 +1,6 @@
 //! World `two-clients-local-locks`: two network clients of one directory; each answers locks by itself.
 
-use super::{Expectation, Needs, Side, World, sides};
+use super::{BROKEN, Expectation, Needs, Side, World, sides};
 use crate::clients::{ClientOptions, Pages};
 
 /// two network clients of one directory; each answers locks by itself.
@@ -11,7 +11,7 @@ pub static WORLD: World = World {
     rollback: Expectation::Unsafe,
     needs: Needs::Clients,
     nemeses: &[],
-    names: &[],
+    names: BROKEN,
     prepare: |scratch, agents| sides(scratch, agents, &[Side::Client(OPTIONS), Side::Client(OPTIONS)]),
 };
 

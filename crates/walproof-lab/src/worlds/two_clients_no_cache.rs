@@ -1,6 +1,6 @@
 //! World `two-clients-no-cache`: two network clients of one directory; locks are shared, nothing is believed without asking.
 
-use super::{Expectation, Needs, Side, World, sides};
+use super::{BROKEN, Expectation, Needs, Side, World, sides};
 use crate::clients::{ClientOptions, Pages};
 
 /// two network clients of one directory; locks are shared, nothing is believed without asking.
@@ -11,7 +11,7 @@ pub static WORLD: World = World {
     rollback: Expectation::Safe,
     needs: Needs::Clients,
     nemeses: &[],
-    names: &[],
+    names: BROKEN,
     prepare: |scratch, agents| sides(scratch, agents, &[Side::Client(OPTIONS), Side::Client(OPTIONS)]),
 };
 

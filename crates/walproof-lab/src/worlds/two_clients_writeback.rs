@@ -1,6 +1,6 @@
 //! World `two-clients-writeback`: two network clients of one directory; locks are shared, writes reach the server later.
 
-use super::{Expectation, Needs, Side, World, sides};
+use super::{BROKEN, Expectation, Needs, Side, World, sides};
 use crate::clients::{ClientOptions, Pages};
 
 /// two network clients of one directory; locks are shared, writes reach the server later.
@@ -11,7 +11,7 @@ pub static WORLD: World = World {
     rollback: Expectation::Unsafe,
     needs: Needs::Clients,
     nemeses: &[],
-    names: &[],
+    names: BROKEN,
     prepare: |scratch, agents| sides(scratch, agents, &[Side::Client(OPTIONS), Side::Client(OPTIONS)]),
 };
 

@@ -63,7 +63,7 @@ fn process(spec: &ContainerSpec, run: &str) -> Value {
     let arguments: Vec<&str> = [PROGRAM].into_iter().chain(spec.arguments.iter().map(String::as_str)).collect();
     json!({
         "terminal": false,
-        "user": {"uid": spec.user.map_or(0, |user| user.0), "gid": spec.user.map_or(0, |user| user.1)},
+        "user": user(spec),
         "args": arguments,
         "env": ["PATH=/", "HOME=/", "TMPDIR=/tmp", "SQLITE_TMPDIR=/tmp", format!("WALPROOF_RUN={run}"),
                 format!("WALPROOF_CONTAINER={}", spec.name)],
@@ -71,6 +71,15 @@ fn process(spec: &ContainerSpec, run: &str) -> Value {
         "noNewPrivileges": true,
         "capabilities": {"bounding": [], "effective": [], "inheritable": [], "permitted": [], "ambient": []},
     })
+}
+
+/// Who is not root shares with a group: under another umask SQLite's files are closed to it for a moment
+/// (docs/decisions/0012-umask-and-two-users.md).
+fn user(spec: &ContainerSpec) -> Value {
+    match spec.user {
+        None => json!({"uid": 0, "gid": 0}),
+        Some((uid, gid)) => json!({"uid": uid, "gid": gid, "umask": 0o002}),
+    }
 }
 
 fn mounts(spec: &ContainerSpec, program: &Path, user_namespace: bool) -> Vec<Value> {

@@ -42,6 +42,8 @@ const WINDOW_ROWS: usize = 8;
 const BALLAST_ROWS: u64 = 64;
 /// How many times `autocheckpoint_frames` the log may be long before an agent insists on restarting it.
 const OUTGROWN: u32 = 3;
+/// Between two visits: what somebody opened a moment ago can be read by the others.
+const VISIT_PAUSE: Duration = Duration::from_millis(3);
 /// Pages in the cache of a parked transaction.
 const PARKED_CACHE_PAGES: u32 = 10;
 
@@ -207,6 +209,12 @@ impl Worker {
         match self.configuration.duty {
             Duty::Work => self.work(),
             Duty::Read => self.read(),
+            Duty::Visit => {
+                self.read();
+                self.close();
+                std::thread::sleep(VISIT_PAUSE);
+                return;
+            }
             Duty::Checkpoint { mode } => {
                 let drawn = CheckpointMode::ALL[self.random.below(4) as usize];
                 self.checkpoint(mode.unwrap_or(drawn));

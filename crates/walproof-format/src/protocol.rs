@@ -58,6 +58,8 @@ pub enum Duty {
     Work,
     /// The workload's reads alone.
     Read,
+    /// Opens the database, reads once and closes it again, over and over; the shape of a script for each request.
+    Visit,
     /// Nothing but `PRAGMA wal_checkpoint(...)`, one after another; the shape of a replication sidecar.
     Checkpoint {
         /// Which; `None`: all four in turn.

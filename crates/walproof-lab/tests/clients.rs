@@ -12,7 +12,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use walproof_lab::clients::{Client, ClientOptions, Failing, Pages, Server, why_not_here};
 
@@ -99,6 +99,19 @@ fn a_power_cut_takes_what_was_not_synced() {
     bench.touch("after the cut");
 }
 
+/// Why one FUSE mount shared by several processes is not always one cache (`docs/decisions/0013`).
+#[test]
+fn an_open_may_bring_back_what_was_overwritten() {
+    for (pages, brings_back) in
+        [(Pages::CachedUntilOpen, true), (Pages::CachedAlways, false), (Pages::WriteBack, false)]
+    {
+        let Some(bench) = Bench::new(ClientOptions::believing(pages, 1000)) else { return };
+        bench.touch("overwriting");
+        let came_back = bench.on_server("came-back").expect("written by the process");
+        assert_eq!(came_back == "yes", brings_back, "{pages:?}");
+    }
+}
+
 #[test]
 fn what_is_to_fail_fails() {
     let Some(bench) = Bench::new(ClientOptions::believing(Pages::Cached, 0)) else { return };
@@ -120,12 +133,51 @@ fn touch() {
         "local locks" => locks(&one, &two, true),
         "unsynced" => unsynced(&one),
         "after the cut" => assert_eq!(fs::read_to_string(two.join("synced")).expect("there"), "durable"),
+        "overwriting" => {
+            let came_back = if old_content_comes_back(&one) { "yes" } else { "no" };
+            fs::write(two.join("came-back"), came_back).expect("writes");
+        }
         "a failing fsync" => {
             let file = File::create(one.join("file")).expect("made");
             assert_eq!(file.sync_all().expect_err("EIO").raw_os_error(), Some(libc::EIO));
         }
         other => panic!("`{other}` is no part"),
     }
+}
+
+/// Overwrites a file and reads its last page, while others open it and read that page too; until the old content comes
+/// back, and not for ever.
+fn old_content_comes_back(folder: &Path) -> bool {
+    const SIZE: usize = 128 << 10;
+    const LAST: u64 = SIZE as u64 - 4096;
+    let path = folder.join("file");
+    open(&path).write_all_at(&[0; SIZE], 0).expect("writes");
+    let stopped = AtomicBool::new(false);
+    let last = |file: &File| {
+        let mut page = [0; 4096];
+        file.read_exact_at(&mut page, LAST).expect("reads");
+        page[0]
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stopped.load(Ordering::Relaxed) {
+                drop(open(&path));
+            }
+        });
+        scope.spawn(|| {
+            let file = open(&path);
+            while !stopped.load(Ordering::Relaxed) {
+                last(&file);
+            }
+        });
+        let file = open(&path);
+        let came_back = (0..20_000_u32).any(|turn| {
+            file.write_all_at(&[turn as u8; SIZE], 0).expect("writes");
+            last(&file) != turn as u8
+        });
+        stopped.store(true, Ordering::Relaxed);
+        came_back
+    })
 }
 
 fn open(path: &Path) -> File {

@@ -152,7 +152,7 @@ impl FileSystem {
     /// What the kernel is told about the pages of an opened file.
     fn open_flags(&self) -> FopenFlags {
         match self.options.pages {
-            Pages::Cached | Pages::WriteBack | Pages::Passthrough => FopenFlags::empty(),
+            Pages::Cached | Pages::CachedUntilOpen | Pages::WriteBack | Pages::Passthrough => FopenFlags::empty(),
             Pages::CachedAlways => FopenFlags::FOPEN_KEEP_CACHE,
             Pages::DirectIo => FopenFlags::FOPEN_DIRECT_IO,
         }
@@ -451,7 +451,7 @@ impl Filesystem for FileSystem {
             Pages::Cached => InitFlags::FUSE_AUTO_INVAL_DATA,
             Pages::WriteBack => InitFlags::FUSE_AUTO_INVAL_DATA | InitFlags::FUSE_WRITEBACK_CACHE,
             Pages::Passthrough => InitFlags::FUSE_PASSTHROUGH,
-            Pages::CachedAlways | Pages::DirectIo => InitFlags::empty(),
+            Pages::CachedUntilOpen | Pages::CachedAlways | Pages::DirectIo => InitFlags::empty(),
         };
         let lacking = |lacks: InitFlags| io::Error::other(format!("this kernel's FUSE lacks {lacks:?}"));
         kernel.add_capabilities(wanted).map_err(lacking)?;

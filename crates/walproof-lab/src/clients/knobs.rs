@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use walproof_format::ledger::mix;
 
 /// How long a request takes beyond its work.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Latency {
     /// Always, in microseconds.
     pub fixed_us: u32,
@@ -19,6 +21,16 @@ pub struct Latency {
     pub tail_every: u32,
     /// How long such a one takes at most, in microseconds; short ones are far more frequent than long ones.
     pub tail_us_max: u32,
+    /// One write in so many takes longer than that; 0: none.
+    pub writes_every: u32,
+    /// Up to so much longer, evenly spread, in microseconds.
+    pub writes_us_max: u32,
+}
+
+impl Latency {
+    /// None at all.
+    pub const NONE: Self =
+        Self { fixed_us: 0, jitter_us: 0, tail_every: 0, tail_us_max: 0, writes_every: 0, writes_us_max: 0 };
 }
 
 /// Which requests fail with EIO: one in so many of each kind; 0: none.
@@ -44,7 +56,7 @@ pub(super) enum Request {
 /// The knobs of one client.
 #[derive(Debug)]
 pub struct Knobs {
-    latency: [AtomicU32; 4],
+    latency: [AtomicU32; 6],
     failing: [AtomicU32; 3],
     counts: [AtomicU64; 3],
     random: AtomicU64,
@@ -67,7 +79,8 @@ impl Knobs {
 
     /// How long requests take from now on.
     pub fn slow(&self, latency: Latency) {
-        let values = [latency.fixed_us, latency.jitter_us, latency.tail_every, latency.tail_us_max];
+        let Latency { fixed_us, jitter_us, tail_every, tail_us_max, writes_every, writes_us_max } = latency;
+        let values = [fixed_us, jitter_us, tail_every, tail_us_max, writes_every, writes_us_max];
         self.latency.iter().zip(values).for_each(|(knob, value)| knob.store(value, Ordering::Relaxed));
     }
 
@@ -97,7 +110,7 @@ impl Knobs {
 
     /// Lets a request pass, late or not; false: it fails with EIO.
     pub(super) fn pass(&self, request: Request) -> bool {
-        let delay_us = self.delay_us();
+        let delay_us = self.delay_us(request);
         if delay_us > 0 {
             std::thread::sleep(Duration::from_micros(delay_us));
         }
@@ -127,12 +140,14 @@ impl Knobs {
         every != 0 && (self.counts[kind].fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(every)
     }
 
-    fn delay_us(&self) -> u64 {
-        let [fixed, jitter, tail_every, tail_max] =
-            [0, 1, 2, 3].map(|i| u64::from(self.latency[i].load(Ordering::Relaxed)));
-        let jitter = if jitter == 0 { 0 } else { self.draw() % jitter };
-        let in_tail = tail_every != 0 && self.draw().is_multiple_of(tail_every);
-        fixed + jitter + if in_tail { heavy(self.draw(), tail_max) } else { 0 }
+    fn delay_us(&self, request: Request) -> u64 {
+        let [fixed, jitter, tail_every, tail_max, writes_every, writes_max] =
+            [0, 1, 2, 3, 4, 5].map(|i| u64::from(self.latency[i].load(Ordering::Relaxed)));
+        let up_to = |max: u64| if max == 0 { 0 } else { self.draw() % max };
+        let one_in = |every: u64| every != 0 && self.draw().is_multiple_of(every);
+        let in_tail = if one_in(tail_every) { heavy(self.draw(), tail_max) } else { 0 };
+        let late = if request == Request::Write && one_in(writes_every) { up_to(writes_max) } else { 0 };
+        fixed + up_to(jitter) + in_tail + late
     }
 
     fn draw(&self) -> u64 {
@@ -162,11 +177,11 @@ mod tests {
 
     #[test]
     fn lengths_come_from_the_seed_and_have_a_tail() {
-        let latency = Latency { fixed_us: 5, jitter_us: 3, tail_every: 10, tail_us_max: 100_000 };
+        let latency = Latency { fixed_us: 5, jitter_us: 3, tail_every: 10, tail_us_max: 100_000, ..Latency::NONE };
         let lengths = |seed| {
             let knobs = Knobs::new(seed);
             knobs.slow(latency);
-            (0..1000).map(|_| knobs.delay_us()).collect::<Vec<_>>()
+            (0..1000).map(|_| knobs.delay_us(Request::Read)).collect::<Vec<_>>()
         };
         assert_eq!(lengths(7), lengths(7));
         assert_ne!(lengths(7), lengths(8));

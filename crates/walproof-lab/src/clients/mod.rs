@@ -45,6 +45,8 @@ pub struct ClientOptions {
     /// Whether the server remembers what was not synced, so that the power can be cut. All clients of a directory
     /// must: what somebody writes past the server is not remembered.
     pub remembers_unsynced: bool,
+    /// How long its requests take while no nemesis changes that.
+    pub latency: Latency,
 }
 
 /// Who answers fcntl locks.
@@ -61,8 +63,10 @@ pub enum Locks {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pages {
-    /// Kept until open() or until a believed attribute changes: close-to-open, as NFS does.
+    /// Kept until open() or until a believed attribute changes: close-to-open, as NFS does and libfuse's default.
     Cached,
+    /// Kept until open(), whatever changes: FUSE's own default.
+    CachedUntilOpen,
     /// Kept for ever.
     CachedAlways,
     /// Kept, and written to the server later.
@@ -83,6 +87,7 @@ impl ClientOptions {
             names_ms: time_ms,
             absent_names_ms: 0,
             remembers_unsynced: false,
+            latency: Latency::NONE,
         }
     }
 
@@ -94,6 +99,11 @@ impl ClientOptions {
     /// The same on a server whose power can be cut.
     pub const fn with_unsynced_writes_remembered(self) -> Self {
         Self { remembers_unsynced: true, ..self }
+    }
+
+    /// The same on a network that takes its time.
+    pub const fn with_latency(self, latency: Latency) -> Self {
+        Self { latency, ..self }
     }
 }
 

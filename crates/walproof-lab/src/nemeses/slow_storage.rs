@@ -19,12 +19,13 @@ pub static NEMESIS: Nemesis = Nemesis {
 };
 
 /// A share on another host: half a millisecond, and now and then a long wait.
-const LATENCY: Latency = Latency { fixed_us: 300, jitter_us: 400, tail_every: 50, tail_us_max: 200_000 };
+const LATENCY: Latency =
+    Latency { fixed_us: 300, jitter_us: 400, tail_every: 50, tail_us_max: 200_000, ..Latency::NONE };
 
 fn strike<'f>(fleet: &'f Fleet<'f>, _: &Strike) -> Result<Wound<'f>, LabError> {
     with_clients(fleet)?.iter().for_each(|client| client.knobs().slow(LATENCY));
     Ok(Wound::new(move || {
-        fleet.clients().iter().for_each(|client| client.knobs().slow(Latency::default()));
+        fleet.clients().iter().for_each(|client| client.knobs().slow(client.options().latency));
         Ok(())
     }))
 }

@@ -26,7 +26,7 @@ const SOUND_TIME: Duration = Duration::from_millis(3_500);
 /// How long a case runs in which some do not get in: it takes until the others have closed once.
 const LOUD_TIME: Duration = Duration::from_secs(7);
 /// How long a broken case may take; it ends soon after the first anomaly.
-const BROKEN_TIME: Duration = Duration::from_secs(20);
+const BROKEN_TIME: Duration = Duration::from_secs(45);
 /// The first strike of the nemesis that a case is about, at the latest.
 const FIRST_STRIKE_MS_MAX: u64 = 400;
 /// The modes: one of each family.

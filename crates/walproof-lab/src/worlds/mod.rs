@@ -17,6 +17,7 @@ mod mixed_vfs_dotfile;
 mod mixed_vfs_excl;
 mod mixed_vfs_nolock;
 mod mixed_vfs_none;
+mod one_client_reopening;
 mod one_client_shared;
 mod other_mount_path;
 mod overlay_and_lower;
@@ -61,6 +62,7 @@ pub static WORLDS: &[&World] = &[
     &mixed_vfs_excl::WORLD,
     &mixed_vfs_nolock::WORLD,
     &mixed_vfs_none::WORLD,
+    &one_client_reopening::WORLD,
     &one_client_shared::WORLD,
     &other_mount_path::WORLD,
     &overlay_and_lower::WORLD,

@@ -15,4 +15,4 @@ pub static WORLD: World = World {
     prepare: |scratch, agents| sides(scratch, agents, &[Side::Client(OPTIONS)]),
 };
 
-const OPTIONS: ClientOptions = ClientOptions::believing(Pages::Cached, 1000).with_unsynced_writes_remembered();
+const OPTIONS: ClientOptions = ClientOptions::believing(Pages::CachedAlways, 1000).with_unsynced_writes_remembered();

@@ -11,7 +11,7 @@ pub static WORLD: World = World {
     name: "one-client-reopening",
     explain: include_str!("one_client_reopening.md"),
     wal: Expectation::Unsafe,
-    rollback: Expectation::Safe,
+    rollback: Expectation::Unsafe,
     needs: Needs::Clients,
     nemeses: &[],
     names: &[

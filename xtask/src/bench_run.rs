@@ -63,12 +63,14 @@ impl BenchRun<'_> {
         let options = StressOptions {
             plan: &plan,
             history: &history.0,
+            scratch: folder,
             keep_history: false,
             keep_going: true,
             grace: Duration::ZERO,
             commits_min: 0,
             shared_clock: true,
             account: false,
+            storage_fails: false,
             interrupted: &AtomicBool::new(false),
         };
         if let Some(refusal) = prepare(&fleet)? {

@@ -39,3 +39,61 @@ pub struct Rhythm {
     /// The longest duration of a strike in milliseconds; 0: it is over at once.
     pub for_ms_max: u64,
 }
+
+/// How long a request to a storage of ours takes beyond its work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Latency {
+    /// Always, in microseconds.
+    pub fixed_us: u32,
+    /// Up to so much more, evenly spread, in microseconds.
+    pub jitter_us: u32,
+    /// One request in so many takes much longer; 0: none.
+    pub tail_every: u32,
+    /// How long such a one takes at most, in microseconds; short ones are far more frequent than long ones.
+    pub tail_us_max: u32,
+    /// One write in so many takes longer than that; 0: none.
+    pub writes_every: u32,
+    /// Up to so much longer, evenly spread, in microseconds.
+    pub writes_us_max: u32,
+}
+
+impl Latency {
+    /// None at all.
+    pub const NONE: Self =
+        Self { fixed_us: 0, jitter_us: 0, tail_every: 0, tail_us_max: 0, writes_every: 0, writes_us_max: 0 };
+}
+
+/// Which requests fail with EIO: one in so many of each kind; 0: none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Failing {
+    /// Of reads.
+    pub reads_every: u32,
+    /// Of writes.
+    pub writes_every: u32,
+    /// Of fsyncs.
+    pub syncs_every: u32,
+}
+
+impl Failing {
+    /// None at all.
+    pub const NONE: Self = Self { reads_every: 0, writes_every: 0, syncs_every: 0 };
+}
+
+/// How the storage of a world behaves throughout a run; `None`: as the world has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StorageKnobs {
+    /// How slow it is.
+    pub latency: Option<Latency>,
+    /// How often it fails.
+    pub failing: Option<Failing>,
+}
+
+impl StorageKnobs {
+    /// Nothing turned.
+    pub fn is_untouched(&self) -> bool {
+        *self == Self::default()
+    }
+}

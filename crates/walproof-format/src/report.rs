@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Chosen, Strike};
+use crate::plan::{Chosen, StorageKnobs, Strike};
 use crate::protocol::{Duty, Workload};
 
 /// Version of the report; in its first field, `walproof_report`.
@@ -39,6 +39,9 @@ pub struct Replay {
     /// Another build of the agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+    /// How the world's storage behaves.
+    #[serde(default, skip_serializing_if = "StorageKnobs::is_untouched")]
+    pub storage: StorageKnobs,
 }
 
 /// The part of a report that is read again.

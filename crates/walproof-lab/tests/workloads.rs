@@ -141,12 +141,14 @@ fn stressed(
     let options = StressOptions {
         plan: &plan,
         history,
+        scratch: folder,
         keep_history: true,
         keep_going: false,
         grace: Duration::ZERO,
         commits_min: 1,
         shared_clock: true,
         account: true,
+        storage_fails: false,
         interrupted: &AtomicBool::new(false),
     };
     let end = match prepare(&fleet)? {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use walproof_format::plan::Rhythm;
+use walproof_format::plan::{Failing, Latency, Rhythm};
 
 /// Is SQLite safe where you run it? Answered with evidence.
 #[derive(Debug, Parser)]
@@ -127,6 +127,12 @@ pub struct BangFlags {
     /// Another build of the agent, with the SQLite that is to be tested (see `canaries/`).
     #[arg(long, value_name = "PROGRAM", conflicts_with = "replay")]
     pub agent: Option<PathBuf>,
+    /// How slow a world's networked storage is: `FIXED[:JITTER[:EVERY:LONGEST]]`, one request in EVERY up to LONGEST.
+    #[arg(long, value_name = "TIME", value_parser = parse_latency, conflicts_with = "replay")]
+    pub latency: Option<Latency>,
+    /// How often a world's networked storage fails with EIO: one request in N, or `reads=N,writes=N,syncs=N`.
+    #[arg(long, value_name = "N", value_parser = parse_failing, conflicts_with = "replay")]
+    pub io_errors: Option<Failing>,
 }
 
 /// Flags of `judge`.
@@ -265,6 +271,65 @@ fn parse_time(text: &str) -> Result<std::time::Duration, String> {
     Ok(std::time::Duration::from_secs_f64(total))
 }
 
+/// `500us`, `1ms:2ms`, `1ms:2ms:50:200ms`.
+fn parse_latency(text: &str) -> Result<Latency, String> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let latency = |fixed, jitter, every: &str, longest| {
+        let tail_every = every.parse().map_err(|_| format!("`{every}` is no number of requests"))?;
+        Ok(Latency {
+            fixed_us: microseconds(fixed)?,
+            jitter_us: microseconds(jitter)?,
+            tail_every,
+            tail_us_max: microseconds(longest)?,
+            ..Latency::NONE
+        })
+    };
+    match parts[..] {
+        [fixed] => latency(fixed, "0", "0", "0"),
+        [fixed, jitter] => latency(fixed, jitter, "0", "0"),
+        [fixed, jitter, every, longest] => latency(fixed, jitter, every, longest),
+        _ => Err(format!("`{text}` is not FIXED, FIXED:JITTER or FIXED:JITTER:EVERY:LONGEST; try `500us`")),
+    }
+}
+
+/// At most 10 s: a longer one is a stall.
+fn microseconds(text: &str) -> Result<u32, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let factor = match unit {
+        "us" => 1.0,
+        "ms" => 1e3,
+        "s" => 1e6,
+        "" if number == "0" => 1.0,
+        _ => return Err(format!("`{text}` is no time; try `500us`, `2ms` or `1s`")),
+    };
+    let number: f64 = number.parse().map_err(|_| format!("`{text}` is no time; try `500us`, `2ms` or `1s`"))?;
+    let us = number * factor;
+    if us > 1e7 { Err(format!("`{text}` is longer than 10 s; try the nemesis `stall-storage`")) } else { Ok(us as u32) }
+}
+
+/// `1000`, `reads=1000,syncs=50`.
+fn parse_failing(text: &str) -> Result<Failing, String> {
+    let every = |text: &str| match text.parse::<u32>() {
+        Ok(every) if every > 1 => Ok(every),
+        _ => Err(format!("`{text}` is no number of requests above 1; try `1000`, or `syncs=50`")),
+    };
+    if !text.contains('=') {
+        return every(text).map(|every| Failing { reads_every: every, writes_every: every, syncs_every: every });
+    }
+    let mut failing = Failing::NONE;
+    for part in text.split(',') {
+        let (kind, number) = part.split_once('=').unwrap_or((part, ""));
+        match kind {
+            "reads" => failing.reads_every = every(number)?,
+            "writes" => failing.writes_every = every(number)?,
+            "syncs" => failing.syncs_every = every(number)?,
+            _ => return Err(format!("`{kind}` is none of reads, writes, syncs")),
+        }
+    }
+    Ok(failing)
+}
+
 fn parse_page_size(text: &str) -> Result<u32, String> {
     match text.parse::<u32>() {
         Ok(size) if size.is_power_of_two() && (512..=65_536).contains(&size) => Ok(size),
@@ -299,6 +364,19 @@ mod tests {
         assert_eq!(parse_nemesis("none"), Ok(Choice::None));
         assert!(parse_nemesis("kill-agent:1s").is_err());
         assert!(parse_nemesis("kill-agent:1s:1ms:0:0").is_err());
+    }
+
+    #[test]
+    fn storage_is_slow_or_fails_as_told() {
+        assert_eq!(parse_latency("500us"), Ok(Latency { fixed_us: 500, ..Latency::NONE }));
+        let all = Latency { fixed_us: 1_000, jitter_us: 2_000, tail_every: 50, tail_us_max: 200_000, ..Latency::NONE };
+        assert_eq!(parse_latency("1ms:2ms:50:0.2s"), Ok(all));
+        assert!(parse_latency("1").is_err() && parse_latency("1m").is_err() && parse_latency("1ms:1ms:1").is_err());
+        assert!(parse_latency("11s").is_err());
+        let every = Failing { reads_every: 9, writes_every: 9, syncs_every: 9 };
+        assert_eq!(parse_failing("9"), Ok(every));
+        assert_eq!(parse_failing("syncs=50"), Ok(Failing { syncs_every: 50, ..Failing::NONE }));
+        assert!(parse_failing("opens=3").is_err() && parse_failing("1").is_err() && parse_failing("reads=").is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use walproof_agent::workloads;
-use walproof_format::plan::{Chosen, Rhythm};
+use walproof_format::plan::{Chosen, Rhythm, StorageKnobs};
 use walproof_format::protocol::{Busy, CheckpointMode, CustomWorkload, Duty};
 use walproof_format::report::{Matrix, VERSION};
 use walproof_judge::verdict::VerdictKind;
@@ -104,6 +104,7 @@ fn runs(flags: &BangFlags) -> Result<Vec<Options>, LabError> {
     options.nemeses = nemeses_of(&flags.nemeses, &options.world)?;
     options.last_duty = flags.checkpointer.as_deref().map(|word| Duty::Checkpoint { mode: checkpoint_mode(word) });
     options.program = flags.agent.as_deref().map(agent_program).transpose()?;
+    options.storage = StorageKnobs { latency: flags.latency, failing: flags.io_errors };
     options.workload.busy = if flags.busy == "timeout" { Busy::BusyTimeout } else { Busy::FairBackOff };
     options.workload.busy_timeout_ms = flags.busy_timeout;
     choose_workload(&flags.workload, &mut options)?;

@@ -4,7 +4,8 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use crate::output::redraw;
-use walproof_judge::checkers::{Anomaly, WitnessLine};
+use walproof_format::sqlite::error_code::quoted as quoted_code;
+use walproof_judge::checkers::{Anomaly, Side, WitnessLine};
 use walproof_judge::probe::{Answer, PairFacts, SideFacts};
 use walproof_judge::verdict::{Basis, Verdict, VerdictKind};
 use walproof_lab::run::report::Report;
@@ -67,6 +68,11 @@ impl Screen {
             redraw("");
         }
         line("bang", &bang_line(report));
+        if self.command == "bang" {
+            show_conduct(report);
+            show_fairness(report);
+            line("used", &usage_line(report));
+        }
         // In a broken run the records that a plant would start from are broken themselves.
         if report.verdicts.first().is_some_and(|verdict| verdict.kind() != VerdictKind::Unsafe) {
             line("planted", &planted_line(report));
@@ -210,6 +216,53 @@ fn bang_line(report: &Report) -> String {
         several(strikes.pauses.into(), "pause"),
         several(anomalies, "anomaly")
     ) + &replaced_words(strikes.replaced)
+}
+
+/// Who failed how, when somebody was crippled.
+fn show_conduct(report: &Report) {
+    let Some(conduct) = &report.conduct else { return };
+    let side = |side: &Side| {
+        let errors: Vec<String> = side
+            .errors
+            .iter()
+            .map(|count| format!("{} x{}", quoted_code(count.code), thousands(count.count)))
+            .collect();
+        let errors = if errors.is_empty() { "no errors".to_owned() } else { errors.join(", ") };
+        let shut_out = if side.shut_out > 0 { ", shut out" } else { "" };
+        format!("{}, {errors}{shut_out}", several(side.commits, "commit"))
+    };
+    line("crippled", &format!("failed {}: {}", conduct.manner.words(), side(&conduct.crippled)));
+    line("healthy", &side(&conduct.healthy));
+}
+
+fn show_fairness(report: &Report) {
+    let fairness = &report.fairness;
+    let Some(share) = fairness.slowest_over_fastest else { return };
+    let wait = |us: u64| if us < 1_000 { format!("{us} us") } else { format!("{:.1} ms", us as f64 / 1e3) };
+    let waits = &fairness.wait_us;
+    line(
+        "fairness",
+        &format!(
+            "slowest/fastest {share:.2}   waits for the lock: half up to {}, 99 % up to {}, the longest {}   {} timed out",
+            wait(waits.p50),
+            wait(waits.p99),
+            wait(waits.max),
+            thousands(fairness.timed_out)
+        ),
+    );
+    fairness.starved.iter().for_each(|starved| line("starved", &starved.summary));
+}
+
+fn usage_line(report: &Report) -> String {
+    let usage = &report.usage;
+    let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
+    format!(
+        "memory {} and {} of all agents   disk {} and {} of histories",
+        mib(usage.lab_memory_bytes_max),
+        mib(usage.agents_memory_bytes_max),
+        mib(usage.scratch_disk_bytes_max),
+        mib(usage.history_disk_bytes_max)
+    )
 }
 
 /// Hangs are no anomalies, and no secret.

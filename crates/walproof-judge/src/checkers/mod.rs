@@ -26,7 +26,7 @@ pub mod sound_history;
 
 pub use anomaly::{Anomaly, AnomalyKind, WitnessLine};
 pub use checker::{Checker, RunMerge};
-pub use conduct::{Conduct, Manner};
+pub use conduct::{Conduct, Manner, Side};
 pub use exposures::Exposures;
 pub use fairness::{Fairness, FairnessReport};
 pub use keyed::{KeyedChecker, KeyedMerge};

@@ -6,43 +6,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
 use walproof_format::ledger::mix;
-
-/// How long a request takes beyond its work.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Latency {
-    /// Always, in microseconds.
-    pub fixed_us: u32,
-    /// Up to so much more, evenly spread, in microseconds.
-    pub jitter_us: u32,
-    /// One request in so many takes much longer; 0: none.
-    pub tail_every: u32,
-    /// How long such a one takes at most, in microseconds; short ones are far more frequent than long ones.
-    pub tail_us_max: u32,
-    /// One write in so many takes longer than that; 0: none.
-    pub writes_every: u32,
-    /// Up to so much longer, evenly spread, in microseconds.
-    pub writes_us_max: u32,
-}
-
-impl Latency {
-    /// None at all.
-    pub const NONE: Self =
-        Self { fixed_us: 0, jitter_us: 0, tail_every: 0, tail_us_max: 0, writes_every: 0, writes_us_max: 0 };
-}
-
-/// Which requests fail with EIO: one in so many of each kind; 0: none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Failing {
-    /// Of reads.
-    pub reads_every: u32,
-    /// Of writes.
-    pub writes_every: u32,
-    /// Of fsyncs.
-    pub syncs_every: u32,
-}
+use walproof_format::plan::{Failing, Latency};
 
 /// What a request is, as far as knobs tell them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,21 +25,25 @@ pub struct Knobs {
     failing: [AtomicU32; 3],
     counts: [AtomicU64; 3],
     random: AtomicU64,
+    usual: (Latency, Failing),
     stalled_until: Mutex<Option<Instant>>,
     released: Condvar,
 }
 
 impl Knobs {
-    /// Nothing turned; what is random comes from the seed.
-    pub fn new(seed: u64) -> Self {
-        Self {
+    /// As they are when no nemesis turns them; what is random comes from the seed.
+    pub fn new(seed: u64, latency: Latency, failing: Failing) -> Self {
+        let knobs = Self {
+            usual: (latency, failing),
             latency: Default::default(),
             failing: Default::default(),
             counts: Default::default(),
             random: AtomicU64::new(mix(seed)),
             stalled_until: Mutex::new(None),
             released: Condvar::new(),
-        }
+        };
+        knobs.as_usual();
+        knobs
     }
 
     /// How long requests take from now on.
@@ -101,11 +70,10 @@ impl Knobs {
         self.released.notify_all();
     }
 
-    /// Everything as in the beginning.
-    pub fn reset(&self) {
-        self.slow(Latency::default());
-        self.fail(Failing::default());
-        self.release();
+    /// Latency and failures as in the beginning.
+    pub fn as_usual(&self) {
+        self.slow(self.usual.0);
+        self.fail(self.usual.1);
     }
 
     /// Lets a request pass, late or not; false: it fails with EIO.
@@ -167,11 +135,11 @@ mod tests {
 
     #[test]
     fn one_in_so_many_fails_and_only_of_its_kind() {
-        let knobs = Knobs::new(1);
+        let knobs = Knobs::new(1, Latency::NONE, Failing::NONE);
         knobs.fail(Failing { writes_every: 3, ..Failing::default() });
         let failed = |request| (0..9).filter(|_| !knobs.pass(request)).count();
         assert_eq!((failed(Request::Write), failed(Request::Read), failed(Request::Sync)), (3, 0, 0));
-        knobs.reset();
+        knobs.as_usual();
         assert_eq!(failed(Request::Write), 0);
     }
 
@@ -179,8 +147,7 @@ mod tests {
     fn lengths_come_from_the_seed_and_have_a_tail() {
         let latency = Latency { fixed_us: 5, jitter_us: 3, tail_every: 10, tail_us_max: 100_000, ..Latency::NONE };
         let lengths = |seed| {
-            let knobs = Knobs::new(seed);
-            knobs.slow(latency);
+            let knobs = Knobs::new(seed, latency, Failing::NONE);
             (0..1000).map(|_| knobs.delay_us(Request::Read)).collect::<Vec<_>>()
         };
         assert_eq!(lengths(7), lengths(7));
@@ -192,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_stall_ends_when_it_is_released_and_at_its_deadline() {
-        let knobs = Knobs::new(1);
+        let knobs = Knobs::new(1, Latency::NONE, Failing::NONE);
         knobs.stall(Duration::from_secs(600));
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| knobs.pass(Request::Read));

@@ -24,9 +24,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use knobs::{Failing, Knobs, Latency};
+pub use knobs::Knobs;
 pub use mounted::Client;
 pub use server::Server;
+pub use walproof_format::plan::{Failing, Latency};
 
 /// What a client remembers, and who answers its locks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +48,8 @@ pub struct ClientOptions {
     pub remembers_unsynced: bool,
     /// How long its requests take while no nemesis changes that.
     pub latency: Latency,
+    /// How often they fail while no nemesis changes that.
+    pub failing: Failing,
 }
 
 /// Who answers fcntl locks.
@@ -88,6 +91,7 @@ impl ClientOptions {
             absent_names_ms: 0,
             remembers_unsynced: false,
             latency: Latency::NONE,
+            failing: Failing::NONE,
         }
     }
 

@@ -36,8 +36,7 @@ pub struct Client {
 impl Client {
     /// Mounts a client of the server at `target`, an existing directory.
     pub fn mount(server: Arc<Server>, target: &Path, options: ClientOptions, seed: u64) -> io::Result<Self> {
-        let (target, knobs) = (target.to_owned(), Arc::new(Knobs::new(seed)));
-        knobs.slow(options.latency);
+        let (target, knobs) = (target.to_owned(), Arc::new(Knobs::new(seed, options.latency, options.failing)));
         let client = Self { target, options, server, knobs, serving: Mutex::new(None) };
         client.mount_again()?;
         Ok(client)

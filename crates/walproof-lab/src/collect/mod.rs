@@ -8,3 +8,4 @@ pub mod databases;
 pub mod machine;
 pub mod programs;
 pub mod storage;
+pub mod usage;

@@ -15,7 +15,7 @@ mod deny_truncate;
 mod deny_unlink;
 mod drop_unsynced_writes;
 mod fake_locks;
-mod fill_disk;
+pub(crate) mod fill_disk;
 mod freeze_agent;
 mod hold_reader;
 mod kill_agent;

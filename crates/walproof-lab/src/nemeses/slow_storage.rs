@@ -25,7 +25,7 @@ const LATENCY: Latency =
 fn strike<'f>(fleet: &'f Fleet<'f>, _: &Strike) -> Result<Wound<'f>, LabError> {
     with_clients(fleet)?.iter().for_each(|client| client.knobs().slow(LATENCY));
     Ok(Wound::new(move || {
-        fleet.clients().iter().for_each(|client| client.knobs().slow(client.options().latency));
+        fleet.clients().iter().for_each(|client| client.knobs().as_usual());
         Ok(())
     }))
 }

@@ -174,6 +174,12 @@ impl<'a> Fleet<'a> {
         0..self.slots.len() as u16
     }
 
+    /// Processes of agents that live and that nobody is busy with.
+    pub fn pids(&self) -> Vec<u32> {
+        let live = |slot: &Mutex<Slot>| Some(slot.try_lock().ok()?.live.as_ref()?.container.pid());
+        self.slots.iter().filter_map(live).collect()
+    }
+
     /// What the agents see.
     pub fn ground(&self) -> &Ground {
         &self.plan.ground

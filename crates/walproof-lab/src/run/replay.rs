@@ -48,6 +48,7 @@ fn options(Header { directory, replay, .. }: Header) -> Result<Options, String> 
         last_duty: replay.last_duty,
         program: replay.agent.map(PathBuf::from),
         keep_going: replay.keep_going,
+        storage: replay.storage,
         ..Options::default()
     })
 }

@@ -17,10 +17,12 @@ use walproof_judge::verdict::{
 use crate::collect::databases::DatabaseFile;
 use crate::collect::machine::Machine;
 use crate::collect::storage::Storage;
+use crate::collect::usage::Usage;
 use crate::error::LabError;
+use crate::nemeses::fill_disk;
 use crate::run::outcome::meets;
 use crate::run::plan::Plan;
-use crate::run::stress::TallyCount;
+use crate::run::stress::{TallyCount, is_of_the_storage};
 use crate::run::verify::Evidence;
 use crate::worlds::{self, Expectation};
 
@@ -52,6 +54,7 @@ pub struct Report {
     pub anomaly_counts: Vec<AnomalyCount>,
     pub anomalies: Vec<Anomaly>,
     pub conduct: Option<Conduct>,
+    pub usage: Usage,
     pub plan: Plan,
 }
 
@@ -172,6 +175,7 @@ pub fn weigh(evidence: Evidence, fail_on_risky: bool) -> Result<Report, LabError
             .collect(),
         anomalies: stress.anomalies,
         conduct: stress.conduct,
+        usage: stress.usage,
         plan,
     })
 }
@@ -236,11 +240,17 @@ fn judged(evidence: &Evidence, mode: JournalMode) -> verdict::Evidence {
     }
 }
 
-/// On a full disk SQLite reports errors, and a new opener may die of SIGBUS: neither is the boundary's fault.
+/// On a full disk, or one that was asked to fail, SQLite reports errors, and a new opener may die of SIGBUS: neither is
+/// the boundary's fault.
 fn anomalies_of_the_boundary(evidence: &Evidence) -> Vec<Anomaly> {
-    let of_a_full_disk = |kind| matches!(kind, AnomalyKind::UnexpectedError | AnomalyKind::UnexpectedDeath);
+    let failed = evidence.ran_full || evidence.options.storage.failing.is_some();
     let anomalies = evidence.stress.anomalies.iter();
-    anomalies.filter(|anomaly| !(evidence.ran_full && of_a_full_disk(anomaly.kind))).cloned().collect()
+    anomalies.filter(|anomaly| !(failed && is_of_the_storage(anomaly.kind))).cloned().collect()
+}
+
+/// Whether the plan fills the disk itself.
+fn filled_on_purpose(evidence: &Evidence) -> bool {
+    evidence.plan.strikes.iter().any(|strike| strike.nemesis == fill_disk::NEMESIS.name)
 }
 
 fn refusals(evidence: &Evidence) -> Vec<Refusal> {
@@ -257,7 +267,7 @@ fn refusals(evidence: &Evidence) -> Vec<Refusal> {
 /// What of the run itself did not happen: it makes the verdict unknown.
 fn failures(evidence: &Evidence) -> Vec<String> {
     let mut failures = evidence.stress.not_seen.clone();
-    if evidence.ran_full {
+    if evidence.ran_full && !filled_on_purpose(evidence) {
         failures.push("the storage ran full during the stress".into());
     }
     if evidence.interrupted {

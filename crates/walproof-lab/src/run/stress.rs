@@ -14,6 +14,7 @@ use walproof_judge::verdict::is_loud;
 
 use crate::clock::monotonic_ns;
 use crate::collect::storage;
+use crate::collect::usage::{Meter, Usage};
 use crate::error::LabError;
 use crate::run::chaos;
 use crate::run::fleet::{ANSWER_TIMEOUT, Fleet, describe};
@@ -38,6 +39,8 @@ pub struct StressOptions<'a> {
     pub plan: &'a Plan,
     /// Folder of the histories on the host.
     pub history: &'a Path,
+    /// Folder that the world laid out.
+    pub scratch: &'a Path,
     /// Whether segments that were read stay.
     pub keep_history: bool,
     /// Whether to go on after the first anomaly.
@@ -50,6 +53,8 @@ pub struct StressOptions<'a> {
     pub shared_clock: bool,
     /// Whether everything is read back and counted in the end.
     pub account: bool,
+    /// Whether the storage was asked to fail: errors end nothing early then.
+    pub storage_fails: bool,
     /// Set by Ctrl-C.
     pub interrupted: &'a AtomicBool,
 }
@@ -99,6 +104,8 @@ pub struct StressEnd {
     pub first_refusal: Option<(u32, String)>,
     /// What could not be looked at, and why.
     pub not_seen: Vec<String>,
+    /// What the run took while agents worked.
+    pub usage: Usage,
     /// The least that was free on the storage while agents worked, in bytes.
     pub lowest_free_bytes: Option<u64>,
     /// CLOCK_MONOTONIC when the stress began.
@@ -197,6 +204,7 @@ pub fn stress<'f>(
         finals,
         kept: Some(kept),
         not_seen,
+        usage: watched.meter.read(),
         lowest_free_bytes: watched.lowest_free_bytes,
         began_ns,
         worked,
@@ -209,6 +217,7 @@ struct Watched {
     announced_ns: Option<u64>,
     other_ends: Vec<String>,
     lowest_free_bytes: Option<u64>,
+    meter: Meter,
     /// What the checker was told besides records.
     pauses: Vec<(u64, u64)>,
     deaths: Vec<(u16, u16, i32, u64)>,
@@ -252,11 +261,14 @@ fn watch_over(
         fleet.reap()?;
         note_events(fleet, recorder, watched);
         watched.note_space(&fleet.ground().database);
+        watched.meter.look(fleet, options.scratch, options.history);
         recorder.advance();
         recorder.silent(patience).into_iter().try_for_each(|agent| fleet.replace_silent(agent))?;
         let anomalies = recorder.checker.anomaly_count();
         // A loud no ends nothing early: it is no damage, and something may follow.
-        if anomalies > 0 && recorder.checker.any(|anomaly| !is_loud(anomaly)) {
+        let speaks =
+            |anomaly: &Anomaly| !(is_loud(anomaly) || options.storage_fails && is_of_the_storage(anomaly.kind));
+        if anomalies > 0 && recorder.checker.any(speaks) {
             first_anomaly.get_or_insert_with(Instant::now);
             watched.announced_ns.get_or_insert_with(monotonic_ns);
         }
@@ -272,6 +284,11 @@ fn watch_over(
         }
     }
     Ok(())
+}
+
+/// What failing storage may do without the boundary's fault: errors, and SIGBUS in what is mapped.
+pub fn is_of_the_storage(kind: AnomalyKind) -> bool {
+    matches!(kind, AnomalyKind::UnexpectedError | AnomalyKind::UnexpectedDeath)
 }
 
 /// Of those whose duty is to commit.
@@ -369,6 +386,7 @@ pub fn refused(reply: &Reply) -> StressEnd {
         kept: None,
         first_refusal: Some(refusal),
         not_seen: Vec::new(),
+        usage: Usage::default(),
         lowest_free_bytes: None,
         began_ns,
         worked: Duration::ZERO,

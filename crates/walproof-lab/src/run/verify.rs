@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use walproof_format::plan::StorageKnobs;
 use walproof_format::protocol::{Duty, Reply, Workload};
 use walproof_format::report::Replay;
 use walproof_format::sqlite::error_code;
@@ -26,7 +27,7 @@ use crate::run::leavings::{RunDirectory, RunId};
 use crate::run::plan::{self, Chosen, Plan, Strike};
 use crate::run::stress::{Progress, StressEnd, StressOptions, prepare, refused, stress};
 use crate::runtimes::{self, Abilities, Runtime};
-use crate::worlds::{self, Ground, World};
+use crate::worlds::{self, Ground, HostMount, World};
 
 /// How long the control may take to be caught.
 const CONTROL_TIME: Duration = Duration::from_secs(8);
@@ -60,6 +61,8 @@ pub struct Options {
     pub strikes: Option<Vec<Strike>>,
     /// What the last agent does instead of the workload; `None`: the workload.
     pub last_duty: Option<Duty>,
+    /// How the world's storage behaves throughout.
+    pub storage: StorageKnobs,
     /// Commits that every writer must have made before the stress ends, within reason; 0: it ends when its time is over.
     pub commits_min: u64,
     /// Whether two agents ask each other before the stress.
@@ -89,6 +92,7 @@ impl Default for Options {
             nemeses: None,
             strikes: None,
             last_duty: None,
+            storage: StorageKnobs::default(),
             commits_min: 0,
             probe: true,
             control: true,
@@ -115,6 +119,7 @@ impl Options {
             strikes: self.strikes.clone(),
             last_duty: self.last_duty,
             agent: self.program.as_ref().map(|program| program.display().to_string()),
+            storage: self.storage,
         }
     }
 
@@ -254,6 +259,7 @@ pub fn verify_through(
     if let (Some(duty), Some(last)) = (options.last_duty, ground.views.last_mut()) {
         last.duty = duty;
     }
+    turn_knobs(&mut ground, options.storage)?;
     let fleet = site.fleet(ground, &options, "bang", Some(site.folder(&history, "bang")?))?;
     let Prelude { probed, refusal, control, blind } = site.prelude(world, &options, &fleet)?;
     observe(Event::Probe(probed.as_ref()));
@@ -371,12 +377,14 @@ impl Site<'_> {
         let stress_options = StressOptions {
             plan,
             history: &self.folder(self.history, "bang")?,
+            scratch: &self.folder(self.scratch, "bang")?,
             keep_history: options.keep_history,
             keep_going: options.keep_going,
             grace: GRACE,
             commits_min: options.commits_min,
             shared_clock: true,
             account: true,
+            storage_fails: options.storage.failing.is_some(),
             interrupted: self.interrupted,
         };
         stress(fleet, &stress_options, |progress| observe(Event::Stress(progress)))
@@ -444,12 +452,14 @@ impl Site<'_> {
         let stress_options = StressOptions {
             plan: &plan,
             history: &history,
+            scratch: &self.folder(self.scratch, "control")?,
             keep_history: false,
             keep_going: false,
             grace: Duration::ZERO,
             commits_min: 0,
             shared_clock: true,
             account: false,
+            storage_fails: false,
             interrupted: self.interrupted,
         };
         match prepare(&fleet)? {
@@ -457,6 +467,21 @@ impl Site<'_> {
             None => stress(&fleet, &stress_options, |_| ()),
         }
     }
+}
+
+/// Lets the ground's storage of ours behave as asked.
+fn turn_knobs(ground: &mut Ground, asked: StorageKnobs) -> Result<(), LabError> {
+    let mut turned = asked.is_untouched();
+    for mount in &mut ground.host_mounts {
+        if let HostMount::Client { options, .. } = mount {
+            options.latency = asked.latency.unwrap_or(options.latency);
+            options.failing = asked.failing.unwrap_or(options.failing);
+            turned = true;
+        }
+    }
+    let because = "the world has no storage of ours";
+    let remedy = "a world of networked storage: `--world one-client-shared`, or one of the `two-clients-*`";
+    if turned { Ok(()) } else { Err(LabError::new("cannot slow the storage or let it fail", because, remedy)) }
 }
 
 /// Whether the storage was full at some moment, by what was free or by SQLite's own word for it.

@@ -17,7 +17,7 @@ const MODES: [JournalMode; 2] = [JournalMode::Wal, JournalMode::Delete];
 /// Measures it; true when every broken world was caught.
 pub fn run(mut flags: Flags) -> Result<bool, String> {
     let (runs, jobs) = (flags.number("runs", 5)?, flags.number("jobs", 1)?);
-    let (words, time) = flags.time("time", "20s")?;
+    let (words, time) = flags.time("time", "45s")?;
     let folder = flags.result_folder();
     flags.finish()?;
     let ground = Folder::make("bench-detection")?;

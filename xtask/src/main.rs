@@ -16,6 +16,7 @@ mod ground;
 mod prove;
 mod prove_hour;
 mod prove_memory;
+mod prove_scale;
 mod prove_sound;
 mod prove_wal_reset;
 mod prove_worlds;
@@ -31,13 +32,14 @@ const USAGE: &str = "no such chore
 try: one of
   cargo xtask bench checker [--records N] [--agents K]
   cargo xtask bench harness [--seconds 3] [--rounds 5] [--agents 1,2,4,8] [--runtime process] [--dir DIR]
-  cargo xtask bench detection [--runs 5] [--time 20s] [--jobs 1]
+  cargo xtask bench detection [--runs 5] [--time 45s] [--jobs 1]
   cargo xtask prove hour    [--total 60m] [--time 40s] [--only ext4,tmpfs,xfs,btrfs] [--jobs 2]
   cargo xtask bench back-off [--seconds 30] [--rounds 3] [--agents 8] [--synchronous normal] [--dir DIR]
   cargo xtask bench mix [--seconds 10] [--rounds 3] [--agents 2] [--rows 1000000] [--dir DIR]
   cargo xtask prove sound   [--runs 20] [--time 20s] [--only ext4,tmpfs,xfs,btrfs] [--jobs 1]
   cargo xtask prove worlds  [--runs 20] [--time 10s] [--only WORLD,...] [--journal wal,delete] [--jobs 1]
   cargo xtask prove memory  [--time 5m]
+  cargo xtask prove scale   [--time 3m] [--agents 75] [--workload NAME,...]
   cargo xtask prove wal-reset [--runs 5] [--time 20s] [--bundled-runs 1] [--bundled-time 180s] [--only canary,bundled]
                          [--agents 3] [--think 300] [--synchronous off]
 all but `bench checker` take [--result FOLDER], by default benchsuite/runs";
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         ["prove", "sound", ..] => rest().and_then(prove_sound::run),
         ["prove", "worlds", ..] => rest().and_then(prove_worlds::run),
         ["prove", "wal-reset", ..] => rest().and_then(prove_wal_reset::run),
+        ["prove", "scale", ..] => rest().and_then(prove_scale::run),
         ["prove", "memory", ..] => rest().and_then(prove_memory::run),
         // What this binary is to itself: the agents and the bare loops of `bench harness`.
         ["agent"] => return code(walproof_agent::agent_main()),

@@ -173,6 +173,7 @@ impl Outcome {
             "control_caught_ms": self.report["control"]["caught_after_ms"],
             "planted": format!("{} of {}", self.planted().0, self.planted().1),
             "expected": self.report["expected"],
+            "usage": self.report["usage"],
         })
     }
 

@@ -80,7 +80,11 @@ const MODES: [JournalMode; 3] = [JournalMode::Wal, JournalMode::Delete, JournalM
 fn failures(outcome: &Outcome) -> Vec<String> {
     let anomalies = outcome.anomalies();
     let demands = [
-        (outcome.exit_code == Some(0), format!("exit {:?}, verdict {}", outcome.exit_code, outcome.verdict())),
+        // A short run in which a floor is missed proves nothing of the boundary; here the checker is what is tested.
+        (
+            matches!(outcome.exit_code, Some(0 | 3)),
+            format!("exit {:?}, verdict {}", outcome.exit_code, outcome.verdict()),
+        ),
         (anomalies == 0 && !outcome.report.is_null(), format!("{anomalies} anomalies")),
     ];
     demands.into_iter().filter(|(met, _)| !met).map(|(_, lack)| lack).collect()
@@ -93,6 +97,7 @@ fn summary(runs: &[Value]) -> Value {
         let entry = json!({
             "runs": of_group.len(),
             "passed": passed,
+            "unknown": of_group.iter().filter(|run| run["verdict"] == "unknown").count(),
             "minutes": (sum("stress_ms") / 600.0).round() / 100.0,
             "commits": sum("commits"),
             "kills": sum("kills"),
@@ -108,11 +113,14 @@ fn summary(runs: &[Value]) -> Value {
 
 fn print_table(runs: &[Value]) {
     let summary = summary(runs);
-    println!("{:<8} {:>7} {:>9} {:>12} {:>8}", "", "passed", "minutes", "commits", "kills");
+    println!("{:<8} {:>7} {:>8} {:>9} {:>12} {:>8}", "", "passed", "unknown", "minutes", "commits", "kills");
     for group in groups(runs) {
         let of = &summary[group];
         let passed = format!("{}/{}", of["passed"], of["runs"]);
-        println!("{group:<8} {passed:>7} {:>9} {:>12} {:>8}", of["minutes"], of["commits"], of["kills"]);
+        println!(
+            "{group:<8} {passed:>7} {:>8} {:>9} {:>12} {:>8}",
+            of["unknown"], of["minutes"], of["commits"], of["kills"]
+        );
     }
     println!("{} minutes in total", summary["minutes_in_total"]);
 }

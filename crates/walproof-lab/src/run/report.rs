@@ -319,6 +319,9 @@ fn conditions(evidence: &Evidence) -> Vec<String> {
             if workload.synchronous == "off" { " (with OFF it may take that too)" } else { "" }
         ));
     }
+    if evidence.options.storage.failing.is_some() {
+        conditions.push("the storage was asked to fail: its errors are not held against the boundary".into());
+    }
     conditions
 }
 

@@ -66,7 +66,8 @@ pub struct Side {
     pub commits: u64,
     /// Statements that waited for a lock until their patience ended. Shorter waits were broken off by the lab.
     pub gave_up_waiting: u64,
-    /// Times that an agent gave up waiting three times in a row: BUSY for ever.
+    /// Times that an agent gave up waiting three times in a row: BUSY for ever. On the healthy side only when none of
+    /// them got in meanwhile: else it is bad luck.
     pub shut_out: u64,
     /// Deaths by a signal that nobody sent.
     pub deaths: u64,
@@ -147,7 +148,9 @@ pub(super) struct Sides {
     lives: u64,
     /// The final account found the database damaged.
     damaged: bool,
-    /// Of each agent, waits in vain since its last success.
+    /// When somebody healthy committed last.
+    healthy_commit_ns: u64,
+    /// Of each agent, waits in vain since its last success, and since anybody healthy got in while it waited.
     in_a_row: Vec<u8>,
     /// Of each agent the crippled lives that may still have records, in order.
     to_come: Vec<Vec<u16>>,
@@ -186,7 +189,10 @@ impl Sides {
     pub(super) fn note(&mut self, record: &Record, patience_ns: u64) {
         if self.lives == 0 && record.phase == Phase::Done {
             self.healthy.successes += 1;
-            self.healthy.commits += u64::from(record.is_write());
+            if record.is_write() {
+                self.healthy.commits += 1;
+                self.healthy_commit_ns = self.healthy_commit_ns.max(record.end_ns);
+            }
             return;
         }
         let crippled = match self.to_come.get_mut(usize::from(record.agent)) {
@@ -200,6 +206,14 @@ impl Sides {
         let agent = usize::from(record.agent);
         if agent >= self.in_a_row.len() {
             self.in_a_row.resize(agent + 1, 0);
+        }
+        if !crippled {
+            if record.phase == Phase::Done && record.is_write() {
+                self.healthy_commit_ns = self.healthy_commit_ns.max(record.end_ns);
+            } else if self.healthy_commit_ns > record.start_ns {
+                // Others of its kind got in while it waited: bad luck, and `fairness` has it; nobody shut it out.
+                self.in_a_row[agent] = 0;
+            }
         }
         side.note(record, patience_ns, &mut self.in_a_row[agent]);
     }
@@ -287,6 +301,22 @@ mod tests {
         sides.note(&record(0, 0, Phase::Busy, 5), PATIENCE_NS); // called away by the lab
         ends(&sides, false, Manner::NotAtAll);
         sides.note(&waited, PATIENCE_NS);
+        ends(&sides, false, Manner::LoudlyTogether);
+    }
+
+    #[test]
+    fn who_waits_while_others_of_its_kind_commit_is_not_shut_out() {
+        let waited = |start_ns| Record { start_ns, end_ns: start_ns + 490, ..record(0, 0, Phase::Busy, 5) };
+        let committed = |end_ns| Record { end_ns, ..record(2, 0, Phase::Done, 0) };
+        let mut sides = story(record(1, 1, Phase::Done, 0), waited(10));
+        for start_ns in [510, 1010, 1510] {
+            sides.note(&committed(start_ns + 100), PATIENCE_NS);
+            sides.note(&waited(start_ns), PATIENCE_NS);
+        }
+        ends(&sides, false, Manner::NotAtAll);
+        for start_ns in [2010, 2510, 3010] {
+            sides.note(&waited(start_ns), PATIENCE_NS);
+        }
         ends(&sides, false, Manner::LoudlyTogether);
     }
 

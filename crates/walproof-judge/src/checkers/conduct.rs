@@ -18,7 +18,10 @@ const CODES_MAX: usize = 48;
 
 /// So many waits in vain of one agent, with no success between them, are BUSY for ever. One is what applications try again:
 /// rollback modes on a busy disk show it with nobody crippled.
-const IN_A_ROW: u8 = 3;
+const IN_A_ROW: usize = 3;
+
+/// Rows of vain waits that are remembered; more of them say nothing new.
+const ROWS_MAX: usize = 64;
 
 /// How the sides failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -110,19 +113,14 @@ impl Side {
         self.shut_out + self.deaths + self.error_count() > 0
     }
 
-    fn note(&mut self, record: &Record, patience_ns: u64, in_a_row: &mut u8) {
+    fn note(&mut self, record: &Record, patience_ns: u64) {
         let waited_ns = record.end_ns.saturating_sub(record.start_ns);
         match record.phase {
             Phase::Done => {
                 self.successes += 1;
                 self.commits += u64::from(record.is_write());
-                *in_a_row = 0;
             }
-            Phase::Busy if waited_ns >= patience_ns => {
-                self.gave_up_waiting += 1;
-                *in_a_row = in_a_row.saturating_add(1);
-                self.shut_out += u64::from(*in_a_row == IN_A_ROW);
-            }
+            Phase::Busy if waited_ns >= patience_ns => self.gave_up_waiting += 1,
             Phase::Busy => {}
             Phase::Failed | Phase::Unsettled => self.count(record.extended_code),
             Phase::Began | Phase::Committing => {}
@@ -140,6 +138,68 @@ impl Side {
     }
 }
 
+/// Healthy agents that waited in vain three times in a row, while nobody healthy committed. When one of their own kind
+/// gets in meanwhile, it is bad luck, which is `fairness.rs`'s. Records of different agents do not come in order of
+/// time, so a commit may take back what was noted before it.
+#[derive(Clone, Debug, Default)]
+struct VainWaits {
+    /// Of each agent, the waits since its last success: start and end.
+    since_success: Vec<Vec<(u64, u64)>>,
+    /// Rows that a success ended.
+    ended: Vec<Vec<(u64, u64)>>,
+    /// Whether anybody waits; almost always nobody does.
+    any: bool,
+    /// When somebody healthy committed last.
+    commit_ns: u64,
+}
+
+impl VainWaits {
+    #[inline]
+    fn note(&mut self, record: &Record, patience_ns: u64) {
+        let waited = record.phase == Phase::Busy && record.end_ns.saturating_sub(record.start_ns) >= patience_ns;
+        let commit = record.phase == Phase::Done && record.is_write();
+        if commit {
+            self.commit_ns = self.commit_ns.max(record.end_ns);
+        }
+        if waited || self.any {
+            self.note_rare(record, waited, commit);
+        }
+    }
+
+    #[cold]
+    fn note_rare(&mut self, record: &Record, waited: bool, commit: bool) {
+        let agent = usize::from(record.agent);
+        if agent >= self.since_success.len() {
+            self.since_success.resize(agent + 1, Vec::new());
+        }
+        if waited {
+            let row = &mut self.since_success[agent];
+            if self.commit_ns > record.start_ns {
+                row.clear();
+            } else if row.len() < IN_A_ROW {
+                row.push((record.start_ns, record.end_ns));
+            }
+        }
+        if record.phase == Phase::Done {
+            let row = std::mem::take(&mut self.since_success[agent]);
+            if row.len() >= IN_A_ROW && self.ended.len() < ROWS_MAX {
+                self.ended.push(row);
+            }
+        }
+        if commit {
+            let meanwhile = |wait: &(u64, u64)| wait.0 < record.end_ns && record.end_ns <= wait.1;
+            self.since_success.iter_mut().filter(|row| row.iter().any(meanwhile)).for_each(Vec::clear);
+            self.ended.retain(|row| !row.iter().any(meanwhile));
+        }
+        self.any = !self.ended.is_empty() || self.since_success.iter().any(|row| !row.is_empty());
+    }
+
+    /// How often somebody was shut out.
+    fn rows(&self) -> u64 {
+        (self.ended.len() + self.since_success.iter().filter(|row| row.len() >= IN_A_ROW).count()) as u64
+    }
+}
+
 /// Both sides, while records come.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sides {
@@ -148,9 +208,9 @@ pub(super) struct Sides {
     lives: u64,
     /// The final account found the database damaged.
     damaged: bool,
-    /// When somebody healthy committed last.
-    healthy_commit_ns: u64,
-    /// Of each agent, waits in vain since its last success, and since anybody healthy got in while it waited.
+    /// Healthy agents that waited in vain.
+    vain: VainWaits,
+    /// Of each crippled agent, waits in vain since its last success.
     in_a_row: Vec<u8>,
     /// Of each agent the crippled lives that may still have records, in order.
     to_come: Vec<Vec<u16>>,
@@ -165,6 +225,7 @@ impl Sides {
             sum.damaged |= sides.damaged;
             sum.crippled.add(&sides.crippled);
             sum.healthy.add(&sides.healthy);
+            sum.healthy.shut_out += sides.vain.rows();
         }
         sum
     }
@@ -189,10 +250,8 @@ impl Sides {
     pub(super) fn note(&mut self, record: &Record, patience_ns: u64) {
         if self.lives == 0 && record.phase == Phase::Done {
             self.healthy.successes += 1;
-            if record.is_write() {
-                self.healthy.commits += 1;
-                self.healthy_commit_ns = self.healthy_commit_ns.max(record.end_ns);
-            }
+            self.healthy.commits += u64::from(record.is_write());
+            self.vain.note(record, patience_ns);
             return;
         }
         let crippled = match self.to_come.get_mut(usize::from(record.agent)) {
@@ -207,15 +266,16 @@ impl Sides {
         if agent >= self.in_a_row.len() {
             self.in_a_row.resize(agent + 1, 0);
         }
-        if !crippled {
-            if record.phase == Phase::Done && record.is_write() {
-                self.healthy_commit_ns = self.healthy_commit_ns.max(record.end_ns);
-            } else if self.healthy_commit_ns > record.start_ns {
-                // Others of its kind got in while it waited: bad luck, and `fairness` has it; nobody shut it out.
-                self.in_a_row[agent] = 0;
+        side.note(record, patience_ns);
+        match (crippled, record.phase) {
+            (true, Phase::Done) => self.in_a_row[agent] = 0,
+            (true, Phase::Busy) if record.end_ns.saturating_sub(record.start_ns) >= patience_ns => {
+                self.in_a_row[agent] = self.in_a_row[agent].saturating_add(1);
+                self.crippled.shut_out += u64::from(usize::from(self.in_a_row[agent]) == IN_A_ROW);
             }
+            (true, _) => {}
+            (false, _) => self.vain.note(record, patience_ns),
         }
-        side.note(record, patience_ns, &mut self.in_a_row[agent]);
     }
 
     /// The final account found the database damaged.
@@ -238,13 +298,15 @@ impl Sides {
         let loud = [AnomalyKind::UnexpectedError, AnomalyKind::UnexpectedDeath];
         let lost = AnomalyKind::ALL.iter().filter(|kind| !loud.contains(kind)).any(|kind| count(*kind) > 0);
         let silent = self.damaged || lost;
-        let manner = match (silent, self.healthy.failed(), self.crippled.failed() || self.crippled.successes == 0) {
+        let mut healthy = self.healthy.clone();
+        healthy.shut_out += self.vain.rows();
+        let manner = match (silent, healthy.failed(), self.crippled.failed() || self.crippled.successes == 0) {
             (true, _, _) => Manner::Silently,
             (_, true, _) => Manner::LoudlyTogether,
             (_, _, true) => Manner::LoudlyAlone,
             _ => Manner::NotAtAll,
         };
-        Some(Conduct { manner, crippled: self.crippled.clone(), healthy: self.healthy.clone() })
+        Some(Conduct { manner, crippled: self.crippled.clone(), healthy })
     }
 }
 
@@ -294,8 +356,9 @@ mod tests {
 
     #[test]
     fn who_waits_in_vain_three_times_in_a_row_is_shut_out() {
-        let waited = Record { end_ns: 500, ..record(0, 0, Phase::Busy, 5) };
-        let mut sides = story(record(1, 1, Phase::Done, 0), waited);
+        let waited = Record { start_ns: 30, end_ns: 500, ..record(0, 0, Phase::Busy, 5) };
+        let mut sides = story(record(1, 1, Phase::Began, 0), waited);
+        sides.note(&record(1, 1, Phase::Done, 0), PATIENCE_NS);
         sides.note(&waited, PATIENCE_NS);
         ends(&sides, false, Manner::NotAtAll);
         sides.note(&record(0, 0, Phase::Busy, 5), PATIENCE_NS); // called away by the lab
@@ -304,25 +367,40 @@ mod tests {
         ends(&sides, false, Manner::LoudlyTogether);
     }
 
-    #[test]
-    fn who_waits_while_others_of_its_kind_commit_is_not_shut_out() {
-        let waited = |start_ns| Record { start_ns, end_ns: start_ns + 490, ..record(0, 0, Phase::Busy, 5) };
-        let committed = |end_ns| Record { end_ns, ..record(2, 0, Phase::Done, 0) };
-        let mut sides = story(record(1, 1, Phase::Done, 0), waited(10));
+    /// Agent 0 waits three times in vain; agent 2, healthy as well, commits at these times, told before or afterwards.
+    fn unlucky(commits: &[u64], told_before: bool) -> Manner {
+        let mut sides = story(record(1, 1, Phase::Done, 0), record(0, 0, Phase::Done, 0));
+        let tell = |sides: &mut Sides| {
+            for &end_ns in commits {
+                sides.note(&Record { end_ns, ..record(2, 0, Phase::Done, 0) }, PATIENCE_NS);
+            }
+        };
+        if told_before {
+            tell(&mut sides);
+        }
         for start_ns in [510, 1010, 1510] {
-            sides.note(&committed(start_ns + 100), PATIENCE_NS);
-            sides.note(&waited(start_ns), PATIENCE_NS);
+            let waited = Record { start_ns, end_ns: start_ns + 490, ..record(0, 0, Phase::Busy, 5) };
+            sides.note(&waited, PATIENCE_NS);
         }
-        ends(&sides, false, Manner::NotAtAll);
-        for start_ns in [2010, 2510, 3010] {
-            sides.note(&waited(start_ns), PATIENCE_NS);
+        if !told_before {
+            tell(&mut sides);
         }
-        ends(&sides, false, Manner::LoudlyTogether);
+        sides.conduct(|_| 0).expect("somebody is crippled").manner
+    }
+
+    #[test]
+    fn who_waits_while_others_of_its_kind_commit_is_unlucky_in_whatever_order_it_is_told() {
+        for told_before in [true, false] {
+            assert_eq!(unlucky(&[600, 1_100, 1_600], told_before), Manner::NotAtAll);
+            assert_eq!(unlucky(&[1_600], told_before), Manner::NotAtAll);
+            assert_eq!(unlucky(&[500], told_before), Manner::LoudlyTogether);
+        }
+        assert_eq!(unlucky(&[2_100], false), Manner::LoudlyTogether);
     }
 
     #[test]
     fn a_success_between_two_waits_is_no_shutting_out() {
-        let waited = Record { end_ns: 500, ..record(0, 0, Phase::Busy, 5) };
+        let waited = Record { start_ns: 30, end_ns: 500, ..record(0, 0, Phase::Busy, 5) };
         let mut sides = story(record(1, 1, Phase::Done, 0), waited);
         for _ in 0..9 {
             sides.note(&waited, PATIENCE_NS);

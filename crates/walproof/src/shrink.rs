@@ -1,5 +1,8 @@
 //! `walproof shrink`: a failing report in, one command out.
 
+use std::path::Path;
+
+use walproof_format::plan::Latency;
 use walproof_format::protocol::{Busy, Duty, Workload};
 use walproof_lab::error::LabError;
 use walproof_lab::run::replay;
@@ -10,6 +13,7 @@ use walproof_lab::runtimes;
 use crate::arguments::ShrinkFlags;
 use crate::interrupt;
 use crate::render::quoted;
+use crate::verify::{check_report_path, write_report};
 
 /// Runs it; exit code 0 when a failing run was found, however small.
 pub fn run(flags: &ShrinkFlags) -> Result<i32, LabError> {
@@ -34,8 +38,28 @@ pub fn run(flags: &ShrinkFlags) -> Result<i32, LabError> {
     })?;
     let kinds: Vec<&str> = shrunk.kinds.iter().map(|kind| kind.name()).collect();
     say!("  {} runs; the smallest that failed shows {}", shrunk.runs, kinds.join(", "));
-    say!("{}", command(&shrunk.options));
+    match in_words(&shrunk.options) {
+        true => say!("{}", command(&shrunk.options)),
+        false => {
+            write_plan(&shrunk.options)?;
+            say!("walproof bang --plan {PLAN} {}", quoted(&shrunk.options.directory));
+        }
+    }
     Ok(0)
+}
+
+/// Where a run goes that flags cannot tell.
+const PLAN: &str = "walproof-shrunk.json";
+
+/// Whether flags can tell it: not the user's own statements, which a report holds without their file, and not strikes
+/// that somebody wrote one by one.
+fn in_words(options: &Options) -> bool {
+    options.workload.custom.is_none() && options.strikes.is_none()
+}
+
+fn write_plan(options: &Options) -> Result<(), LabError> {
+    check_report_path(Path::new(PLAN))?;
+    write_report(Path::new(PLAN), &replay::plan(options)?)
 }
 
 /// The run as one command; what is as by default is left out.
@@ -57,6 +81,16 @@ fn command(options: &Options) -> String {
     }
     if let Some(program) = &options.program {
         flag("agent", quoted(program), false);
+    }
+    if let Some(latency) = options.storage.latency {
+        let Latency { fixed_us, jitter_us, tail_every, tail_us_max, .. } = latency;
+        flag("latency", format!("{fixed_us}us:{jitter_us}us:{tail_every}:{tail_us_max}us"), false);
+    }
+    if let Some(failing) = options.storage.failing {
+        let kinds = [("reads", failing.reads_every), ("writes", failing.writes_every), ("syncs", failing.syncs_every)];
+        let set: Vec<String> =
+            kinds.iter().filter(|(_, every)| *every > 0).map(|(kind, every)| format!("{kind}={every}")).collect();
+        flag("io-errors", set.join(","), set.is_empty());
     }
     let nemeses = options.nemeses.iter().flatten();
     for chosen in nemeses.clone() {
@@ -96,6 +130,7 @@ fn workload_flags(workload: &Workload, flag: &mut impl FnMut(&str, String, bool)
 mod tests {
     use super::*;
     use clap::Parser;
+    use walproof_format::plan::{Failing, StorageKnobs};
 
     use crate::arguments::Arguments;
 
@@ -104,6 +139,10 @@ mod tests {
         let options = Options {
             nemeses: Some(walproof_lab::run::plan::usual_and(&[])),
             directory: "/a b".into(),
+            storage: StorageKnobs {
+                latency: Some(Latency { fixed_us: 5, ..Latency::NONE }),
+                failing: Some(Failing { syncs_every: 50, ..Failing::NONE }),
+            },
             ..Options::default()
         };
         let text = command(&options);

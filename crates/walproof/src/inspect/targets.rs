@@ -35,14 +35,18 @@ pub fn find(path: &Path) -> Result<Vec<PathBuf>, LabError> {
 /// A file that was named: whatever it is, unless its name and content say that it lies beside a database.
 fn of_file(path: &Path) -> PathBuf {
     match beside(path) {
-        Some(database) if !start_of(path).starts_with(&DB_MAGIC) => database,
+        Some(database) if !start_of(path).is_ok_and(|start| start.starts_with(&DB_MAGIC)) => database,
         _ => path.to_owned(),
     }
 }
 
 /// A file that was come upon: only what looks like SQLite's.
 fn in_directory(path: &Path) -> Option<PathBuf> {
-    let start = start_of(path);
+    let ending = path.extension().and_then(OsStr::to_str).is_some_and(|ending| ENDINGS.contains(&ending));
+    let Ok(start) = start_of(path) else {
+        // What cannot be read is said when it is inspected, not passed over.
+        return ending.then(|| path.to_owned()).or_else(|| beside(path));
+    };
     if start.starts_with(&DB_MAGIC) {
         return Some(path.to_owned());
     }
@@ -53,7 +57,6 @@ fn in_directory(path: &Path) -> Option<PathBuf> {
         return (log || start.starts_with(&JOURNAL_MAGIC)).then_some(database);
     }
     let zeroed = !start.is_empty() && start.iter().all(|byte| *byte == 0);
-    let ending = path.extension().and_then(OsStr::to_str).is_some_and(|ending| ENDINGS.contains(&ending));
     (zeroed && ending).then(|| path.to_owned())
 }
 
@@ -64,10 +67,10 @@ fn beside(path: &Path) -> Option<PathBuf> {
     (!stem.is_empty()).then(|| path.with_file_name(OsStr::from_bytes(stem)))
 }
 
-/// The first sixteen bytes; none when they cannot be read, which is said when the file is inspected.
-fn start_of(path: &Path) -> Vec<u8> {
+/// The first sixteen bytes, or as many as there are.
+fn start_of(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = vec![0; 16];
-    let length = open_quietly(path).and_then(|file| read_at_most(&file, &mut bytes, 0)).unwrap_or(0);
+    let length = read_at_most(&open_quietly(path)?, &mut bytes, 0)?;
     bytes.truncate(length);
-    bytes
+    Ok(bytes)
 }

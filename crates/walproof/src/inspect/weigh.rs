@@ -246,10 +246,13 @@ fn about_log(wal: &WalFile, seen: &Sighting, found: &mut Found) {
         return about_lost_header(wal, found);
     }
     let Some(frames) = &wal.frames else { return };
+    let before = found.list.len();
     about_kinship(wal, frames, seen, found);
+    let belongs = found.list.len() == before;
     about_beyond(frames, seen, found);
     match &wal.pending {
-        _ if frames.commits == 0 || seen.database.is_none() => {}
+        // Of a log that may be another's, nothing can be missing.
+        _ if frames.commits == 0 || seen.database.is_none() || !belongs => {}
         None => {
             let says = format!(
                 "the log holds {}; whether the database file has them could not be compared",
@@ -407,7 +410,7 @@ fn about_index(shm: &ShmFile, seen: &Sighting, found: &mut Found) {
         }
         Some(frames) if frames.frames > 0 => {
             let says = format!(
-                "the -shm speaks of generation {} with {}, the log is of generation {}: if somebody has the database open, its log was replaced; if nobody has, the -shm is a leftover",
+                "the -shm speaks of generation {} with {}, the log is of generation {}: if somebody has the database open, its log was replaced; if nobody has, or one with locking_mode=EXCLUSIVE, the -shm is a leftover",
                 index.salts,
                 several(index.max_frame.into(), "frame"),
                 frames.salts.map(|salts| salts.to_string()).unwrap_or_default()
@@ -487,6 +490,8 @@ fn about_backfill(shm: &ShmFile, named: u64, seen: &Sighting, found: &mut Found)
     let copied = u64::from(shm.header.backfilled_frames.unwrap_or(0));
     let pending = seen.wal.as_ref().and_then(|wal| wal.pending.as_ref());
     let lacking = pending.filter(|pending| !pending.shrank).and_then(|pending| pending.first_frame);
+    // Where something else is wrong, pages differ for that reason.
+    let explained = found.list.iter().any(|finding| finding.level == Level::Wrong);
     if copied > named {
         let says = format!(
             "the -shm counts {} frames as copied to the database file and knows only {} in the log: as SQLite's WAL-reset bug leaves it (3.7.0 to 3.51.2)",
@@ -494,7 +499,7 @@ fn about_backfill(shm: &ShmFile, named: u64, seen: &Sighting, found: &mut Found)
             thousands(named)
         );
         found.wrong("backfill-beyond-log", Suspected, LOG_AND_INDEX, says, Some(KEEP_ALL));
-    } else if lacking.is_some_and(|first| first <= copied) {
+    } else if !explained && lacking.is_some_and(|first| first <= copied) {
         let says = format!(
             "the -shm counts {} frames as copied to the database file, and the file lacks frame {}",
             thousands(copied),

@@ -408,6 +408,9 @@ fn a_lost_log_header_is_told_with_what_lies_behind() {
     let copy = folder.path("copy.db");
     copy_set(&dead, &copy, &["", "-wal"]);
     assert_eq!(rows(&copy), 8);
+    // With the page size lost on both sides as well.
+    edit(&dead, |bytes| bytes[..4096].fill(0));
+    assert_eq!(inspect(&dead).names("wrong"), ["zeroed-page-one", "lost-log-header"]);
 }
 
 #[test]
@@ -452,6 +455,29 @@ fn pages_that_a_checkpoint_counted_and_did_not_copy_are_told() {
     inspect(&dead).assert_wrong("backfill-not-in-database");
     edit(&sidecar(&dead, "-shm"), |bytes| bytes[96..100].copy_from_slice(&(all + 5).to_ne_bytes()));
     inspect(&dead).assert_wrong("backfill-beyond-log");
+}
+
+/// Seen when SQLite was hammered: pages cut off when the checkpoint ran, and grown again after it.
+#[test]
+fn pages_that_were_cut_off_when_the_checkpoint_ran_are_no_loss() {
+    let folder = Folder::new();
+    let (live, dead) = (folder.path("live.db"), folder.path("dead.db"));
+    let connection = open(&live, 1024, "wal");
+    let grow = "INSERT INTO t(b) SELECT hex(randomblob(400)) FROM generate";
+    connection.execute_batch("CREATE VIEW generate AS WITH RECURSIVE c(n) AS (VALUES(1) UNION ALL SELECT n+1 FROM c WHERE n<60) SELECT n FROM c").expect("a view");
+    connection.execute_batch(grow).expect("it grows");
+    connection.execute_batch("DELETE FROM t; VACUUM").expect("it shrinks");
+    let reader = Connection::open(&live).expect("a reader");
+    reader.execute_batch("BEGIN; SELECT * FROM sqlite_schema LIMIT 1").expect("a snapshot");
+    connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)").expect("a checkpoint");
+    connection.execute_batch(grow).expect("it grows again");
+    reader.execute_batch("COMMIT").expect("the end");
+    copy_set(&live, &dead, &SIDECARS);
+    let seen = inspect(&dead);
+    seen.assert_sound("caution", "pending-commits");
+    let (pending, index) = (&seen.one()["wal"]["pending"], &seen.one()["shm"]["header"]);
+    assert_eq!(pending["commits"], 1, "{:#}", seen.json);
+    assert!(pending["first_frame"].as_u64() > index["backfilled_frames"].as_u64(), "{:#}", seen.json);
 }
 
 // ---- manners ----

@@ -60,6 +60,17 @@ pub enum TextEncoding {
     Utf16Big,
 }
 
+impl TextEncoding {
+    /// As `PRAGMA encoding` says it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Utf8 => "UTF-8",
+            Self::Utf16Little => "UTF-16le",
+            Self::Utf16Big => "UTF-16be",
+        }
+    }
+}
+
 /// What could be read of a database header.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct DbHeader {

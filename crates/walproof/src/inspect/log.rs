@@ -55,8 +55,6 @@ pub struct Pending {
     pub first_frame: Option<u64>,
     /// Commits from that frame on.
     pub commits: u64,
-    /// Whether a commit of the log made the database smaller: pages cut off then were never copied.
-    pub shrank: bool,
 }
 
 /// Reads the log; `database` is its database, `index` what the -shm says when it is to be believed.
@@ -69,8 +67,8 @@ pub fn read(
     let header = WalHeader::parse(wal.head());
     let mut seen = WalFile { bytes: wal.bytes, frames: None, index_frame: None, page_one: None, pending: None, header };
     let Some(scan) = WalScan::new(&seen.header) else {
-        let known = header_of_database.and_then(|header| header.page_size);
-        seen.frames = behind_lost_header(wal, known.or(seen.header.page_size))?;
+        let known = [header_of_database.and_then(|header| header.page_size), seen.header.page_size];
+        seen.frames = behind_lost_header(wal, known.into_iter().flatten())?;
         return Ok(seen);
     };
     let named = index.map_or(0, |index| u64::from(index.max_frame));
@@ -99,18 +97,21 @@ fn scan_all(wal: &Opened, mut scan: WalScan, mut each: impl FnMut(FrameSeen)) ->
     }
 }
 
-/// Frames behind a header that is damaged, in the byte order in which more of them hang together.
-fn behind_lost_header(wal: &Opened, page_size: Option<u32>) -> Result<Option<WalSummary>, LabError> {
-    let mut best: Option<WalSummary> = None;
-    for big_endian in [false, true] {
-        let Some(scan) = page_size.and_then(|size| WalScan::without_header(size, big_endian)) else { return Ok(None) };
-        let seen = scan_all(wal, scan, |_| ())?;
-        let more = |best: &WalSummary| seen.beyond.same_generation_commits > best.beyond.same_generation_commits;
-        if best.as_ref().is_none_or(more) {
-            best = Some(seen);
+/// Frames behind a header that is damaged: in the likeliest page size, then in any, in both byte orders, until some
+/// commit hangs together with the frame before it.
+fn behind_lost_header(wal: &Opened, likely: impl Iterator<Item = u32>) -> Result<Option<WalSummary>, LabError> {
+    let mut first = None;
+    for page_size in likely.chain((9..=16).map(|power| 1 << power)) {
+        for big_endian in [false, true] {
+            let Some(scan) = WalScan::without_header(page_size, big_endian) else { continue };
+            let seen = scan_all(wal, scan, |_| ())?;
+            if seen.beyond.same_generation_commits > 0 {
+                return Ok(Some(seen));
+            }
+            first.get_or_insert(seen);
         }
     }
-    Ok(best)
+    Ok(first.filter(|seen| seen.frames > 0))
 }
 
 /// Fills the buffer unless the reader ends before.
@@ -134,17 +135,18 @@ fn compare(wal: &Opened, database: Option<&Opened>, frames: &WalSummary, seen: &
     let mut reader = wal.reader_from(WAL_HEADER_SIZE as u64)?;
     let (mut frame, mut page) = (vec![0; FRAME_HEADER_SIZE + page_size as usize], vec![0; page_size as usize]);
     let mut lacking: HashMap<u32, u64> = HashMap::new();
-    let (mut shrank, mut size_before) = (false, 0);
+    let mut highest = 0;
     for number in 1..=frames.frames_committed {
         let length = fill(&mut reader, &mut frame).map_err(|error| wal.failed(&error))?;
         let Some(header) = FrameHeader::parse(&frame).filter(|_| length == frame.len()) else { return Ok(()) };
         let content = &frame[FRAME_HEADER_SIZE..];
-        if header.commit_pages > 0 {
-            shrank |= header.commit_pages < size_before;
-            size_before = header.commit_pages;
-        }
         if header.page == 1 {
             seen.page_one = Some(DbHeader::parse(&content[..100]));
+        }
+        // What a commit cut off, a checkpoint passes over; when the page is there again, it counts from then.
+        if header.commit_pages > 0 && header.commit_pages < highest {
+            lacking.retain(|page, _| *page <= header.commit_pages);
+            highest = header.commit_pages;
         }
         // A checkpoint does not copy pages beyond the end of the database.
         let Some(database) = database.filter(|_| (1..=pages).contains(&header.page)) else { continue };
@@ -154,6 +156,7 @@ fn compare(wal: &Opened, database: Option<&Opened>, frames: &WalSummary, seen: &
             lacking.remove(&header.page);
         } else {
             lacking.entry(header.page).or_insert(number);
+            highest = highest.max(header.page);
         }
         if lacking.len() > DIFFERING_PAGES_MAX {
             return Ok(());
@@ -163,7 +166,7 @@ fn compare(wal: &Opened, database: Option<&Opened>, frames: &WalSummary, seen: &
         let first_frame = lacking.values().copied().min();
         let commits =
             first_frame.map_or(Ok(0), |first| commits_from(wal, page_size, first, frames.frames_committed))?;
-        seen.pending = Some(Pending { pages: lacking.len() as u64, first_frame, commits, shrank });
+        seen.pending = Some(Pending { pages: lacking.len() as u64, first_frame, commits });
     }
     Ok(())
 }

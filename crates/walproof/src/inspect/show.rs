@@ -73,7 +73,7 @@ fn show_header(header: &DbHeader) {
             several(header.freelist_pages.unwrap_or_default().into(), "page"),
         ),
     );
-    let encoding = header.text_encoding.map_or("no encoding yet".into(), |encoding| format!("{encoding:?}"));
+    let encoding = header.text_encoding.map_or("no encoding yet", |encoding| encoding.word());
     line(
         "",
         &format!(

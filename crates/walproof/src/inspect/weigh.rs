@@ -262,7 +262,7 @@ fn about_log(wal: &WalFile, seen: &Sighting, found: &mut Found) {
         }
         Some(Pending { first_frame: Some(first), commits, pages, .. }) => {
             let says = format!(
-                "{} (from frame {} on, {} that differ) are not in the database file: a copy without the -wal loses them",
+                "{} (from frame {} on; {} to be copied) are not in the database file: a copy without the -wal loses them",
                 several(*commits, "commit"),
                 thousands(*first),
                 several(*pages, "page"),
@@ -489,7 +489,7 @@ fn about_agreement(shm: &ShmFile, index: &WalIndexCopy, frames: &WalSummary, see
 fn about_backfill(shm: &ShmFile, named: u64, seen: &Sighting, found: &mut Found) {
     let copied = u64::from(shm.header.backfilled_frames.unwrap_or(0));
     let pending = seen.wal.as_ref().and_then(|wal| wal.pending.as_ref());
-    let lacking = pending.filter(|pending| !pending.shrank).and_then(|pending| pending.first_frame);
+    let lacking = pending.and_then(|pending| pending.first_frame);
     // Where something else is wrong, pages differ for that reason.
     let explained = found.list.iter().any(|finding| finding.level == Level::Wrong);
     if copied > named {

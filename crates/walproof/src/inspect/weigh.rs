@@ -262,10 +262,11 @@ fn about_log(wal: &WalFile, seen: &Sighting, found: &mut Found) {
         }
         Some(Pending { first_frame: Some(first), commits, pages, .. }) => {
             let says = format!(
-                "{} (from frame {} on; {} to be copied) are not in the database file: a copy without the -wal loses them",
+                "{} (from frame {} on; {} to be copied) are not, or not wholly, in the database file: a copy without the -wal loses them{}",
                 several(*commits, "commit"),
                 thousands(*first),
                 several(*pages, "page"),
+                if is_half_copied(*first, seen) { ", and is a mixture of old and new pages" } else { "" },
             );
             found.caution("pending-commits", Proven, BOTH, says, Some(KEEP_LOG));
         }
@@ -274,6 +275,13 @@ fn about_log(wal: &WalFile, seen: &Sighting, found: &mut Found) {
             found.note("log-is-backfilled", Proven, BOTH, says);
         }
     }
+}
+
+/// A checkpoint that a reader held up leaves pages alone that have a newer frame than it may copy: the database file is
+/// then of no single moment.
+fn is_half_copied(first_lacking: u64, seen: &Sighting) -> bool {
+    let copied = seen.shm.as_ref().filter(|_| believed(seen).is_some()).and_then(|shm| shm.header.backfilled_frames);
+    copied.is_some_and(|copied| first_lacking <= u64::from(copied))
 }
 
 fn about_lost_header(wal: &WalFile, found: &mut Found) {
@@ -489,7 +497,7 @@ fn about_agreement(shm: &ShmFile, index: &WalIndexCopy, frames: &WalSummary, see
 fn about_backfill(shm: &ShmFile, named: u64, seen: &Sighting, found: &mut Found) {
     let copied = u64::from(shm.header.backfilled_frames.unwrap_or(0));
     let pending = seen.wal.as_ref().and_then(|wal| wal.pending.as_ref());
-    let lacking = pending.and_then(|pending| pending.first_frame);
+    let lacking = pending.and_then(|pending| pending.first_newest_frame);
     // Where something else is wrong, pages differ for that reason.
     let explained = found.list.iter().any(|finding| finding.level == Level::Wrong);
     if copied > named {
@@ -501,7 +509,7 @@ fn about_backfill(shm: &ShmFile, named: u64, seen: &Sighting, found: &mut Found)
         found.wrong("backfill-beyond-log", Suspected, LOG_AND_INDEX, says, Some(KEEP_ALL));
     } else if !explained && lacking.is_some_and(|first| first <= copied) {
         let says = format!(
-            "the -shm counts {} frames as copied to the database file, and the file lacks frame {}",
+            "the -shm counts {} frames as copied to the database file, and the file lacks frame {}, the newest of its page",
             thousands(copied),
             thousands(lacking.unwrap_or_default())
         );

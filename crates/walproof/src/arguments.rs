@@ -37,6 +37,11 @@ pub enum Command {
     /// A history is the folder that `--keep-history` left, or files in it. Exit code 1 when an anomaly is found, 3 when
     /// none is and the last account is missing.
     Judge(JudgeFlags),
+    /// Tell what lies in a database's files (db, -wal, -shm, -journal), dead or alive, without SQLite.
+    ///
+    /// Reads only: takes no lock, writes nothing, recovers nothing. Exit code 0 when nothing wrong was seen, 1 when
+    /// something is wrong, 2 when something could not be read.
+    Inspect(InspectFlags),
     /// Find a smaller run that still fails: fewer agents, fewer nemeses, shorter. Prints it as one command.
     Shrink(ShrinkFlags),
     /// Test the detector: every broken world and nemesis must be caught, every sound one must come out clean.
@@ -146,6 +151,17 @@ pub struct JudgeFlags {
     pub export: Option<String>,
     /// Print what was found as JSON.
     #[arg(long, conflicts_with = "export")]
+    pub json: bool,
+}
+
+/// Flags of `inspect`.
+#[derive(Clone, Debug, Args)]
+pub struct InspectFlags {
+    /// A database, one of the files beside it, or a directory of databases.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Print one JSON document.
+    #[arg(long)]
     pub json: bool,
 }
 

@@ -14,6 +14,7 @@ mod arguments;
 mod bang;
 mod clean;
 mod explain;
+mod inspect;
 mod interrupt;
 mod judge;
 mod output;
@@ -54,6 +55,7 @@ fn user_command() -> ExitCode {
         Command::Verify(flags) => verify::run(&flags),
         Command::Bang(flags) => bang::run(&flags),
         Command::Judge(flags) => judge::run(&flags),
+        Command::Inspect(flags) => inspect::run(&flags),
         Command::Shrink(flags) => shrink::run(&flags),
         Command::Selftest(flags) => selftest::run(&flags),
         Command::Explain { name } => explain::run(name.as_deref()),

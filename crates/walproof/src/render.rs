@@ -359,7 +359,7 @@ fn line(name: &str, text: &str) {
 }
 
 /// `1 kill`, `2 kills`, `3 anomalies`.
-fn several(number: u64, noun: &str) -> String {
+pub fn several(number: u64, noun: &str) -> String {
     let noun = match (number, noun) {
         (1, noun) => noun.to_owned(),
         (_, "anomaly") => "anomalies".to_owned(),
@@ -368,7 +368,8 @@ fn several(number: u64, noun: &str) -> String {
     format!("{} {noun}", thousands(number))
 }
 
-fn thousands(number: u64) -> String {
+/// `412,388`.
+pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {

@@ -12,7 +12,15 @@
 //! ```
 //!
 //! Valid when (1) the magic is known, (2) the version is 3007000, (3) the page size is a power of two in
-//! 512..=65536, (4) the checksum agrees. Frames are not parsed here.
+//! 512..=65536, (4) the checksum agrees. With another version SQLite refuses to open the database; with any other
+//! damage it takes the log for empty, whatever lies behind the header. Frames are parsed in `wal.rs`.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use super::checksum::{self, Checksum};
+use super::{damage, is_page_size, u32_at};
 
 /// Length of the header in bytes.
 pub const WAL_HEADER_SIZE: usize = 32;
@@ -21,8 +29,24 @@ pub const WAL_MAGIC: u32 = 0x377f_0682;
 /// The only format version.
 pub const WAL_VERSION: u32 = 3_007_000;
 
+/// salt-1 and salt-2: the name of a generation of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Salts(pub u32, pub u32);
+
+impl fmt::Display for Salts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}-{:08x}", self.0, self.1)
+    }
+}
+
+impl Serialize for Salts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// What could be read of a WAL header.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct WalHeader {
     /// The magic as stored.
     pub magic: Option<u32>,
@@ -31,7 +55,11 @@ pub struct WalHeader {
     /// How often the log was restarted.
     pub checkpoint_sequence: Option<u32>,
     /// salt-1 and salt-2.
-    pub salts: Option<(u32, u32)>,
+    pub salts: Option<Salts>,
+    /// The stored checksum, from which the first frame's goes on.
+    pub checksum: Option<Checksum>,
+    /// Whether there are 32 bytes and all are zero.
+    pub zeroed: bool,
     /// What is wrong with the bytes; empty when nothing is.
     pub damage: Vec<&'static str>,
 }
@@ -43,53 +71,31 @@ impl WalHeader {
             magic: u32_at(bytes, 0),
             page_size: u32_at(bytes, 8),
             checkpoint_sequence: u32_at(bytes, 12),
-            salts: u32_at(bytes, 16).zip(u32_at(bytes, 20)),
+            salts: u32_at(bytes, 16).zip(u32_at(bytes, 20)).map(|(one, two)| Salts(one, two)),
+            checksum: u32_at(bytes, 24).zip(u32_at(bytes, 28)),
+            zeroed: bytes.get(..WAL_HEADER_SIZE).is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0)),
             damage: Vec::new(),
         };
-        header.damage = header.damage_in(bytes);
+        header.damage = damage([
+            (bytes.len() >= WAL_HEADER_SIZE, "shorter than 32 bytes"),
+            (header.magic.is_some_and(|magic| magic & !1 == WAL_MAGIC), "magic at offset 0 is unknown"),
+            (u32_at(bytes, 4) == Some(WAL_VERSION), "version at offset 4 is not 3007000"),
+            (header.page_size.is_some_and(is_page_size), "page size at offset 8 is not a power of two in 512..=65536"),
+            (header.checksum_agrees(bytes), "checksum at offset 24 does not agree"),
+        ]);
         header
     }
 
-    fn damage_in(&self, bytes: &[u8]) -> Vec<&'static str> {
-        let mut damage = Vec::new();
-        let mut check = |sound: bool, what| {
-            if !sound {
-                damage.push(what);
-            }
-        };
-        check(bytes.len() >= WAL_HEADER_SIZE, "shorter than 32 bytes");
-        check(self.magic.is_some_and(|magic| magic & !1 == WAL_MAGIC), "magic at offset 0 is unknown");
-        check(u32_at(bytes, 4) == Some(WAL_VERSION), "version at offset 4 is not 3007000");
-        check(self.page_size.is_some_and(is_page_size), "page size at offset 8 is not a power of two in 512..=65536");
-        check(self.checksum_agrees(bytes), "checksum at offset 24 does not agree");
-        damage
+    /// Whether checksums read big-endian words.
+    pub fn big_endian_checksums(&self) -> bool {
+        self.magic.is_some_and(|magic| magic & 1 == 1)
     }
 
     fn checksum_agrees(&self, bytes: &[u8]) -> bool {
-        let stored = u32_at(bytes, 24).zip(u32_at(bytes, 28));
-        let big_endian = self.magic.is_some_and(|magic| magic & 1 == 1);
-        stored.is_some() && stored == bytes.get(..24).map(|covered| checksum(covered, big_endian))
+        let covered = bytes.get(..24);
+        self.checksum.is_some()
+            && self.checksum == covered.map(|covered| checksum::serial(covered, self.big_endian_checksums(), (0, 0)))
     }
-}
-
-/// The checksum of the WAL format over whole pairs of words, from zero.
-fn checksum(bytes: &[u8], big_endian: bool) -> (u32, u32) {
-    let word = |four: &[u8]| {
-        let four = [four[0], four[1], four[2], four[3]];
-        if big_endian { u32::from_be_bytes(four) } else { u32::from_le_bytes(four) }
-    };
-    bytes.chunks_exact(8).fold((0u32, 0u32), |(s0, s1), pair| {
-        let s0 = s0.wrapping_add(word(&pair[..4])).wrapping_add(s1);
-        (s0, s1.wrapping_add(word(&pair[4..])).wrapping_add(s0))
-    })
-}
-
-fn is_page_size(size: u32) -> bool {
-    size.is_power_of_two() && (512..=65536).contains(&size)
-}
-
-fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
-    Some(u32::from_be_bytes(bytes.get(offset..offset + 4)?.try_into().ok()?))
 }
 
 #[cfg(test)]
@@ -102,7 +108,7 @@ mod tests {
         for word in [WAL_MAGIC | u32::from(big_endian), WAL_VERSION, 4096, 3, 0x1234_5678, 0x9abc_def0] {
             bytes.extend(word.to_be_bytes());
         }
-        let (s0, s1) = checksum(&bytes, big_endian);
+        let (s0, s1) = checksum::serial(&bytes, big_endian, (0, 0));
         bytes.extend(s0.to_be_bytes());
         bytes.extend(s1.to_be_bytes());
         bytes
@@ -114,8 +120,14 @@ mod tests {
             let header = WalHeader::parse(&bytes(big_endian));
             assert_eq!(header.damage, [""; 0]);
             assert_eq!(header.checkpoint_sequence, Some(3));
-            assert_eq!(header.salts, Some((0x1234_5678, 0x9abc_def0)));
+            assert_eq!(header.salts, Some(Salts(0x1234_5678, 0x9abc_def0)));
+            assert_eq!(header.big_endian_checksums(), big_endian);
         }
+    }
+
+    #[test]
+    fn salts_read_as_a_name() {
+        assert_eq!(Salts(0x1234, 0x9abc_def0).to_string(), "00001234-9abcdef0");
     }
 
     #[test]

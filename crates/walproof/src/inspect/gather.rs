@@ -1,0 +1,328 @@
+//! What lies there: a database's four files, read as bytes.
+//!
+//! What this room is: the only part of `inspect` that touches files. Everything is opened read-only and read by
+//! `pread`; nothing is mapped, locked or written. POSIX locks belong to a process, and closing any handle of a file
+//! drops all that the process holds on it: this process holds none and never opens a database with SQLite, so none can
+//! be lost. What it must not do: conclude anything; `weigh.rs` does.
+//!
+//! A live database changes under the reader. Stamps of all files are taken before and after; what differs is named in
+//! `changed_while_read`, and a few looks are taken to find a quiet moment.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+use walproof_format::sqlite::db_header::{DB_HEADER_SIZE, DbHeader};
+use walproof_format::sqlite::journal_header::{JOURNAL_HEADER_SIZE, JournalHeader};
+use walproof_format::sqlite::wal_header::WAL_HEADER_SIZE;
+use walproof_format::sqlite::wal_index::{WAL_INDEX_HEADER_SIZE, WalIndex};
+use walproof_lab::error::LabError;
+
+use super::log::{self, WalFile};
+
+/// How often a database that moves is looked at.
+const LOOKS: u32 = 3;
+/// A log larger than this is read once.
+const LOOKED_AT_AGAIN_BYTES_MAX: u64 = 64 << 20;
+/// How far zeros at the start are counted.
+const ZEROS_BYTES_MAX: usize = 65_536;
+/// Bytes of the wal-index that tell whether it moved: both copies and nBackfill, not the read marks.
+const INDEX_STAMP_BYTES: usize = 100;
+
+/// One of the four files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// The database file itself.
+    Database,
+    /// `-wal`.
+    Wal,
+    /// `-shm`.
+    Shm,
+    /// `-journal`.
+    Journal,
+}
+
+impl Part {
+    const ALL: [Self; 4] = [Self::Database, Self::Wal, Self::Shm, Self::Journal];
+
+    /// What its name has after the database's.
+    pub const fn suffix(self) -> &'static str {
+        match self {
+            Self::Database => "",
+            Self::Wal => "-wal",
+            Self::Shm => "-shm",
+            Self::Journal => "-journal",
+        }
+    }
+
+    /// What it is called in a sentence.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Database => "database file",
+            Self::Wal => "-wal",
+            Self::Shm => "-shm",
+            Self::Journal => "-journal",
+        }
+    }
+
+    /// Bytes at the start that tell whether it changed.
+    const fn stamp_bytes(self) -> usize {
+        match self {
+            Self::Database => DB_HEADER_SIZE,
+            Self::Wal => WAL_HEADER_SIZE,
+            Self::Shm => INDEX_STAMP_BYTES,
+            Self::Journal => JOURNAL_HEADER_SIZE,
+        }
+    }
+
+    /// The path of this file of a database.
+    pub fn of(self, database: &Path) -> PathBuf {
+        let mut path = database.as_os_str().to_owned();
+        path.push(self.suffix());
+        path.into()
+    }
+}
+
+/// A database's files as they were seen.
+#[derive(Debug, Serialize)]
+pub struct Sighting {
+    /// The database, symbolic links resolved as SQLite does.
+    #[serde(serialize_with = "lossy")]
+    pub path: PathBuf,
+    /// The name it was reached by, when that is a symbolic link.
+    #[serde(serialize_with = "lossy_if_any")]
+    pub reached_through: Option<PathBuf>,
+    /// The database file.
+    pub database: Option<DatabaseFile>,
+    /// The log.
+    pub wal: Option<WalFile>,
+    /// The wal-index.
+    pub shm: Option<ShmFile>,
+    /// The rollback journal.
+    pub journal: Option<JournalFile>,
+    /// What was not the same after reading as before.
+    pub changed_while_read: Vec<Part>,
+}
+
+/// The database file.
+#[derive(Debug, Serialize)]
+pub struct DatabaseFile {
+    /// Its size.
+    pub bytes: u64,
+    /// Names in file systems (hard links).
+    pub names: u64,
+    /// Zero bytes at the start; counted up to 65536.
+    pub zero_bytes_at_start: u64,
+    /// Its first 100 bytes.
+    pub header: DbHeader,
+}
+
+/// The wal-index.
+#[derive(Debug, Serialize)]
+pub struct ShmFile {
+    /// Its size.
+    pub bytes: u64,
+    /// Its first 136 bytes.
+    pub header: WalIndex,
+}
+
+/// The rollback journal.
+#[derive(Debug, Serialize)]
+pub struct JournalFile {
+    /// Its size.
+    pub bytes: u64,
+    /// Its first 28 bytes.
+    pub header: JournalHeader,
+}
+
+/// A file at hand, with the stamp it had at first.
+pub struct Opened {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The handle, read-only.
+    pub file: File,
+    /// Its size when it was opened; nothing is read beyond.
+    pub bytes: u64,
+    metadata: Metadata,
+    stamp: Stamp,
+}
+
+/// What tells one state of a file from another.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
+    /// Device and inode.
+    identity: (u64, u64),
+    bytes: u64,
+    /// Seconds and nanoseconds; none for shared memory, where it lags behind.
+    modified: Option<(i64, i64)>,
+    head: Vec<u8>,
+}
+
+/// JSON has no other bytes than UTF-8.
+fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
+fn lossy_if_any<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    path.as_ref().map(|path| path.display().to_string()).serialize(serializer)
+}
+
+/// Looks at a database until it holds still, a few times at most.
+pub fn sight(database: &Path) -> Result<Sighting, LabError> {
+    let real = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
+    let is_link = std::fs::symlink_metadata(database).is_ok_and(|metadata| metadata.is_symlink());
+    let mut seen = look(&real)?;
+    for _ in 1..LOOKS {
+        let large = seen.wal.as_ref().is_some_and(|wal| wal.bytes > LOOKED_AT_AGAIN_BYTES_MAX);
+        if seen.changed_while_read.is_empty() || large {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+        seen = look(&real)?;
+    }
+    seen.reached_through = is_link.then(|| database.to_owned());
+    Ok(seen)
+}
+
+fn look(path: &Path) -> Result<Sighting, LabError> {
+    let mut opened = [None, None, None, None];
+    for (slot, part) in opened.iter_mut().zip(Part::ALL) {
+        *slot = open(&part.of(path), part)?;
+    }
+    let [database, wal, shm, journal] = &opened;
+    if opened.iter().all(Option::is_none) {
+        let because = "there is no such file, and no -wal, -shm or -journal of it";
+        return Err(LabError::path("cannot inspect", path, because, "the path of a database, or of its directory"));
+    }
+    let shm = shm.as_ref().map(read_shm).transpose()?;
+    let header = database.as_ref().map(|file| DbHeader::parse(&file.stamp.head));
+    let index = shm.as_ref().and_then(|shm| shm.header.believed());
+    let wal = match wal {
+        Some(wal) => Some(log::read(wal, header.as_ref(), database.as_ref(), index)?),
+        None => None,
+    };
+    let mut seen = Sighting {
+        path: path.to_owned(),
+        reached_through: None,
+        database: database.as_ref().map(read_database).transpose()?,
+        journal: journal.as_ref().map(read_journal),
+        wal,
+        shm,
+        changed_while_read: Vec::new(),
+    };
+    for (before, part) in opened.iter().zip(Part::ALL) {
+        let after = open(&part.of(path), part)?;
+        if before.as_ref().map(|file| &file.stamp) != after.as_ref().map(|file| &file.stamp) {
+            seen.changed_while_read.push(part);
+        }
+    }
+    Ok(seen)
+}
+
+/// Opens a regular file; `None` when there is none.
+fn open(path: &Path, part: Part) -> Result<Option<Opened>, LabError> {
+    let fail = |because: &dyn std::fmt::Display| {
+        LabError::path("cannot read", path, because, "as the user who owns it, or as root")
+    };
+    let file = match open_quietly(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(fail(&error)),
+    };
+    let metadata = file.metadata().map_err(|error| fail(&error))?;
+    if !metadata.is_file() {
+        return Err(LabError::path("cannot read", path, "it is no regular file", "the path of a database"));
+    }
+    let mut head = vec![0; part.stamp_bytes()];
+    let length = read_at_most(&file, &mut head, 0).map_err(|error| fail(&error))?;
+    head.truncate(length);
+    let stamp = Stamp {
+        identity: (metadata.dev(), metadata.ino()),
+        bytes: metadata.len(),
+        modified: (part != Part::Shm).then(|| (metadata.mtime(), metadata.mtime_nsec())),
+        head,
+    };
+    Ok(Some(Opened { path: path.to_owned(), file, bytes: metadata.len(), metadata, stamp }))
+}
+
+/// Read-only; without a new access time where the kernel lets us; without waiting when it is a pipe.
+pub fn open_quietly(path: &Path) -> std::io::Result<File> {
+    let with = |flags| OpenOptions::new().read(true).custom_flags(flags).open(path);
+    // Only the owner and root may ask for O_NOATIME.
+    with(libc::O_NONBLOCK | libc::O_NOATIME).or_else(|error| match error.kind() {
+        ErrorKind::PermissionDenied => with(libc::O_NONBLOCK),
+        _ => Err(error),
+    })
+}
+
+/// Fills as much of the buffer as the file has.
+pub fn read_at_most(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(more) => filled += more,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+impl Opened {
+    /// The bytes at the start that were read when it was opened.
+    pub fn head(&self) -> &[u8] {
+        &self.stamp.head
+    }
+
+    /// [`read_at_most`], with an error that names the file.
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, LabError> {
+        read_at_most(&self.file, buffer, offset).map_err(|error| self.failed(&error))
+    }
+
+    /// What is left from an offset to the size it had when it was opened.
+    pub fn reader_from(&self, offset: u64) -> Result<impl Read + '_, LabError> {
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(offset)).map_err(|error| self.failed(&error))?;
+        Ok(std::io::BufReader::with_capacity(256 << 10, file).take(self.bytes.saturating_sub(offset)))
+    }
+
+    /// The error of a read.
+    pub fn failed(&self, because: &std::io::Error) -> LabError {
+        LabError::path("cannot read", &self.path, because, "whether the storage answers: `dmesg`, the server's log")
+    }
+}
+
+fn read_database(opened: &Opened) -> Result<DatabaseFile, LabError> {
+    let mut start = vec![0; ZEROS_BYTES_MAX];
+    let length = opened.read_at(&mut start, 0)?;
+    let zeros = start[..length].iter().take_while(|byte| **byte == 0).count();
+    Ok(DatabaseFile {
+        bytes: opened.bytes,
+        names: opened.metadata.nlink(),
+        zero_bytes_at_start: zeros as u64,
+        header: DbHeader::parse(opened.head()),
+    })
+}
+
+/// A writer may be between the two copies: a few tries.
+fn read_shm(opened: &Opened) -> Result<ShmFile, LabError> {
+    let mut bytes = [0; WAL_INDEX_HEADER_SIZE];
+    let mut header = WalIndex::default();
+    for _ in 0..5 {
+        let length = opened.read_at(&mut bytes, 0)?;
+        header = WalIndex::parse(&bytes[..length]);
+        if header.damage.is_empty() || header.zeroed {
+            break;
+        }
+    }
+    Ok(ShmFile { bytes: opened.bytes, header })
+}
+
+fn read_journal(opened: &Opened) -> JournalFile {
+    JournalFile { bytes: opened.bytes, header: JournalHeader::parse(opened.head(), opened.bytes) }
+}

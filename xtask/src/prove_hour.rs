@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 use walproof_judge::verdict::JournalMode;
 use walproof_lab::nemeses::{Effect, NEMESES, Nemesis};
-use walproof_lab::worlds::{Expectation, WORLDS};
+use walproof_lab::worlds::{Expectation, WORLDS, World};
 
 use crate::flags::Flags;
 use crate::ground::{FILE_SYSTEMS, Mounted, private_mounts};
@@ -49,8 +49,10 @@ struct Mix {
 
 impl Mix {
     fn new() -> Self {
-        let sound =
-            WORLDS.iter().filter(|world| MODES.iter().all(|mode| world.expectation(*mode) == Expectation::Safe));
+        // A disk of 40 MiB is there to be filled; a log that nobody can reset for a while does it without a nemesis.
+        let lasts = |world: &&&World| world.name != "small-disk";
+        let sound = WORLDS.iter().filter(lasts);
+        let sound = sound.filter(|world| MODES.iter().all(|mode| world.expectation(*mode) == Expectation::Safe));
         Self { workloads: walproof_agent::workload_names(), worlds: sound.map(|world| world.name).collect() }
     }
 

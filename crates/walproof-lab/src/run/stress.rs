@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use walproof_format::ledger::FinalState;
-use walproof_format::protocol::{Command, Reply};
+use walproof_format::protocol::{Command, Reply, Workload};
 use walproof_judge::checkers::{Anomaly, AnomalyKind, CheckerOptions, Conduct, Exposures, FairnessReport};
 use walproof_judge::verdict::is_loud;
 
@@ -147,9 +147,7 @@ pub fn stress<'f>(
     let began_ns = monotonic_ns();
     fleet.agents().try_for_each(|agent| fleet.run(agent))?;
     let agents = options.plan.agents;
-    let patience_ns = u64::from(fleet.workload().busy_timeout_ms) * 900_000;
-    let invariants = walproof_agent::workloads::invariants(fleet.workload());
-    let checker = CheckerOptions { shared_clock: options.shared_clock, invariants, patience_ns, ..Default::default() };
+    let checker = checker_options(fleet.workload(), options.shared_clock);
     let keep = Keep::of(options.keep_history, options.plan.stress_ms);
     let mut recorder = Recorder::new(options.history, &fleet.lives, agents, keep, fleet.workload(), checker);
     let stop = AtomicBool::new(false);
@@ -209,6 +207,15 @@ pub fn stress<'f>(
         began_ns,
         worked,
     })
+}
+
+fn checker_options(workload: &Workload, shared_clock: bool) -> CheckerOptions {
+    CheckerOptions {
+        shared_clock,
+        invariants: walproof_agent::workloads::invariants(workload),
+        patience_ns: u64::from(workload.busy_timeout_ms) * 900_000,
+        ..Default::default()
+    }
 }
 
 /// What was noticed while looking on.

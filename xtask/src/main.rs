@@ -41,7 +41,7 @@ try: one of
   cargo xtask prove memory  [--time 5m]
   cargo xtask prove scale   [--time 3m] [--agents 75] [--workload NAME,...]
   cargo xtask prove wal-reset [--runs 5] [--time 20s] [--bundled-runs 1] [--bundled-time 180s] [--only canary,bundled]
-                         [--agents 3] [--think 300] [--synchronous off]
+                         [--agents 3] [--think 300] [--synchronous off] [--until-found 1]
 all but `bench checker` take [--result FOLDER], by default benchsuite/runs";
 
 fn main() -> ExitCode {

@@ -31,6 +31,8 @@ pub fn run(mut flags: Flags) -> Result<bool, String> {
     let (bundled_words, bundled_time) = flags.time("bundled-time", "180s")?;
     let (runs, bundled_runs) = (flags.number("runs", FOUND_MIN.1)?, flags.number("bundled-runs", 1)?);
     let chosen = flags.choice("only", &BUILDS)?;
+    // The short form of CI: the canary's runs end with the first in which anything is found.
+    let until_found = flags.number("until-found", 0)? != 0;
     let workload = workload(&mut flags)?;
     let agents = flags.number("agents", 3)? as u16;
     let folder = flags.result_folder();
@@ -47,9 +49,17 @@ pub fn run(mut flags: Flags) -> Result<bool, String> {
         };
         let entry = one_run(build, number, options(agents, time, number, &workload, program))?;
         print_run(&entry);
+        let found = entry["found"] == true;
         result.add(entry, summary)?;
+        if until_found && found {
+            println!("found in run {number} of {runs} at most");
+            return Ok(build == "canary");
+        }
     }
     println!("result in {}", result.path().display());
+    if until_found {
+        return Ok(false);
+    }
     Ok(shown(&summary(result.runs()), &chosen))
 }
 

@@ -11,12 +11,11 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use walproof_format::history::{
-    ACKNOWLEDGED_OFFSET, PHASE_OFFSET, Phase, RECORD_SIZE, Record, SegmentHeader, segment_file_name,
+    ACKNOWLEDGED_OFFSET, PHASE_OFFSET, Phase, RECORD_SIZE, Record, SEGMENT_SIZE, SegmentHeader, segment_file_name,
 };
 
 /// Records in a segment: with the header they fill 1 MiB.
-pub const CAPACITY: u32 = (1 << 20) / RECORD_SIZE as u32 - 1;
-const SEGMENT_SIZE: usize = 1 << 20;
+pub const CAPACITY: u32 = (SEGMENT_SIZE / RECORD_SIZE) as u32 - 1;
 
 /// Writes the history of one life of an agent; without a folder it writes nowhere (probe, benchmarks).
 #[derive(Debug)]

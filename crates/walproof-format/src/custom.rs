@@ -49,6 +49,11 @@ fn check_statement(name: &str, sql: &str) -> Result<(), String> {
     if ["BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"].contains(&first.as_str()) {
         return Err(format!("`{first}` in transaction `{name}`: walproof begins and ends transactions itself"));
     }
+    if ["PRAGMA", "ATTACH", "DETACH", "VACUUM"].contains(&first.as_str()) {
+        return Err(format!(
+            "`{first}` in transaction `{name}`: SQLite does not allow it there, or it is a setting of the run"
+        ));
+    }
     let unknown = parameters(sql).find(|word| ![":agent", ":number", ":random", ":row"].contains(word));
     match unknown {
         Some(word) => Err(format!(
@@ -103,6 +108,7 @@ mod tests {
         fails(&GOOD.replace("writes = true", "writes = false"), "line 2, column 1: no `[[transaction]]` has");
         fails(&GOOD.replace(":number", ":nmber"), "line 5, column 9: `:nmber` in transaction `put` is no parameter");
         fails(&GOOD.replace("INSERT INTO", "BEGIN; INSERT INTO"), "walproof begins and ends transactions itself");
+        fails(&GOOD.replace("INSERT INTO", "pragma journal_mode; INSERT INTO"), "`PRAGMA` in transaction `put`");
         fails(&GOOD.replace("\"few\"", "\"put\""), "the name `put` is given twice");
         fails("", "setup");
     }

@@ -29,6 +29,8 @@
 
 /// Size of a record and of the segment header, in bytes.
 pub const RECORD_SIZE: usize = 64;
+/// Size of every segment, full or not.
+pub const SEGMENT_SIZE: usize = 1 << 20;
 /// First eight bytes of every segment.
 pub const MAGIC: [u8; 8] = *b"WALPROOF";
 /// Version of the history format.

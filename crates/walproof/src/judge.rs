@@ -30,11 +30,38 @@ pub fn run(flags: &JudgeFlags) -> Result<i32, LabError> {
 
 fn export(flags: &JudgeFlags, format: &str) -> Result<i32, LabError> {
     let format = if format == "elle" { ExportFormat::Elle } else { ExportFormat::JsonLines };
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = std::io::BufWriter::new(MayLeave { out: std::io::stdout().lock(), gone: false });
     export_saved(&flags.files[0], format, &mut out)?;
-    // A reader that has gone has had enough.
-    let _ = out.flush();
+    out.flush().map_err(|error| LabError::new("cannot write the export", error, "free space, or another file"))?;
     Ok(0)
+}
+
+/// A reader that has gone has had enough.
+struct MayLeave<W> {
+    out: W,
+    gone: bool,
+}
+
+impl<W: Write> Write for MayLeave<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.gone {
+            return Ok(bytes.len());
+        }
+        match self.out.write(bytes) {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                self.gone = true;
+                Ok(bytes.len())
+            }
+            written => written,
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self.out.flush() {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            flushed => flushed,
+        }
+    }
 }
 
 fn show(judgement: &SavedJudgement) {

@@ -37,7 +37,8 @@ pub fn run(flags: &ShrinkFlags) -> Result<i32, LabError> {
         say!("  {:<34} {}", attempt.what, if attempt.fails { "fails" } else { "does not fail" });
     })?;
     let kinds: Vec<&str> = shrunk.kinds.iter().map(|kind| kind.name()).collect();
-    say!("  {} runs; the smallest that failed shows {}", shrunk.runs, kinds.join(", "));
+    let interrupted = if shrunk.interrupted { "interrupted after " } else { "" };
+    say!("  {interrupted}{} runs; the smallest that failed shows {}", shrunk.runs, kinds.join(", "));
     match in_words(&shrunk.options) {
         true => say!("{}", command(&shrunk.options)),
         false => {

@@ -39,10 +39,13 @@ pub fn run(flags: &RunFlags) -> Result<i32, LabError> {
 fn options(flags: &RunFlags) -> Result<Options, LabError> {
     match &flags.replay {
         None => Ok(asked(flags)),
-        Some(path) => replayed(path, flags)?.pop().ok_or_else(|| {
-            let because = "it holds no run";
-            LabError::path("cannot replay", path, because, "name a report that verify wrote")
-        }),
+        Some(path) => match <[Options; 1]>::try_from(replayed(path, flags)?) {
+            Ok([one]) => Ok(one),
+            Err(runs) => {
+                let because = format!("it holds {} runs, and `verify` makes one", runs.len());
+                Err(LabError::path("cannot replay", path, because, "`walproof bang --replay`, which makes them all"))
+            }
+        },
     }
 }
 

@@ -84,7 +84,13 @@ impl Rider for Custom {
         connection.execute_batch(&self.custom.setup).at(Place::Change).map(|()| 0)
     }
 
-    fn reads(&mut self, random: &mut Random, _: u64) -> bool {
+    fn reads(&mut self, random: &mut Random, percent: u64) -> bool {
+        // A file that only writes is read all the same: invariants are what a read checks.
+        let reads = self.custom.transactions.iter().any(|transaction| !transaction.writes && transaction.weight > 0);
+        if !reads && random.below(100) < percent {
+            self.drawn = usize::MAX;
+            return true;
+        }
         self.draw(random, |_| true);
         self.custom.transactions.get(self.drawn).is_none_or(|transaction| !transaction.writes)
     }
@@ -131,9 +137,14 @@ fn returned(connection: &Connection, sql: &str) -> rusqlite::Result<String> {
 /// See [`super::try_out`].
 pub(super) fn try_out(custom: &CustomWorkload) -> Result<(), String> {
     let connection = Connection::open_in_memory().map_err(|error| error.to_string())?;
+    let taken = TAKEN.map(|name| format!("CREATE TABLE {name}(taken);")).concat();
+    connection.execute_batch(&taken).map_err(|error| error.to_string())?;
     connection.execute_batch(&custom.setup).map_err(|error| format!("`setup`: {error}"))?;
+    invariants_hold(custom, &connection, "after `setup`")?;
     let values = [(":agent", 0), (":number", 1), (":random", 7), (":row", 1)];
     for transaction in &custom.transactions {
+        connection.execute_batch("BEGIN").map_err(|error| error.to_string())?;
+        let mut refused = false;
         for sql in &transaction.sql {
             let tried = connection.prepare(sql).and_then(|mut statement| {
                 if !transaction.writes && !statement.readonly() {
@@ -143,12 +154,37 @@ pub(super) fn try_out(custom: &CustomWorkload) -> Result<(), String> {
             });
             match tried {
                 // Rows that are not there yet, or are there already: that depends on what ran before.
-                Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {}
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => refused = true,
                 tried => tried.map_err(|error| format!("transaction `{}`: `{sql}`: {error}", transaction.name))?,
             }
         }
+        let end = if refused { "ROLLBACK" } else { "COMMIT" };
+        connection.execute_batch(end).map_err(|error| format!("transaction `{}`: {error}", transaction.name))?;
+        invariants_hold(
+            custom,
+            &connection,
+            &format!("after transaction `{}`, with nobody else there", transaction.name),
+        )?;
     }
+    Ok(())
+}
+
+/// Tables of the ledger that every database has.
+const TAKEN: [&str; 3] = ["ledger", "ledger_head", "ballast"];
+
+/// What does not hold with one connection in memory says nothing about a boundary.
+fn invariants_hold(custom: &CustomWorkload, connection: &Connection, when: &str) -> Result<(), String> {
     custom.invariants.iter().try_for_each(|one| {
-        returned(&connection, &one.sql).map(drop).map_err(|error| format!("invariant `{}`: {error}", one.name))
+        let refused = |error: rusqlite::Error| format!("invariant `{}`: {error}", one.name);
+        if !connection.prepare(&one.sql).map_err(refused)?.readonly() {
+            return Err(format!("invariant `{}`: it writes; it must only read", one.name));
+        }
+        match returned(connection, &one.sql).map_err(refused)? {
+            found if found == one.returns => Ok(()),
+            found => Err(format!(
+                "invariant `{}` does not hold {when}: it returns `{found}`, not `{}`",
+                one.name, one.returns
+            )),
+        }
     })
 }

@@ -14,6 +14,8 @@ use crate::run::verify::Options;
 pub const AGENTS_MAX: u16 = 75;
 /// What `--time` accepts, in milliseconds.
 const TIME_MS_MAX: u64 = 86_400_000;
+/// The longest strike.
+const STRIKE_MS_MAX: u64 = 600_000;
 
 /// The runs of a file, one for each journal mode.
 pub fn read(path: &Path) -> Result<Vec<Options>, LabError> {
@@ -63,6 +65,14 @@ fn plausible(replay: &Replay) -> Result<(), String> {
     if !numbers {
         return Err("its numbers are none that walproof accepts: agents, time or page size".into());
     }
+    within("read_percent", workload.read_percent, 0, 95)?;
+    within("row_changes", workload.row_changes, 1, 64)?;
+    within("busy_timeout_ms", workload.busy_timeout_ms, 1, 600_000)?;
+    within("think_us", workload.think_us, 0, 1_000_000)?;
+    within("ledger_rows_max", workload.ledger_rows_max, 64, 1 << 20)?;
+    if let Some(long) = replay.strikes.iter().flatten().find(|strike| strike.for_ms > STRIKE_MS_MAX) {
+        return Err(format!("a strike lasts {} ms, and {STRIKE_MS_MAX} is the longest", long.for_ms));
+    }
     if !["off", "normal", "full", "extra"].contains(&workload.synchronous.as_str()) {
         return Err(format!("`{}` is no value of PRAGMA synchronous", workload.synchronous));
     }
@@ -80,6 +90,10 @@ fn plausible(replay: &Replay) -> Result<(), String> {
     }
 }
 
+fn within(name: &str, value: u32, least: u32, most: u32) -> Result<(), String> {
+    if (least..=most).contains(&value) { Ok(()) } else { Err(format!("`{name}` is {value}, not {least} to {most}")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +108,9 @@ mod tests {
         strange.replay.strikes =
             Some(vec![walproof_format::plan::Strike { at_ms: 1, nemesis: "pause-agent".into(), agent: 9, for_ms: 1 }]);
         assert!(options(strange).unwrap_err().contains("agent 9"));
+        let mut strange = header.clone();
+        strange.replay.workload.row_changes = 0;
+        assert!(options(strange).unwrap_err().contains("row_changes"));
         let mut strange = header;
         strange.replay.agents = 0;
         assert!(options(strange).is_err());

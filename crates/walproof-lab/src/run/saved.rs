@@ -11,7 +11,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use walproof_format::history::{RECORD_SIZE, Record, SegmentHeader, VERSION};
+use walproof_format::history::{RECORD_SIZE, Record, SEGMENT_SIZE, SegmentHeader, VERSION};
 use walproof_format::ledger::FinalState;
 use walproof_format::protocol::{REGISTER, Workload};
 use walproof_format::{elle, export};
@@ -158,6 +158,14 @@ pub fn judge_saved(paths: &[PathBuf]) -> Result<SavedJudgement, LabError> {
     if manifest.finals.len() < usize::from(manifest.agents) {
         not_seen.push("what every agent saw in the end".into());
     }
+    if manifest.finals.len() == usize::from(manifest.agents) {
+        let absent = (0..manifest.agents)
+            .find(|agent| sources.get(usize::from(*agent)).is_none_or(|source| source.files.is_empty()));
+        if let Some(agent) = absent {
+            let why = format!("there is no segment of agent {agent}, and {} agents worked", manifest.agents);
+            return Err(LabError::path("cannot judge", &folder, why, "the whole history"));
+        }
+    }
     let segments = sources.iter().map(|source| source.files.len() as u64).sum();
     sources.resize_with(usize::from(manifest.agents).max(sources.len()), Saved::default);
     if manifest.power_cuts > 0 {
@@ -290,6 +298,15 @@ impl Source for Saved {
 
 fn read_segment(path: &Path) -> Result<Vec<Record>, LabError> {
     let bytes = fs::read(path).map_err(|error| LabError::path("cannot read", path, error, "its rights"))?;
+    if bytes.len() != SEGMENT_SIZE {
+        let why = format!("it has {} bytes, a segment has {SEGMENT_SIZE}: it was cut or is no segment", bytes.len());
+        return Err(LabError::path(
+            "cannot judge",
+            path,
+            why,
+            "the whole history; without it losses would be invented",
+        ));
+    }
     let mut slots = bytes.chunks_exact(RECORD_SIZE).map(|slot| slot.try_into().expect("one slot"));
     if slots.next().and_then(SegmentHeader::decode).is_none() {
         let why = format!("it is no segment of version {VERSION}");
@@ -339,7 +356,10 @@ fn one_folder(paths: &[PathBuf]) -> Result<PathBuf, LabError> {
     let of = |path: &PathBuf| match (path.is_dir(), path.join("bang")) {
         (true, bang) if bang.is_dir() => bang,
         (true, _) => path.clone(),
-        (false, _) => path.parent().map_or_else(|| path.clone(), Path::to_owned),
+        (false, _) => match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        },
     };
     let mut folders: Vec<PathBuf> = paths.iter().map(of).collect();
     folders.sort();

@@ -175,6 +175,10 @@ pub fn run(
                     && !interrupted.load(Ordering::Relaxed)
                 {
                     let row = examine(runtime, case, interrupted);
+                    // What was cut short is no outcome.
+                    if interrupted.load(Ordering::Relaxed) {
+                        break;
+                    }
                     let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
                     (told.1)(&row);
                     told.0.push(row);

@@ -27,6 +27,8 @@ pub struct Shrunk {
     pub kinds: Vec<AnomalyKind>,
     /// Runs that were made.
     pub runs: u32,
+    /// Whether Ctrl-C ended the search: a smaller run may fail as well.
+    pub interrupted: bool,
 }
 
 /// A step that was tried.
@@ -51,6 +53,10 @@ pub fn shrink(
     let options = Options { nemeses: Some(nemeses), probe: false, control: false, keep_going: false, ..failing };
     let mut search = Search { runtime, tries, interrupted, observe, runs: 0 };
     let Some(first) = search.fails("as it was", &options)? else {
+        if interrupted.load(Ordering::Relaxed) {
+            let because = "it was interrupted before the run had failed once";
+            return Err(LabError::new("cannot shrink", because, "let it run"));
+        }
         return Err(LabError::new(
             "cannot shrink a run that does not fail",
             format!("it came out without an anomaly {tries} times"),
@@ -62,7 +68,12 @@ pub fn shrink(
     search.fewer_nemeses(&mut best)?;
     search.fewer_agents(&mut best)?;
     search.shorter(&mut best)?;
-    Ok(Shrunk { options: best.options, kinds: best.kinds, runs: search.runs })
+    Ok(Shrunk {
+        options: best.options,
+        kinds: best.kinds,
+        runs: search.runs,
+        interrupted: interrupted.load(Ordering::Relaxed),
+    })
 }
 
 struct Failing {
@@ -96,6 +107,10 @@ impl Search<'_> {
                 let caught_after = Duration::from_nanos(caught_ns.saturating_sub(stress.began_ns));
                 found = Some(Failing { options: options.clone(), kinds, caught_after });
             }
+        }
+        // What was cut short or not begun says nothing.
+        if found.is_none() && self.interrupted.load(Ordering::Relaxed) {
+            return Ok(None);
         }
         (self.observe)(&Attempt { what: what.to_owned(), fails: found.is_some() });
         Ok(found)

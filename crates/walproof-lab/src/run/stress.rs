@@ -165,7 +165,8 @@ pub fn stress<'f>(
     let mut not_seen: Vec<String> = blind.into_iter().map(|error| error.what).collect();
     not_seen.extend(fleet.make_everybody_whole().err().map(|error| error.what));
     not_seen.append(&mut watched.other_ends);
-    let finals = if options.account { ask_finals(fleet, &mut not_seen) } else { Vec::new() };
+    let finals =
+        if options.account { ask_finals_unless(fleet, options.interrupted, &mut not_seen) } else { Vec::new() };
     note_events(fleet, &mut recorder, &mut watched);
     not_seen.append(&mut watched.other_ends);
     fleet.disband();
@@ -331,20 +332,45 @@ fn note_events(fleet: &Fleet<'_>, recorder: &mut Recorder<'_>, watched: &mut Wat
 /// from others and say nothing about the boundary.
 const OWN_FAULT: [i32; 5] = [libc::SIGBUS, libc::SIGSEGV, libc::SIGILL, libc::SIGFPE, libc::SIGABRT];
 
+/// [`ask_finals`]; Ctrl-C ends the waiting for an agent that does not answer.
+fn ask_finals_unless<'f>(
+    fleet: &'f Fleet<'f>,
+    interrupted: &AtomicBool,
+    not_seen: &mut Vec<String>,
+) -> Vec<FinalState> {
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| ask_finals(fleet, not_seen));
+        while !asking.is_finished() {
+            std::thread::sleep(TICK);
+            fleet.set_stopping(interrupted.load(Ordering::Relaxed));
+        }
+        let finals = asking.join().unwrap_or_default();
+        fleet.set_stopping(false);
+        finals
+    })
+}
+
 /// Everybody closes; then one after the other opens again and tells what is there.
 fn ask_finals(fleet: &Fleet<'_>, not_seen: &mut Vec<String>) -> Vec<FinalState> {
+    let ask = |agent: u16, command: &Command, timeout| {
+        // Ctrl-C: nobody is asked any more, and nobody is waited for.
+        if fleet.is_stopping() {
+            return Err(LabError::new(format!("agent {agent} was not asked"), "interrupted", "let it run"));
+        }
+        fleet.start(agent).and_then(|()| fleet.ask(agent, command, timeout))
+    };
     for agent in fleet.agents() {
-        let closed = fleet.start(agent).and_then(|()| fleet.ask(agent, &Command::Close, ANSWER_TIMEOUT));
+        let closed = ask(agent, &Command::Close, ANSWER_TIMEOUT);
         if let Err(error) = closed {
             not_seen.push(format!("agent {agent} at the end: {}", error.what));
         }
     }
-    let ask = |agent| match fleet.start(agent).and_then(|()| fleet.ask(agent, &Command::Final, FINAL_TIMEOUT)) {
+    let tell = |agent| match ask(agent, &Command::Final, FINAL_TIMEOUT) {
         Ok(Reply::Final(state)) => Ok(*state),
         Ok(other) => Err(format!("the final state as agent {agent} sees it: {}", describe(&other))),
         Err(error) => Err(format!("the final state as agent {agent} sees it: {}", error.what)),
     };
-    let asked: Vec<Result<FinalState, String>> = fleet.agents().map(ask).collect();
+    let asked: Vec<Result<FinalState, String>> = fleet.agents().map(tell).collect();
     asked.into_iter().filter_map(|state| state.map_err(|why| not_seen.push(why)).ok()).collect()
 }
 

@@ -21,6 +21,7 @@ use crate::collect::machine::{self, Machine};
 use crate::collect::programs;
 use crate::collect::storage::{self, Storage};
 use crate::error::LabError;
+use crate::nemeses::{self, Needs};
 use crate::probes::pair::{self, Probed};
 use crate::run::fleet::{Fleet, FleetPlan};
 use crate::run::leavings::{RunDirectory, RunId};
@@ -260,6 +261,7 @@ pub fn verify_through(
         last.duty = duty;
     }
     turn_knobs(&mut ground, options.storage)?;
+    check_nemeses(&plan, &ground)?;
     let fleet = site.fleet(ground, &options, "bang", Some(site.folder(&history, "bang")?))?;
     let Prelude { probed, refusal, control, blind } = site.prelude(world, &options, &fleet)?;
     observe(Event::Probe(probed.as_ref()));
@@ -484,6 +486,25 @@ fn turn_knobs(ground: &mut Ground, asked: StorageKnobs) -> Result<(), LabError> 
     if turned { Ok(()) } else { Err(LabError::new("cannot slow the storage or let it fail", because, remedy)) }
 }
 
+/// A nemesis that the ground has nothing for would strike in vain until the end.
+fn check_nemeses(plan: &Plan, ground: &Ground) -> Result<(), LabError> {
+    let client = |mount: &HostMount| matches!(mount, HostMount::Client { .. });
+    let met = |needs| match needs {
+        Needs::Nothing | Needs::Limits => true,
+        Needs::Client => ground.host_mounts.iter().any(client),
+        Needs::SmallDisk => ground.host_mounts.iter().any(|mount| !client(mount)),
+    };
+    let mut struck = plan.strikes.iter().filter_map(|strike| nemeses::find(&strike.nemesis));
+    match struck.find(|nemesis| !met(nemesis.needs)) {
+        None => Ok(()),
+        Some(nemesis) => Err(LabError::new(
+            format!("cannot let `{}` strike", nemesis.name),
+            "the world has no storage of ours that it could strike",
+            format!("`--world {}`", nemesis.needs.world()),
+        )),
+    }
+}
+
 /// Whether the storage was full at some moment, by what was free or by SQLite's own word for it.
 fn ran_full(stress: &StressEnd) -> bool {
     let word = error_code::quoted(13);
@@ -575,6 +596,13 @@ fn open_directory(directory: &Path) -> Result<PathBuf, LabError> {
             "it is not a directory",
             "name the directory of the database",
         ));
+    }
+    // Before anything is noted that could not be removed again.
+    let path = std::ffi::CString::new(absolute.as_os_str().as_encoded_bytes()).unwrap_or_default();
+    // SAFETY: a string that outlives the call.
+    if unsafe { libc::access(path.as_ptr(), libc::W_OK | libc::X_OK) } != 0 {
+        let error = std::io::Error::last_os_error();
+        return Err(LabError::path("cannot use", directory, error, "a directory that you may write to"));
     }
     Ok(absolute)
 }

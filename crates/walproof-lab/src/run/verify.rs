@@ -602,7 +602,8 @@ fn open_directory(directory: &Path) -> Result<PathBuf, LabError> {
     // SAFETY: a string that outlives the call.
     if unsafe { libc::access(path.as_ptr(), libc::W_OK | libc::X_OK) } != 0 {
         let error = std::io::Error::last_os_error();
-        return Err(LabError::path("cannot use", directory, error, "a directory that you may write to"));
+        let what = "cannot make the scratch directory in";
+        return Err(LabError::path(what, directory, error, "test a directory that you may write to"));
     }
     Ok(absolute)
 }

@@ -68,6 +68,7 @@ impl BenchRun<'_> {
             keep_going: true,
             grace: Duration::ZERO,
             commits_min: 0,
+            loud_is_enough_after: None,
             shared_clock: true,
             account: false,
             storage_fails: false,

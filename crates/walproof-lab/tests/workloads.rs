@@ -146,6 +146,7 @@ fn stressed(
         keep_going: false,
         grace: Duration::ZERO,
         commits_min: 1,
+        loud_is_enough_after: None,
         shared_clock: true,
         account: true,
         storage_fails: false,

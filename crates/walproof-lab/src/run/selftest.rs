@@ -25,6 +25,9 @@ use crate::worlds::{self, Expectation, WORLDS, World};
 const SOUND_TIME: Duration = Duration::from_millis(3_500);
 /// How long a case runs in which some do not get in: it takes until the others have closed once.
 const LOUD_TIME: Duration = Duration::from_secs(7);
+/// How long it runs at most until SQLite has refused somebody: a side that only reads is refused in DELETE mode when a
+/// kill left a hot journal and nobody else came first.
+const REFUSED_TIME: Duration = Duration::from_secs(30);
 /// How long a broken case may take; it ends soon after the first anomaly.
 const BROKEN_TIME: Duration = Duration::from_secs(45);
 /// The first strike of the nemesis that a case is about, at the latest.
@@ -62,7 +65,8 @@ impl Expected {
             Self::World(Expectation::Safe, _) | Self::Nemesis(Effect::Harmless | Effect::Loud) => {
                 (SOUND_TIME, COMMITS_MIN)
             }
-            Self::World(Expectation::Refuses | Expectation::Starves, _) => (LOUD_TIME, 0),
+            Self::World(Expectation::Refuses, _) => (REFUSED_TIME, 0),
+            Self::World(Expectation::Starves, _) => (LOUD_TIME, 0),
             Self::World(..) | Self::Nemesis(Effect::Breaks(_)) => (BROKEN_TIME, 0),
         }
     }
@@ -154,6 +158,9 @@ fn case(
     let mut options = base.clone();
     options.workload.journal_mode = mode.word().into();
     (options.time, options.commits_min) = expected.time();
+    if let Expected::World(Expectation::Refuses, _) = expected {
+        options.loud_is_enough_after = Some(LOUD_TIME);
+    }
     change(&mut options);
     Case { name, options, expected }
 }

@@ -49,6 +49,8 @@ pub struct StressOptions<'a> {
     pub grace: Duration,
     /// Commits that every writer must have made before the stress ends, at most [`LONGER_MAX`] times as long as asked.
     pub commits_min: u64,
+    /// After so long a loud no is enough: the stress ends with it.
+    pub loud_is_enough_after: Option<Duration>,
     /// Whether agents share CLOCK_MONOTONIC.
     pub shared_clock: bool,
     /// Whether everything is read back and counted in the end.
@@ -287,6 +289,9 @@ fn watch_over(
             pauses: fleet.tally.pauses.load(Ordering::Relaxed),
             anomalies,
         });
+        if anomalies > 0 && options.loud_is_enough_after.is_some_and(|enough| began.elapsed() >= enough) {
+            break;
+        }
         if !options.keep_going && first_anomaly.is_some_and(|at| at.elapsed() > options.grace) {
             break;
         }

@@ -66,6 +66,8 @@ pub struct Options {
     pub storage: StorageKnobs,
     /// Commits that every writer must have made before the stress ends, within reason; 0: it ends when its time is over.
     pub commits_min: u64,
+    /// After so long a loud no is enough: the stress ends with it.
+    pub loud_is_enough_after: Option<Duration>,
     /// Whether two agents ask each other before the stress.
     pub probe: bool,
     /// Whether a broken world must be caught before the stress.
@@ -95,6 +97,7 @@ impl Default for Options {
             last_duty: None,
             storage: StorageKnobs::default(),
             commits_min: 0,
+            loud_is_enough_after: None,
             probe: true,
             control: true,
             history: None,
@@ -384,6 +387,7 @@ impl Site<'_> {
             keep_going: options.keep_going,
             grace: GRACE,
             commits_min: options.commits_min,
+            loud_is_enough_after: options.loud_is_enough_after,
             shared_clock: true,
             account: true,
             storage_fails: options.storage.failing.is_some(),
@@ -459,6 +463,7 @@ impl Site<'_> {
             keep_going: false,
             grace: Duration::ZERO,
             commits_min: 0,
+            loud_is_enough_after: None,
             shared_clock: true,
             account: false,
             storage_fails: false,

@@ -12,6 +12,8 @@ use crate::result::{ResultFile, spread};
 
 /// How soon after the first commit a broken world must be caught in WAL mode, in milliseconds.
 const CAUGHT_MS_MAX: f64 = 2000.0;
+/// Broken by a race that comes when it comes: caught within the run is what can be asked (docs/decisions/0013).
+const RACES: [&str; 1] = ["one-client-reopening"];
 
 /// Proves it; true when every run passed.
 pub fn run(mut flags: Flags) -> Result<bool, String> {
@@ -50,7 +52,8 @@ fn failures(case: &Case, outcome: &Outcome) -> Vec<String> {
     let exit_code = if expected == "safe" { 0 } else { 1 };
     let caught_ms = outcome.report["timing"]["anomaly_caught_after_first_commit"].as_f64();
     let soon = caught_ms.is_some_and(|ms| ms <= CAUGHT_MS_MAX);
-    let must_be_soon = expected == "unsafe" && case.group.ends_with(" wal");
+    let is_race = RACES.iter().any(|world| case.group.starts_with(world));
+    let must_be_soon = expected == "unsafe" && case.group.ends_with(" wal") && !is_race;
     let demands = [
         (outcome.report["expected"]["met"] == true, format!("{} instead of {expected}", outcome.verdict())),
         (outcome.exit_code == Some(exit_code), format!("exit {:?}", outcome.exit_code)),

@@ -336,12 +336,16 @@ fn parse_failing(text: &str) -> Result<Failing, String> {
     let mut failing = Failing::NONE;
     for part in text.split(',') {
         let (kind, number) = part.split_once('=').unwrap_or((part, ""));
-        match kind {
-            "reads" => failing.reads_every = every(number)?,
-            "writes" => failing.writes_every = every(number)?,
-            "syncs" => failing.syncs_every = every(number)?,
+        let knob = match kind {
+            "reads" => &mut failing.reads_every,
+            "writes" => &mut failing.writes_every,
+            "syncs" => &mut failing.syncs_every,
             _ => return Err(format!("`{kind}` is none of reads, writes, syncs")),
+        };
+        if *knob != 0 {
+            return Err(format!("`{kind}` is given twice"));
         }
+        *knob = every(number)?;
     }
     Ok(failing)
 }
@@ -393,6 +397,7 @@ mod tests {
         assert_eq!(parse_failing("9"), Ok(every));
         assert_eq!(parse_failing("syncs=50"), Ok(Failing { syncs_every: 50, ..Failing::NONE }));
         assert!(parse_failing("opens=3").is_err() && parse_failing("1").is_err() && parse_failing("reads=").is_err());
+        assert!(parse_failing("reads=5,reads=6").is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -37,6 +38,24 @@ fn an_interrupt_before_the_stress_leaves_nothing() {
     running.signal(libc::SIGINT);
     let ended = running.ended();
     assert!([2, 3].contains(&ended.code), "{ended}");
+    bench.assert_nothing_left();
+}
+
+/// Agents that wait for ten minutes inside SQLite answer nothing; a second of stress is over, the account is asked for.
+#[test]
+fn an_interrupt_waits_for_nobody() {
+    let _alone = stress_alone();
+    let bench = Bench::new();
+    let report = bench.beside("report.json").display().to_string();
+    let tested = bench.tested().display().to_string();
+    let waits = ["--journal", "delete", "--busy", "timeout", "--busy-timeout", "600000", "--nemesis", "none"];
+    let own = ["bang", "--time", "1s", "--world", "mixed-vfs-dotfile", "--report", &report];
+    let mut running = bench.start_walproof(&[&own[..], &waits[..], &[tested.as_str()]].concat());
+    running.says("control");
+    std::thread::sleep(Duration::from_secs(4));
+    running.signal(libc::SIGINT);
+    let ended = running.ended_within(Duration::from_secs(15));
+    assert!([1, 3].contains(&ended.code), "{ended}");
     bench.assert_nothing_left();
 }
 

@@ -13,6 +13,7 @@ pub mod checkers;
 pub mod controls;
 pub mod facts;
 pub mod finding;
+pub mod manifest;
 pub mod mountinfo;
 pub mod probe;
 pub mod verdict;

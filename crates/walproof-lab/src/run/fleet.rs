@@ -176,7 +176,7 @@ impl<'a> Fleet<'a> {
 
     /// Processes of agents that live and that nobody is busy with.
     pub fn pids(&self) -> Vec<u32> {
-        let live = |slot: &Mutex<Slot>| Some(slot.try_lock().ok()?.live.as_ref()?.container.pid());
+        let live = |slot: &Mutex<Slot>| slot.try_lock().ok()?.live.as_ref()?.container.pid();
         self.slots.iter().filter_map(live).collect()
     }
 
@@ -578,6 +578,7 @@ impl<'a> Fleet<'a> {
             pids_max: PIDS_MAX,
             user: view.user,
             program: self.plan.program.clone(),
+            likeness: view.likeness.clone(),
         };
         if let (Some(_), Some(folder)) = (view.user, history) {
             // Whoever is not root writes its history there as well.

@@ -7,6 +7,8 @@
 //!
 //! Folders: `/run/walproof/<run>` as root, `$XDG_RUNTIME_DIR/walproof/<run>` or `/tmp/walproof-<uid>/<run>` otherwise.
 
+mod engines;
+
 use std::fmt;
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -18,11 +20,13 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use crate::clients::mounted::unmount;
-use crate::runtimes::embedded::cgroups;
+use crate::runtimes::cgroups;
 use crate::runtimes::pidfd::{Pidfd, is_zombie, start_ticks};
 
+pub use engines::{IMAGE_PREFIX, NotedEngine, NotedTool};
+
 /// Version of `run.json`.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const KILL_MAX: Duration = Duration::from_secs(5);
 /// A folder that was made and not yet filled belongs to a run that is just beginning, for this long.
 const BEGINNING_MAX: Duration = Duration::from_secs(60);
@@ -141,6 +145,8 @@ struct Record {
     history: Vec<PathBuf>,
     cgroups: Vec<String>,
     containers: Vec<NotedContainer>,
+    engines: Vec<NotedEngine>,
+    tools: Vec<NotedTool>,
 }
 
 impl Record {
@@ -156,6 +162,8 @@ impl Record {
             history: Vec::new(),
             cgroups: Vec::new(),
             containers: Vec::new(),
+            engines: Vec::new(),
+            tools: Vec::new(),
         }
     }
 
@@ -284,6 +292,16 @@ impl RunDirectory {
         self.notes.note(|record| add(&mut record.cgroups, path.to_owned()))
     }
 
+    /// An engine that something will be made on; again, when more will be made.
+    pub fn note_engine(&self, engine: &NotedEngine) -> Result<(), LeavingsError> {
+        self.notes.note(|record| engines::note(&mut record.engines, engine))
+    }
+
+    /// An OCI command line that will keep state of its own below `state/`.
+    pub fn note_tool(&self, tool: &NotedTool) -> Result<(), LeavingsError> {
+        self.notes.note(|record| add(&mut record.tools, tool.clone()))
+    }
+
     /// The runtime that makes the containers.
     pub fn note_runtime(&self, name: &str) -> Result<(), LeavingsError> {
         self.notes.note(|record| record.runtime = Some(name.to_owned()))
@@ -406,12 +424,21 @@ pub fn clean(only: Option<&RunId>) -> CleanReport {
             clean_orphan(&run, &mut report);
         }
     }
+    for engine in engines::installed() {
+        let wanted = engines::runs_on(&engine).into_iter().filter(|run| only.is_none_or(|only| run == only));
+        wanted.filter(|run| !is_noted(run)).for_each(|run| engines::remove_orphan(&engine, &run, &mut report));
+    }
     report
+}
+
+/// Whether a run has a state folder that can be seen from here.
+fn is_noted(run: &RunId) -> bool {
+    bases().iter().any(|base| base.join(run.as_str()).exists() || base.join(format!(".{run}")).exists())
 }
 
 /// A cgroup whose state folder is gone or in another mount namespace: removed when nobody lives in it.
 fn clean_orphan(run: &RunId, report: &mut CleanReport) {
-    if bases().iter().any(|base| base.join(run.as_str()).exists() || base.join(format!(".{run}")).exists()) {
+    if is_noted(run) {
         return;
     }
     let path = format!("{}{run}", cgroups::PREFIX);
@@ -474,6 +501,9 @@ fn age(folder: &Path) -> Option<Duration> {
 fn sweep(folder: &Path, record: &Record, report: &mut CleanReport) {
     let failures_before = report.failed.len();
     record.scratch.iter().for_each(|path| abort_clients_below(path));
+    engines::sweep(&record.run, &record.engines, report);
+    let containers: Vec<&str> = record.containers.iter().map(|container| container.name.as_str()).collect();
+    engines::delete(&record.run, folder, &record.tools, &containers);
     kill_all(record, report);
     remove_cgroups(record, report);
     for path in &record.scratch {

@@ -71,7 +71,8 @@ pub struct Expected {
 #[derive(Clone, Debug, Serialize)]
 #[expect(missing_docs, reason = "the field names are the document's own, explained in docs/report.md")]
 pub struct RuntimeReport {
-    pub name: &'static str,
+    pub name: String,
+    pub version: Option<String>,
     pub isolation: String,
     pub containers: bool,
     pub missing: Vec<String>,
@@ -135,13 +136,14 @@ pub fn weigh(evidence: Evidence, fail_on_risky: bool) -> Result<Report, LabError
         directory: boundary.directory.display().to_string(),
         run: boundary.run,
         ended_unix_ms: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |t| t.as_millis() as u64),
-        replay: options.replay(boundary.runtime),
+        replay: options.replay(&boundary.runtime),
         verdicts: std::iter::once(main).chain(by_probe).collect(),
         exit_code,
         expected,
         machine: boundary.machine,
         runtime: RuntimeReport {
             name: boundary.runtime,
+            version: boundary.abilities.version,
             isolation: boundary.abilities.isolation,
             containers: boundary.abilities.containers,
             missing: boundary.abilities.missing,

@@ -157,7 +157,7 @@ pub struct Boundary {
     /// The directory, absolute.
     pub directory: PathBuf,
     /// The runtime's name.
-    pub runtime: &'static str,
+    pub runtime: String,
     /// What it can do here.
     pub abilities: Abilities,
     /// Number of agents.
@@ -684,7 +684,7 @@ fn make_history(run: &RunDirectory, options: &Options, directory: &Path) -> Resu
 fn look(options: &Options, world: &World, runtime: &dyn Runtime, directory: PathBuf, id: &RunId) -> Boundary {
     Boundary {
         run: id.as_str().to_owned(),
-        runtime: runtime.name(),
+        runtime: runtime.name().to_owned(),
         abilities: runtime.abilities().clone(),
         agents: options.agents,
         world: world.name,

@@ -3,16 +3,13 @@
 //! What this file is: the lab's side. Each container has a helper process (`embedded/helper.rs`) which makes it,
 //! reaps it and removes it; we hold the agent's line, its pidfd and the control line to the helper.
 //! What it must not do: call libcontainer, which changes the calling process's directory and clones.
-//! Where to look next: `embedded/bundle.rs` for what a container is made of, `embedded/cgroups.rs` for its limits.
+//! Where to look next: `bundle.rs` for what a container is made of, `cgroups.rs` for its limits.
 
-pub mod bundle;
-pub mod cgroups;
 pub mod helper;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -20,9 +17,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::pidfd::{Pidfd, readable_within};
-use super::{Abilities, Container, ContainerSpec, Exit, Line, Mount, Runtime, RuntimeError, tail};
+use super::bundle::{self, Confinement, UserNamespace};
+use super::{
+    Abilities, Container, ContainerSpec, Exit, Line, Mount, Runtime, RuntimeError, cgroups, check_bundled, program, tail,
+};
 use crate::run::leavings::{RunDirectory, RunId, RunNotes};
-use bundle::Request;
+use helper::Request;
 
 const NAME: &str = "embedded";
 const START_MAX: Duration = Duration::from_secs(30);
@@ -75,7 +75,7 @@ pub fn detect() -> Result<Box<dyn Runtime>, RuntimeError> {
             Err(error) => tried.push(format!("containers {}: {}", way.name(), plain_cause(&error))),
         }
     }
-    Err(RuntimeError::Unavailable { name: NAME, tried })
+    Err(RuntimeError::Unavailable { name: NAME.into(), tried })
 }
 
 /// Why a container did not start, short enough for a report: a denied mount by its place, else libcontainer's words
@@ -120,6 +120,8 @@ fn abilities(way: Way) -> Abilities {
         bind_mounts: true,
         overlay_mounts: true,
         limits: way.cgroups,
+        volumes: false,
+        version: None,
         missing: Vec::new(),
     }
 }
@@ -136,11 +138,11 @@ fn probe(runtime: &Embedded, run: &RunDirectory, overlay: bool) -> Result<Result
     let mut container = runtime.start_container(run, &spec)?;
     let said = container.line.as_mut().map(|line| first_line(&mut line.from_agent));
     let limits = match runtime.way.cgroups {
-        true => cgroups::holds_limits(&cgroup_path(run, &spec.name), spec.memory_bytes_max, spec.pids_max),
+        true => cgroups::holds_limits(&cgroups::path_of(run.id().as_str(), &spec.name), spec.memory_bytes_max, spec.pids_max),
         false => Err(format!("{}, which cannot be used here", cgroups::setup_name())),
     };
     match said {
-        Some(Ok(line)) if line == "ready" => container.remove().map(|()| limits),
+        Some(Ok(line)) if line.starts_with("ready") => container.remove().map(|()| limits),
         other => Err(container.did_not_start(format!("it said {other:?} instead of `ready`"))),
     }
 }
@@ -171,6 +173,7 @@ fn probe_spec(run: &RunDirectory, overlay: bool) -> Result<ContainerSpec, Runtim
         pids_max: 16,
         user: None,
         program: None,
+        likeness: None,
     })
 }
 
@@ -187,16 +190,8 @@ fn first_line(from: &mut File) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&line).into_owned())
 }
 
-fn cgroup_path(run: &RunDirectory, name: &str) -> String {
-    format!("{}/{name}", run_cgroup(run))
-}
-
-fn run_cgroup(run: &RunDirectory) -> String {
-    format!("{}{}", cgroups::PREFIX, run.id())
-}
-
 impl Runtime for Embedded {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         NAME
     }
 
@@ -219,14 +214,14 @@ impl Runtime for Embedded {
 
 impl Embedded {
     fn start_container(&self, run: &RunDirectory, spec: &ContainerSpec) -> Result<EmbeddedContainer, RuntimeError> {
-        check(spec)?;
+        check_bundled(NAME, spec)?;
         run.note_runtime(NAME)?;
-        run.note_cgroup(&run_cgroup(run))?;
+        run.note_cgroup(&cgroups::path_of_run(run.id().as_str()))?;
         run.note_container(&spec.name)?;
         let request = self.write_bundle(run, spec)?;
         let stderr_path = run.path().join("logs").join(format!("{}.stderr", spec.name));
         let mut container = spawn(run, spec, &request, stderr_path)?;
-        container.cgroup = self.way.cgroups.then(|| cgroup_path(run, &spec.name));
+        container.cgroup = self.way.cgroups.then(|| cgroups::path_of(run.id().as_str(), &spec.name));
         container.pid = container.wait_for_start()?;
         let held = Pidfd::open(container.pid);
         container.init =
@@ -243,15 +238,14 @@ impl Embedded {
             name: spec.name.clone(),
             state_folder: run.path().join("state"),
             bundle: bundle.clone(),
-            cgroup_path: cgroup_path(run, &spec.name),
-            cgroups: self.way.cgroups,
-            user_namespace: self.way.user_namespace,
+            confinement: Confinement {
+                cgroup_path: cgroups::path_of(run.id().as_str(), &spec.name),
+                limits: self.way.cgroups,
+                user_namespace: if self.way.user_namespace { UserNamespace::Entered } else { UserNamespace::Host },
+            },
         };
-        let program = match &spec.program {
-            Some(program) => program.clone(),
-            None => program(run)?,
-        };
-        let configuration = bundle::configuration(spec, &request, run.id().as_str(), &program);
+        let program = program(run, spec)?;
+        let configuration = bundle::configuration(spec, &request.confinement, run.id().as_str(), &program);
         let written = fs::create_dir_all(bundle.join("rootfs"))
             .and_then(|()| fs::create_dir_all(&request.state_folder))
             .and_then(|()| fs::create_dir_all(run.path().join("logs")))
@@ -260,74 +254,6 @@ impl Embedded {
         written.map_err(|error| RuntimeError::system(format!("write the bundle `{}`", bundle.display()), error))?;
         Ok(bundle.join("request.json"))
     }
-}
-
-/// What libcontainer would refuse late or with a panic, said early.
-fn check(spec: &ContainerSpec) -> Result<(), RuntimeError> {
-    let refuse =
-        |because: String| Err(RuntimeError::Unsupported { runtime: NAME, container: spec.name.clone(), because });
-    let name_is_good = |c: char| c.is_ascii_alphanumeric() || "_+-.".contains(c);
-    if spec.name.is_empty()
-        || spec.name.len() > 64
-        || spec.name.starts_with('.')
-        || !spec.name.chars().all(name_is_good)
-    {
-        return refuse("a name is 1 to 64 of `A-Z a-z 0-9 _ + - .` and does not begin with a dot".to_owned());
-    }
-    for path in spec.mounts.iter().flat_map(paths_of) {
-        if !path.is_absolute() || path.to_str().is_none() {
-            return refuse(format!("path `{}` of a mount is not absolute or not UTF-8", path.display()));
-        }
-    }
-    for source in spec.mounts.iter().flat_map(sources_of) {
-        // Opened as a path, not looked at: a question would wait for who serves it, and that may be this very process.
-        let found = fs::OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(source);
-        found.map_err(|error| RuntimeError::system(format!("mount `{}`", source.display()), error))?;
-    }
-    Ok(())
-}
-
-fn paths_of(mount: &Mount) -> Vec<&PathBuf> {
-    match mount {
-        Mount::Bind { source, destination, .. } => vec![source, destination],
-        Mount::Overlay { lower, upper, work, destination } => vec![lower, upper, work, destination],
-    }
-}
-
-fn sources_of(mount: &Mount) -> Vec<&PathBuf> {
-    match mount {
-        Mount::Bind { source, .. } => vec![source],
-        Mount::Overlay { lower, upper, work, .. } => vec![lower, upper, work],
-    }
-}
-
-/// The running binary. A bind mount of it costs nothing and shares the page cache; it is copied only when its file
-/// was replaced since we started (a rebuild), because agents must be the same build as the lab, or when an agent,
-/// who is root without root's capabilities, may not execute it.
-fn program(run: &RunDirectory) -> Result<PathBuf, RuntimeError> {
-    let running = Path::new("/proc/self/exe");
-    let failed = |error| RuntimeError::system("find the running binary by `/proc/self/exe`", error);
-    let path = fs::read_link(running).map_err(failed)?;
-    let ours = fs::metadata(running).map_err(failed)?;
-    let same = fs::metadata(&path).is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino()));
-    if same && executable_without_capabilities(&ours) && path.to_str().is_some() {
-        return Ok(path);
-    }
-    let copy = run.path().join("walproof");
-    if !copy.exists() {
-        let unfinished = run.path().join(format!("walproof.{:?}", std::thread::current().id()));
-        fs::copy(running, &unfinished)
-            .and_then(|_| fs::set_permissions(&unfinished, fs::Permissions::from_mode(0o755)))
-            .and_then(|()| fs::rename(&unfinished, &copy))
-            .map_err(failed)?;
-    }
-    Ok(copy)
-}
-
-fn executable_without_capabilities(file: &fs::Metadata) -> bool {
-    // SAFETY: geteuid has no preconditions.
-    let owner = file.uid() == unsafe { libc::geteuid() };
-    if owner { file.mode() & 0o500 == 0o500 } else { file.mode() & 0o005 == 0o005 }
 }
 
 fn spawn(
@@ -454,8 +380,8 @@ impl EmbeddedContainer {
 }
 
 impl Container for EmbeddedContainer {
-    fn pid(&self) -> u32 {
-        self.pid
+    fn pid(&self) -> Option<u32> {
+        Some(self.pid)
     }
 
     fn take_line(&mut self) -> Option<Line> {
@@ -479,7 +405,7 @@ impl Container for EmbeddedContainer {
     fn freeze(&mut self) -> Result<(), RuntimeError> {
         let Some(cgroup) = &self.cgroup else {
             let because = format!("it has no cgroup here ({})", cgroups::setup_name());
-            return Err(RuntimeError::Unsupported { runtime: NAME, container: self.name.clone(), because });
+            return Err(RuntimeError::Unsupported { runtime: NAME.into(), container: self.name.clone(), because });
         };
         self.frozen = true;
         let frozen = cgroups::freeze(cgroup);
@@ -587,22 +513,5 @@ mod tests {
     fn other_causes_keep_libcontainers_words() {
         let error = start("failed to create container: cgroup error: read-only. error during cleanup: x", "long");
         assert_eq!(plain_cause(&error), "cgroup error: read-only");
-    }
-
-    #[test]
-    fn a_name_must_be_a_hostname_and_a_folder() {
-        let spec = |name: &str| ContainerSpec {
-            name: name.to_owned(),
-            mounts: vec![],
-            arguments: vec![],
-            memory_bytes_max: 0,
-            pids_max: 0,
-            user: None,
-            program: None,
-        };
-        assert!(check(&spec("agent-0.life-3")).is_ok());
-        for bad in ["", ".", "..", "a/b", "a b", &"a".repeat(65)] {
-            assert!(check(&spec(bad)).is_err(), "{bad}");
-        }
     }
 }

@@ -2,65 +2,32 @@
 //!
 //! What this room is: one trait of few verbs, one small file for each runtime, the [`RUNTIMES`] slice.
 //! What it must not do: know what an agent does inside.
-//! Where to look next: `embedded.rs` (OCI containers without a daemon), `process.rs` (no isolation at all).
+//! Where to look next: `embedded.rs` (OCI containers without a daemon), `engine.rs` (docker, podman, nerdctl), `oci.rs`
+//! (runc, crun, youki, runsc), `process.rs` (no isolation at all). `../../tests/runtimes.rs` is what all must fulfil.
 //!
-//! A binary that uses this room gives `argv[1] == "container-helper"` to [`helper_main`] before anything else.
+//! A binary that uses this room gives `argv[1] == "container-helper"` to [`helper_main`] before anything else, and
+//! what it runs inside a container speaks first: that is how a start is known to have succeeded.
 
+mod attached;
+pub mod bundle;
+pub mod cgroups;
 pub mod embedded;
+pub mod engine;
+pub mod oci;
 pub mod pidfd;
 pub mod process;
+mod spec;
 
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::run::leavings::{LeavingsError, RunDirectory};
 
 pub use embedded::helper::{HELPER, helper_main};
-
-/// What a container sees in one place of its file system, beyond a read-only root that holds only `/walproof`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mount {
-    /// A directory or a single file of the host.
-    Bind {
-        /// Absolute path on the host.
-        source: PathBuf,
-        /// Absolute path inside.
-        destination: PathBuf,
-        /// Whether the container may not write there.
-        read_only: bool,
-    },
-    /// An overlay made inside the container: `upper` and `work` on one file system of the host.
-    Overlay {
-        /// Read-only lower directory.
-        lower: PathBuf,
-        /// Where changes go.
-        upper: PathBuf,
-        /// Overlay's own working directory.
-        work: PathBuf,
-        /// Absolute path inside.
-        destination: PathBuf,
-    },
-}
-
-/// What to start.
-#[derive(Clone, Debug)]
-pub struct ContainerSpec {
-    /// Unique within the run: `agent-0.life-3`.
-    pub name: String,
-    /// Mounts in order; a later one may lie inside an earlier one (a single file in a private directory).
-    pub mounts: Vec<Mount>,
-    /// Arguments after the program: `["agent"]`.
-    pub arguments: Vec<String>,
-    /// Memory limit in bytes, where the runtime can.
-    pub memory_bytes_max: u64,
-    /// Limit of tasks, where the runtime can.
-    pub pids_max: u32,
-    /// User and group inside; `None`: root.
-    pub user: Option<(u32, u32)>,
-    /// The program instead of this one: another build of the agent.
-    pub program: Option<PathBuf>,
-}
+pub use spec::{ContainerSpec, Likeness, Mount};
+use spec::{check, check_bundled, check_name, program};
 
 /// What a runtime can do on this machine for this user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +42,10 @@ pub struct Abilities {
     pub overlay_mounts: bool,
     /// Limits of memory and tasks.
     pub limits: bool,
+    /// Named volumes, images, and containers like one of the user's.
+    pub volumes: bool,
+    /// The tool's version, where there is a tool.
+    pub version: Option<String>,
     /// What is missing and why, a line each; goes into the coverage.
     pub missing: Vec<String>,
 }
@@ -99,22 +70,26 @@ pub struct Line {
 
 /// A door to containers.
 pub trait Runtime: Send + Sync {
-    /// The tool's own name.
-    fn name(&self) -> &'static str;
+    /// The tool's own name, as `--runtime` takes it.
+    fn name(&self) -> &str;
     /// What it can do here.
     fn abilities(&self) -> &Abilities;
-    /// Starts an agent. Everything it makes is noted in `run` before it is made.
+    /// Starts an agent. Everything it makes is noted in `run` before it is made; what runs inside speaks first.
     fn start(&self, run: &RunDirectory, spec: &ContainerSpec) -> Result<Box<dyn Container>, RuntimeError>;
     /// Where the agent finds a path that the mounts put at `inside`; the host's path where there are no mounts.
     fn path_for_agent(&self, mounts: &[Mount], inside: &Path) -> PathBuf;
     /// Adds a line to what is missing here: a better runtime that was tried first, and why it could not serve.
     fn add_missing(&mut self, line: String);
+    /// The command line of the engine, for what only an engine knows; `None`: it is none.
+    fn engine(&self) -> Option<&engine::Client> {
+        None
+    }
 }
 
 /// A started agent. Dropping it kills and removes it.
 pub trait Container: Send {
-    /// The agent's pid as this process sees it.
-    fn pid(&self) -> u32;
+    /// The agent's pid as this process sees it; `None`: it lives where it cannot be seen.
+    fn pid(&self) -> Option<u32>;
     /// The line to the agent; `None` when it was taken before.
     fn take_line(&mut self) -> Option<Line>;
     /// SIGKILL.
@@ -142,32 +117,86 @@ pub trait Container: Send {
 pub struct Entry {
     /// The tool's own name.
     pub name: &'static str,
-    /// Finds out by trying whether it can serve here.
-    pub detect: fn() -> Result<Box<dyn Runtime>, RuntimeError>,
+    /// Whether it is taken without being asked for by name.
+    pub by_itself: bool,
+    /// How to reach it.
+    door: Door,
 }
 
-/// Every runtime, the strongest boundary first: the order in which they are tried.
-pub static RUNTIMES: &[Entry] =
-    &[Entry { name: "embedded", detect: embedded::detect }, Entry { name: "process", detect: process::detect }];
+/// How a runtime is reached.
+#[derive(Debug)]
+enum Door {
+    /// It is our own.
+    Own(fn() -> Result<Box<dyn Runtime>, RuntimeError>),
+    /// By an engine's command line.
+    Engine(&'static engine::Tool),
+    /// By an OCI command line.
+    Oci(&'static oci::Tool),
+}
 
-/// The runtime of that name, or the first one that can serve. One that was asked for by name and cannot serve is an
-/// error, never a silent fallback.
-pub fn choose(name: Option<&str>) -> Result<Box<dyn Runtime>, RuntimeError> {
-    match name {
-        Some(name) => by_name(name),
-        None => first_that_serves(),
+/// Every runtime, in the order in which they are tried: what needs nobody first, what isolates nothing last.
+pub static RUNTIMES: &[Entry] = &[
+    Entry { name: "embedded", by_itself: true, door: Door::Own(embedded::detect) },
+    Entry { name: "podman", by_itself: true, door: Door::Engine(&engine::podman::PODMAN) },
+    Entry { name: "docker", by_itself: true, door: Door::Engine(&engine::docker::DOCKER) },
+    Entry { name: "nerdctl", by_itself: false, door: Door::Engine(&engine::nerdctl::NERDCTL) },
+    Entry { name: "runc", by_itself: false, door: Door::Oci(oci::TOOLS[1]) },
+    Entry { name: "crun", by_itself: false, door: Door::Oci(oci::TOOLS[0]) },
+    Entry { name: "youki", by_itself: false, door: Door::Oci(oci::TOOLS[3]) },
+    Entry { name: "runsc", by_itself: false, door: Door::Oci(oci::TOOLS[2]) },
+    Entry { name: "process", by_itself: true, door: Door::Own(process::detect) },
+];
+
+impl Entry {
+    /// Finds out by trying whether it can serve here.
+    pub fn detect(&self) -> Result<Box<dyn Runtime>, RuntimeError> {
+        match self.door {
+            Door::Own(detect) => detect(),
+            Door::Engine(tool) => engine::detect(tool, None),
+            Door::Oci(tool) => oci::detect(tool),
+        }
+    }
+
+    /// Whether it is an engine, with volumes and images.
+    pub fn is_engine(&self) -> bool {
+        matches!(self.door, Door::Engine(_))
     }
 }
 
-fn by_name(name: &str) -> Result<Box<dyn Runtime>, RuntimeError> {
-    let entry = RUNTIMES.iter().find(|entry| entry.name == name);
-    (entry.ok_or_else(|| RuntimeError::UnknownName { name: name.to_owned() })?.detect)()
+/// The runtime of that name, or the first one that can serve. One that was asked for by name and cannot serve is an
+/// error, never a silent fallback. A name with a slash is the path of an OCI command line; `docker:runsc` is an engine
+/// with an OCI runtime of its own.
+pub fn choose(name: Option<&str>) -> Result<Box<dyn Runtime>, RuntimeError> {
+    match name {
+        Some(path) if path.contains('/') => oci::detect_at(Path::new(path)),
+        Some(name) => by_name(name),
+        None => first_that_serves(RUNTIMES.iter().filter(|entry| entry.by_itself)),
+    }
 }
 
-fn first_that_serves() -> Result<Box<dyn Runtime>, RuntimeError> {
+/// The first engine that can serve.
+pub fn choose_engine() -> Result<Box<dyn Runtime>, RuntimeError> {
+    // Whose compose file it is, most likely.
+    let mut engines: Vec<&Entry> = RUNTIMES.iter().filter(|entry| entry.is_engine()).collect();
+    engines.sort_by_key(|entry| entry.name != "docker");
+    first_that_serves(engines.into_iter())
+}
+
+fn by_name(name: &str) -> Result<Box<dyn Runtime>, RuntimeError> {
+    let (outer, inner) = name.split_once(':').map_or((name, None), |(outer, inner)| (outer, Some(inner)));
+    let entry = RUNTIMES.iter().find(|entry| entry.name == outer);
+    match (entry.map(|entry| &entry.door), inner) {
+        (Some(Door::Engine(tool)), inner) => engine::detect(tool, inner),
+        (Some(Door::Own(detect)), None) => detect(),
+        (Some(Door::Oci(tool)), None) => oci::detect(tool),
+        _ => Err(RuntimeError::UnknownName { name: name.to_owned() }),
+    }
+}
+
+fn first_that_serves<'a>(entries: impl Iterator<Item = &'a Entry>) -> Result<Box<dyn Runtime>, RuntimeError> {
     let mut failures = Vec::new();
-    for entry in RUNTIMES {
-        match (entry.detect)() {
+    for entry in entries {
+        match entry.detect() {
             Ok(mut runtime) => {
                 failures.into_iter().for_each(|line| runtime.add_missing(line));
                 return Ok(runtime);
@@ -175,7 +204,17 @@ fn first_that_serves() -> Result<Box<dyn Runtime>, RuntimeError> {
             Err(error) => failures.push(format!("runtime `{}`: {}", entry.name, error.because())),
         }
     }
-    Err(RuntimeError::Unavailable { name: "any", tried: failures })
+    Err(RuntimeError::Unavailable { name: "any".to_owned(), tried: failures })
+}
+
+/// The first program of this name in PATH, or in the folders of root's PATH that a user's may lack.
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
+    let executable = |file: &PathBuf| {
+        std::fs::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    };
+    folders.filter(|folder| folder.is_absolute()).map(|folder| folder.join(name)).find(executable)
 }
 
 /// A runtime's work failed.
@@ -191,7 +230,7 @@ pub enum RuntimeError {
     #[error("runtime `{name}` cannot serve here")]
     Unavailable {
         /// The runtime.
-        name: &'static str,
+        name: String,
         /// What was tried and why it failed, a line each.
         tried: Vec<String>,
     },
@@ -199,10 +238,18 @@ pub enum RuntimeError {
     #[error("container `{container}` cannot be made by runtime `{runtime}`")]
     Unsupported {
         /// The runtime.
-        runtime: &'static str,
+        runtime: String,
         /// The container.
         container: String,
         /// What it cannot do.
+        because: String,
+    },
+    /// A command of an engine failed.
+    #[error("`{command}` failed")]
+    Engine {
+        /// The command as it would be typed.
+        command: String,
+        /// What it said.
         because: String,
     },
     /// A container did not start.
@@ -254,10 +301,12 @@ impl RuntimeError {
         match self {
             RuntimeError::UnknownName { .. } => {
                 let names: Vec<String> = RUNTIMES.iter().map(|entry| format!("`{}`", entry.name)).collect();
-                format!("the runtimes are {}", names.join(", "))
+                format!("the runtimes are {}, an engine with an OCI runtime (`docker:runsc`), and paths", names.join(", "))
             }
             RuntimeError::Unavailable { tried, .. } => tried.join("; "),
-            RuntimeError::Unsupported { because, .. } | RuntimeError::Remove { because, .. } => because.clone(),
+            RuntimeError::Engine { because, .. }
+            | RuntimeError::Unsupported { because, .. }
+            | RuntimeError::Remove { because, .. } => because.clone(),
             RuntimeError::Start { because, stderr, .. } if stderr.is_empty() => because.clone(),
             RuntimeError::Start { because, stderr, .. } => format!("{because}; it wrote: {stderr}"),
             RuntimeError::HelperLost { stderr, .. } => format!("it was killed from outside; it wrote: {stderr}"),
@@ -270,9 +319,11 @@ impl RuntimeError {
     pub fn remedy(&self) -> &'static str {
         match self {
             RuntimeError::UnknownName { .. } => "leave `--runtime` out, the best one that can serve is chosen",
-            RuntimeError::Unavailable { .. } => {
+            RuntimeError::Unavailable { name, .. } if name == "any" || name == "embedded" => {
                 "run as root, or allow user namespaces, or use `--runtime process` (no containers)"
             }
+            RuntimeError::Unavailable { .. } => "`walproof runtimes` says what can serve here; install or start this one",
+            RuntimeError::Engine { .. } => "run that command yourself, and see docs/runtimes.md",
             RuntimeError::Unsupported { .. } => "use another `--runtime` or another `--world`",
             RuntimeError::Start { .. } => "use `--runtime process`, or report this with the whole message",
             RuntimeError::HelperLost { .. } => "look for what killed it (the kernel's log tells of want of memory)",

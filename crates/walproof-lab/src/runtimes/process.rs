@@ -4,15 +4,13 @@
 //! What it must not do: pretend to be a container; coverage says "processes, not containers".
 //! Where to look next: `embedded.rs` for the real thing.
 
-use std::fs::{self, File};
-use std::os::fd::OwnedFd;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use super::pidfd::Pidfd;
-use super::{Abilities, Container, ContainerSpec, Exit, Line, Mount, Runtime, RuntimeError, tail};
+use super::attached::{Attached, exit_of};
+use super::{Abilities, Container, ContainerSpec, Exit, Line, Mount, Runtime, RuntimeError, check_name};
 use crate::run::leavings::{RunDirectory, RunNotes};
 
 const NAME: &str = "process";
@@ -32,13 +30,15 @@ pub fn detect() -> Result<Box<dyn Runtime>, RuntimeError> {
             bind_mounts: false,
             overlay_mounts: false,
             limits: false,
+            volumes: false,
+            version: None,
             missing: vec!["containers: agents are plain processes of this user".to_owned()],
         },
     }))
 }
 
 impl Runtime for Process {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         NAME
     }
 
@@ -50,18 +50,9 @@ impl Runtime for Process {
         check(spec)?;
         run.note_runtime(NAME)?;
         run.note_container(&spec.name)?;
-        let stderr_path = run.path().join("logs").join(format!("{}.stderr", spec.name));
-        let mut child = spawn(run, spec, &stderr_path)
-            .map_err(|error| RuntimeError::system(format!("start process `{}`", spec.name), error))?;
-        let line = child.stdin.take().zip(child.stdout.take()).map(|(stdin, stdout)| Line {
-            to_agent: OwnedFd::from(stdin).into(),
-            from_agent: OwnedFd::from(stdout).into(),
-        });
-        let handle = Pidfd::open(child.id())
-            .map_err(|error| RuntimeError::system(format!("hold process `{}`", spec.name), error))?;
-        run.note_process(&spec.name, child.id())?;
-        let name = spec.name.clone();
-        Ok(Box::new(ProcessContainer { name, notes: run.notes(), stderr_path, child, handle, line, removed: false }))
+        let attached = Attached::spawn(&mut command(spec), run, &spec.name)?;
+        run.note_process(&spec.name, attached.pid())?;
+        Ok(Box::new(ProcessContainer { name: spec.name.clone(), notes: run.notes(), attached, removed: false }))
     }
 
     fn path_for_agent(&self, mounts: &[Mount], inside: &Path) -> PathBuf {
@@ -79,7 +70,7 @@ fn host_path(mounts: &[Mount], inside: &Path) -> PathBuf {
         Mount::Bind { source, destination, .. } => {
             Some((destination.components().count(), source, inside.strip_prefix(destination).ok()?))
         }
-        Mount::Overlay { .. } => None,
+        _ => None,
     });
     match holding.max_by_key(|(length, _, _)| *length) {
         Some((_, source, rest)) if rest.as_os_str().is_empty() => source.clone(),
@@ -90,28 +81,25 @@ fn host_path(mounts: &[Mount], inside: &Path) -> PathBuf {
 
 fn check(spec: &ContainerSpec) -> Result<(), RuntimeError> {
     let refuse = |because: &str| {
-        Err(RuntimeError::Unsupported { runtime: NAME, container: spec.name.clone(), because: because.to_owned() })
+        Err(RuntimeError::Unsupported { runtime: NAME.into(), container: spec.name.clone(), because: because.into() })
     };
-    if spec.mounts.iter().any(|mount| matches!(mount, Mount::Overlay { .. })) {
-        return refuse("a plain process has no overlay mounts of its own");
+    check_name(NAME, &spec.name)?;
+    if spec.likeness.is_some() {
+        return refuse("a plain process has nothing of a container");
     }
-    if spec.name.is_empty() || spec.name.contains('/') || spec.name.starts_with('.') {
-        return refuse("its name is not a file's name");
+    match spec.mounts.iter().find(|mount| !matches!(mount, Mount::Bind { .. })) {
+        Some(mount) => refuse(&format!("a plain process has no {} of its own", mount.kind())),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-fn spawn(run: &RunDirectory, spec: &ContainerSpec, stderr_path: &Path) -> std::io::Result<Child> {
-    if let Some(folder) = stderr_path.parent() {
-        fs::create_dir_all(folder)?;
-    }
+fn command(spec: &ContainerSpec) -> Command {
     let mut command = Command::new(spec.program.as_deref().unwrap_or(Path::new("/proc/self/exe")));
     if let Some((uid, gid)) = spec.user {
         command.uid(uid).gid(gid);
     }
-    command.arg0("walproof").args(&spec.arguments).process_group(0);
-    command.env("WALPROOF_RUN", run.id().as_str()).env("WALPROOF_CONTAINER", &spec.name);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(stderr_path)?).spawn()
+    command.arg0("walproof").args(&spec.arguments);
+    command
 }
 
 /// A started process.
@@ -119,44 +107,34 @@ fn spawn(run: &RunDirectory, spec: &ContainerSpec, stderr_path: &Path) -> std::i
 struct ProcessContainer {
     name: String,
     notes: RunNotes,
-    stderr_path: PathBuf,
-    child: Child,
-    handle: Pidfd,
-    line: Option<Line>,
+    attached: Attached,
     removed: bool,
 }
 
-impl ProcessContainer {
-    fn signal(&self, signal: i32) -> Result<(), RuntimeError> {
-        let sent = self.handle.signal(signal);
-        sent.map_err(|error| RuntimeError::system(format!("send signal {signal} to process `{}`", self.name), error))
-    }
-}
-
 impl Container for ProcessContainer {
-    fn pid(&self) -> u32 {
-        self.child.id()
+    fn pid(&self) -> Option<u32> {
+        Some(self.attached.pid())
     }
 
     fn take_line(&mut self) -> Option<Line> {
-        self.line.take()
+        self.attached.take_line()
     }
 
     fn kill(&mut self) -> Result<(), RuntimeError> {
-        self.signal(libc::SIGKILL)
+        self.attached.signal(libc::SIGKILL)
     }
 
     fn pause(&mut self) -> Result<(), RuntimeError> {
-        self.signal(libc::SIGSTOP)
+        self.attached.signal(libc::SIGSTOP)
     }
 
     fn resume(&mut self) -> Result<(), RuntimeError> {
-        self.signal(libc::SIGCONT)
+        self.attached.signal(libc::SIGCONT)
     }
 
     fn freeze(&mut self) -> Result<(), RuntimeError> {
         let because = "a plain process has no cgroup of its own that could be frozen".to_owned();
-        Err(RuntimeError::Unsupported { runtime: NAME, container: self.name.clone(), because })
+        Err(RuntimeError::Unsupported { runtime: NAME.into(), container: self.name.clone(), because })
     }
 
     fn thaw(&mut self) -> Result<(), RuntimeError> {
@@ -164,23 +142,15 @@ impl Container for ProcessContainer {
     }
 
     fn wait(&mut self, timeout: Duration) -> Result<Option<Exit>, RuntimeError> {
-        let failed = |error| RuntimeError::system(format!("wait for process `{}`", self.name), error);
-        self.handle.ended_within(timeout).map_err(failed)?;
-        let status = self.child.try_wait().map_err(failed)?;
-        Ok(status.map(|status| match status.signal() {
-            Some(signal) => Exit::Signal(signal),
-            None => Exit::Code(status.code().unwrap_or(255)),
-        }))
+        Ok(self.attached.ended_within(timeout)?.map(exit_of))
     }
 
     fn remove(&mut self) -> Result<(), RuntimeError> {
         if self.removed {
             return Ok(());
         }
-        self.kill()?;
-        self.line = None;
-        let reaped = self.child.wait();
         self.removed = true;
+        let reaped = self.attached.end();
         reaped.map_err(|error| RuntimeError::Remove { container: self.name.clone(), because: error.to_string() })?;
         Ok(self.notes.forget_container(&self.name)?)
     }
@@ -190,7 +160,7 @@ impl Container for ProcessContainer {
     }
 
     fn stderr_tail(&self) -> String {
-        tail(&self.stderr_path)
+        self.attached.stderr_tail()
     }
 }
 

@@ -47,7 +47,7 @@ use walproof_judge::checkers::AnomalyKind;
 use walproof_judge::verdict::JournalMode;
 
 use crate::clients::{self, ClientOptions};
-use crate::runtimes::{Abilities, Mount};
+use crate::runtimes::{Abilities, Likeness, Mount};
 
 /// All worlds, by name.
 pub static WORLDS: &[&World] = &[
@@ -253,6 +253,8 @@ pub struct View {
     pub memory_bytes_max: Option<u64>,
     /// A private folder on the host that is lost when the container is recreated.
     pub lost_on_recreate: Option<PathBuf>,
+    /// What its container takes from one of the user's.
+    pub likeness: Option<Likeness>,
 }
 
 impl View {
@@ -269,6 +271,7 @@ impl View {
             user: None,
             memory_bytes_max: None,
             lost_on_recreate: None,
+            likeness: None,
         }
     }
 

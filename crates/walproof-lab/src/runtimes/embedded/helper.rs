@@ -22,31 +22,47 @@ use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
 use libcontainer::workload::{Executor, ExecutorError, ExecutorValidationError};
 use oci_spec::runtime::Spec;
+use serde::{Deserialize, Serialize};
 
-use super::bundle::Request;
-use super::cgroups;
+use crate::runtimes::bundle::{Confinement, UserNamespace};
+use crate::runtimes::cgroups;
+use crate::runtimes::engine::answer_probe;
 use crate::runtimes::pidfd::Pidfd;
 
 /// The first argument that a binary must hand over to [`helper_main`].
 pub const HELPER: &str = "container-helper";
 
+/// What the helper is asked to do; written beside `config.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// The container's name, unique within the run.
+    pub name: String,
+    /// Where libcontainer keeps its state.
+    pub state_folder: PathBuf,
+    /// The bundle: `config.json` and `rootfs/`.
+    pub bundle: PathBuf,
+    /// What holds it. Where no limits can be set the helper stands a sham in the cgroups' place.
+    pub confinement: Confinement,
+}
+
 /// The control line's descriptor.
 pub(super) const CONTROL: i32 = 3;
 
-/// The entry point: `container-helper REQUEST.json` or `container-helper probe`. Give it the arguments after
+/// The entry point: `container-helper REQUEST.json` or `container-helper probe [FOLDER]`. Give it the arguments after
 /// `container-helper`; the answer is the exit code.
 pub fn helper_main(arguments: &[String]) -> i32 {
     match arguments {
-        [probe] if probe == "probe" => probe_main(),
+        [probe] if probe == "probe" => probe_main(None),
+        [probe, folder] if probe == "probe" => probe_main(Some(Path::new(folder))),
         [request] => serve(Path::new(request)),
         _ => 2,
     }
 }
 
 /// What runs inside a container that is only started to learn whether containers can be started.
-fn probe_main() -> i32 {
-    let mut rest = String::new();
-    let said = io::stdout().write_all(b"ready\n").and_then(|()| io::stdin().read_line(&mut rest));
+fn probe_main(folder: Option<&Path>) -> i32 {
+    let (mut rest, answer) = (String::new(), answer_probe(folder));
+    let said = writeln!(io::stdout(), "{answer}").and_then(|()| io::stdin().read_line(&mut rest));
     i32::from(said.is_err())
 }
 
@@ -70,11 +86,11 @@ fn serve(request: &Path) -> i32 {
 fn start(request: &Path) -> Result<(Container, Request), String> {
     let text = fs::read(request).map_err(|error| format!("`{}`: {error}", request.display()))?;
     let request: Request = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
-    if request.user_namespace {
+    if request.confinement.user_namespace == UserNamespace::Entered {
         enter_user_namespace().map_err(|error| format!("the user namespace was denied: {error}"))?;
     }
-    if !request.cgroups {
-        hide_cgroups(&request.cgroup_path).map_err(|(path, error)| format!("`{}`: {error}", path.display()))?;
+    if !request.confinement.limits {
+        hide_cgroups(&request.confinement.cgroup_path).map_err(|(path, error)| format!("`{}`: {error}", path.display()))?;
     }
     let container = create(&request).map_err(|error| chain(&error))?;
     Ok((container, request))
@@ -147,12 +163,12 @@ fn stay(control: UnixStream, container: Container, request: &Request) -> i32 {
     if let (false, Ok(init)) = (lab_lives, &held) {
         let _ = init.signal(libc::SIGKILL);
     }
-    if !lab_lives && request.cgroups {
+    if !lab_lives && request.confinement.limits {
         // In a freezer of version 1 even SIGKILL waits for the thaw.
-        let _ = cgroups::thaw(&request.cgroup_path);
+        let _ = cgroups::thaw(&request.confinement.cgroup_path);
     }
     let ended = reap(pid);
-    let oom = request.cgroups && cgroups::oom_kill_count(&request.cgroup_path).is_some_and(|count| count > 0);
+    let oom = request.confinement.limits && cgroups::oom_kill_count(&request.confinement.cgroup_path).is_some_and(|count| count > 0);
     let mut control = control;
     let _ = writeln!(control, "exited {ended}{}", if oom { " oom" } else { "" });
     let removed = remove(container, request);
@@ -201,8 +217,8 @@ fn reap(pid: i32) -> String {
 }
 
 fn remove(mut container: Container, request: &Request) -> bool {
-    if !request.cgroups {
-        show_no_cgroups(&request.cgroup_path);
+    if !request.confinement.limits {
+        show_no_cgroups(&request.confinement.cgroup_path);
     }
     let deleted = container.delete(true).is_ok();
     let bundle_gone = fs::remove_dir_all(&request.bundle).is_ok();

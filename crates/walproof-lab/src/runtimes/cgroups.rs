@@ -14,6 +14,16 @@ use std::time::{Duration, Instant};
 /// by one run while another one makes its own below it.
 pub const PREFIX: &str = "/walproof-";
 
+/// The cgroup of a run.
+pub fn path_of_run(run: &str) -> String {
+    format!("{PREFIX}{run}")
+}
+
+/// The cgroup of one of its containers.
+pub fn path_of(run: &str, name: &str) -> String {
+    format!("{}/{name}", path_of_run(run))
+}
+
 const ROOT: &str = "/sys/fs/cgroup";
 
 /// One mounted hierarchy.

@@ -2,39 +2,48 @@
 //!
 //! What this file is: a [`ContainerSpec`] said in the words of the OCI runtime specification.
 //! What it must not do: start anything.
-//! Where to look next: `helper.rs`, which hands the bundle to libcontainer.
+//! Where to look next: `embedded/helper.rs`, which hands a bundle to libcontainer; `oci.rs`, which hands it to a tool.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::runtimes::{ContainerSpec, Mount};
+use super::{ContainerSpec, Mount};
+use crate::image::PROGRAM;
 
-/// Where the binary is inside a container.
-pub const PROGRAM: &str = "/walproof";
+/// Whose user namespace a container lives in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UserNamespace {
+    /// That of whoever starts it, who is root there.
+    Host,
+    /// One that whoever reads the bundle has entered already.
+    Entered,
+    /// One of its own, made by whoever reads the bundle, in which this user is root.
+    Made {
+        /// The user outside.
+        uid: u32,
+        /// The group outside.
+        gid: u32,
+    },
+}
 
-/// What the helper is asked to do; written beside `config.json`.
+/// What holds a container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Request {
-    /// The container's name, unique within the run.
-    pub name: String,
-    /// Where libcontainer keeps its state.
-    pub state_folder: PathBuf,
-    /// The bundle: `config.json` and `rootfs/`.
-    pub bundle: PathBuf,
+pub struct Confinement {
     /// `/walproof-<run>/<name>`.
     pub cgroup_path: String,
-    /// Whether cgroups can be written; otherwise the helper stands a sham in their place.
-    pub cgroups: bool,
-    /// Whether the container lives in a user namespace where the caller is root.
-    pub user_namespace: bool,
+    /// Whether limits can be set there.
+    pub limits: bool,
+    /// Whose user namespace it lives in.
+    pub user_namespace: UserNamespace,
 }
 
 /// The configuration, in the words of the OCI runtime specification.
-pub fn configuration(spec: &ContainerSpec, request: &Request, run: &str, program: &Path) -> Value {
+pub fn configuration(spec: &ContainerSpec, confinement: &Confinement, run: &str, program: &Path) -> Value {
     let mut linux = json!({
-        "cgroupsPath": request.cgroup_path,
+        "cgroupsPath": confinement.cgroup_path,
         "namespaces": [
             {"type": "pid"}, {"type": "mount"}, {"type": "ipc"}, {"type": "uts"}, {"type": "network"},
             {"type": "cgroup"},
@@ -45,8 +54,13 @@ pub fn configuration(spec: &ContainerSpec, request: &Request, run: &str, program
         ],
         "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"],
     });
-    if request.cgroups {
+    if confinement.limits {
         linux["resources"] = json!({"memory": {"limit": spec.memory_bytes_max}, "pids": {"limit": spec.pids_max}});
+    }
+    if let UserNamespace::Made { uid, gid } = confinement.user_namespace {
+        linux["uidMappings"] = json!([{"containerID": 0, "hostID": uid, "size": 1}]);
+        linux["gidMappings"] = json!([{"containerID": 0, "hostID": gid, "size": 1}]);
+        linux["namespaces"].as_array_mut().expect("a list").push(json!({"type": "user"}));
     }
     json!({
         "ociVersion": "1.0.2",
@@ -54,7 +68,7 @@ pub fn configuration(spec: &ContainerSpec, request: &Request, run: &str, program
         "root": {"path": "rootfs", "readonly": true},
         "annotations": {"walproof.run": run, "walproof.name": spec.name},
         "process": process(spec, run),
-        "mounts": mounts(spec, program, request.user_namespace),
+        "mounts": mounts(spec, program, confinement.user_namespace != UserNamespace::Host),
         "linux": linux,
     })
 }
@@ -105,13 +119,18 @@ fn mount(mount: &Mount, user_namespace: bool) -> Value {
             "destination": destination, "type": "overlay", "source": "overlay",
             "options": overlay_options(lower, upper, work, user_namespace),
         }),
+        Mount::Tmpfs { destination } => json!({
+            "destination": destination, "type": "tmpfs", "source": "tmpfs",
+            "options": ["nosuid", "nodev", "noexec", "mode=1777"],
+        }),
+        Mount::Volume { name, .. } => unreachable!("volume `{name}` was refused before: only engines have volumes"),
     }
 }
 
-/// A colon in `lowerdir` would begin a second lower directory; a backslash begins an escape everywhere. In a user
+/// A colon in `lowerdir` would begin a second lower directory, a comma another option; a backslash begins an escape. In a user
 /// namespace overlay may only use the `user.` attributes.
 fn overlay_options(lower: &Path, upper: &Path, work: &Path, user_namespace: bool) -> Vec<String> {
-    let escaped = |path: &Path| path.display().to_string().replace('\\', "\\\\");
+    let escaped = |path: &Path| path.display().to_string().replace('\\', "\\\\").replace(',', "\\,");
     let mut options = vec![
         format!("lowerdir={}", escaped(lower).replace(':', "\\:")),
         format!("upperdir={}", escaped(upper)),
@@ -129,15 +148,9 @@ fn overlay_options(lower: &Path, upper: &Path, work: &Path, user_namespace: bool
 mod tests {
     use super::*;
 
-    fn request(cgroups: bool) -> Request {
-        Request {
-            name: "agent-0.life-1".to_owned(),
-            state_folder: "/s".into(),
-            bundle: "/b".into(),
-            cgroup_path: "/walproof-0/agent-0.life-1".to_owned(),
-            cgroups,
-            user_namespace: false,
-        }
+    fn confined(limits: bool) -> Confinement {
+        let cgroup_path = "/walproof-0/agent-0.life-1".to_owned();
+        Confinement { cgroup_path, limits, user_namespace: UserNamespace::Host }
     }
 
     fn spec() -> ContainerSpec {
@@ -152,11 +165,12 @@ mod tests {
             pids_max: 16,
             user: None,
             program: None,
+            likeness: None,
         }
     }
 
     fn configured(cgroups: bool) -> Value {
-        configuration(&spec(), &request(cgroups), "00", Path::new("/bin/walproof"))
+        configuration(&spec(), &confined(cgroups), "00", Path::new("/bin/walproof"))
     }
 
     #[test]
@@ -182,6 +196,14 @@ mod tests {
             .filter_map(|one| one["destination"].as_str())
             .collect();
         assert_eq!(inside, ["/db", "/db/x.db"]);
+    }
+
+    #[test]
+    fn a_user_namespace_of_its_own_maps_this_user_to_root() {
+        let user_namespace = UserNamespace::Made { uid: 1000, gid: 100 };
+        let made = configuration(&spec(), &Confinement { user_namespace, ..confined(false) }, "00", Path::new("/w"));
+        assert_eq!(made["linux"]["uidMappings"][0]["hostID"], 1000);
+        assert!(configured(false)["linux"]["uidMappings"].is_null());
     }
 
     #[test]

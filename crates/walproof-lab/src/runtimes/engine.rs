@@ -1,0 +1,204 @@
+//! Engines: docker, podman, nerdctl, each by its own command line, so that contexts, authentication and rootless modes
+//! come along.
+//!
+//! What this file is: one driver for the family; what differs between its members is a [`Tool`], a small file each in
+//! `engine/`.
+//! What it must not do: speak an engine's own protocol; touch what does not carry the run's label.
+//! Where to look next: `engine/command.rs` (a container in the words of the command line), `engine/detect.rs` (whether
+//! and how an engine can serve), `engine/container.rs` (a started container).
+
+pub mod command;
+mod container;
+mod detect;
+pub mod docker;
+pub mod nerdctl;
+pub mod podman;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::attached::Attached;
+use super::{Abilities, Container, ContainerSpec, Mount, Runtime, RuntimeError, check, program};
+use crate::run::leavings::{NotedEngine, RunDirectory};
+use container::EngineContainer;
+
+pub use detect::{answer_probe, detect};
+
+/// The label that everything of a run carries on an engine.
+pub const LABEL: &str = "walproof.run";
+const START_MAX: Duration = Duration::from_secs(60);
+
+/// Variables that tell a command line which engine it speaks to; noted, so that `clean` reaches the same one.
+const VARIABLES: &[&str] = &[
+    "DOCKER_HOST",
+    "DOCKER_CONTEXT",
+    "DOCKER_CONFIG",
+    "DOCKER_CERT_PATH",
+    "DOCKER_TLS_VERIFY",
+    "CONTAINER_HOST",
+    "CONTAINER_CONNECTION",
+    "CONTAINERD_ADDRESS",
+    "CONTAINERD_NAMESPACE",
+    "CONTAINERS_STORAGE_CONF",
+    "XDG_RUNTIME_DIR",
+    "XDG_DATA_HOME",
+];
+
+/// One member of the family.
+#[derive(Debug)]
+pub struct Tool {
+    /// Its own name, and its program's.
+    pub name: &'static str,
+    /// Reads what `info --format '{{json .}}'` says.
+    pub read: fn(&Value) -> Told,
+    /// OCI runtimes to ask for by name when its own one cannot start anything.
+    pub other_oci_runtimes: &'static [&'static str],
+    /// Further flags of `run`. All of them store no output beside what we read.
+    pub flags: &'static [&'static str],
+    /// Whether it must be told to leave the limits of open files and processes as they are for us.
+    pub own_ulimits: bool,
+    /// Whether `run` takes `--umask`.
+    pub umask: bool,
+}
+
+/// What an engine tells of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Its version.
+    pub version: String,
+    /// The OCI runtime it uses by default.
+    pub oci_runtime: String,
+    /// `v1`, `v2`.
+    pub cgroup_version: String,
+    /// Whether it runs without root.
+    pub rootless: bool,
+    /// Whether files need labels.
+    pub selinux: bool,
+    /// Whether users inside are other users outside, for a rootful engine (`userns-remap`).
+    pub remapped: bool,
+    /// A virtual machine between the user and the containers, by the product's name.
+    pub virtual_machine: Option<String>,
+}
+
+/// An engine that can serve.
+#[derive(Debug)]
+pub struct Engine {
+    client: Client,
+    /// `docker`, or `docker:runsc` when an OCI runtime was asked for.
+    name: String,
+    told: Told,
+    abilities: Abilities,
+    /// `--runtime` of `run`.
+    oci_runtime: Option<String>,
+    image: String,
+    /// Holds the notes of the image, which goes with it.
+    keeper: RunDirectory,
+}
+
+/// The command line of an engine.
+#[derive(Clone, Debug)]
+pub struct Client {
+    tool: &'static Tool,
+    program: PathBuf,
+}
+
+impl Client {
+    /// A command of it, without arguments. It does not wait for a terminal.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs it to its end: standard output, trimmed.
+    pub fn ask(&self, arguments: &[&str]) -> Result<String, RuntimeError> {
+        let failed = |because: String| RuntimeError::Engine { command: self.line(arguments), because };
+        let output = self.command().args(arguments).output().map_err(|error| failed(error.to_string()))?;
+        match output.status.success() {
+            true => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+            false => Err(failed(complaint(&output))),
+        }
+    }
+
+    /// The command as it would be typed.
+    fn line(&self, arguments: &[&str]) -> String {
+        format!("{} {}", self.tool.name, arguments.join(" "))
+    }
+
+    /// What `clean` needs to reach the same engine again.
+    fn noted(&self) -> NotedEngine {
+        let set = |name: &&str| Some(((*name).to_owned(), std::env::var(name).ok()?));
+        let environment: BTreeMap<String, String> = VARIABLES.iter().filter_map(set).collect();
+        NotedEngine { program: self.program.clone(), environment, images: Vec::new() }
+    }
+}
+
+/// What a failed command wrote, without what belongs to the terminal.
+fn complaint(output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    match lines[..] {
+        [] => output.status.to_string(),
+        _ => lines[lines.len().saturating_sub(4)..].join("; "),
+    }
+}
+
+/// The engine's name for a container of ours.
+pub fn full_name(run: &str, name: &str) -> String {
+    format!("walproof-{run}-{name}")
+}
+
+impl Runtime for Engine {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn abilities(&self) -> &Abilities {
+        &self.abilities
+    }
+
+    fn start(&self, run: &RunDirectory, spec: &ContainerSpec) -> Result<Box<dyn Container>, RuntimeError> {
+        check(&self.name, spec)?;
+        self.check_own(spec)?;
+        run.note_runtime(&self.name)?;
+        run.note_engine(&self.client.noted())?;
+        run.note_container(&spec.name)?;
+        let mounted = match (&spec.program, spec.likeness.as_ref().and_then(|likeness| likeness.image.as_ref())) {
+            (None, None) => None,
+            _ => Some(program(run, spec)?),
+        };
+        let mut command = self.client.command();
+        command.args(command::run(self, run.id().as_str(), spec, mounted.as_deref()));
+        let attached = Attached::spawn(&mut command, run, &spec.name)?;
+        let mut started = EngineContainer::new(self.client.clone(), run, &spec.name, attached);
+        started.wait_until_it_speaks(START_MAX)?;
+        Ok(Box::new(started))
+    }
+
+    fn path_for_agent(&self, _: &[Mount], inside: &Path) -> PathBuf {
+        inside.to_path_buf()
+    }
+
+    fn add_missing(&mut self, line: String) {
+        self.abilities.missing.push(line);
+    }
+
+    fn engine(&self) -> Option<&Client> {
+        Some(&self.client)
+    }
+}
+
+impl Engine {
+    fn check_own(&self, spec: &ContainerSpec) -> Result<(), RuntimeError> {
+        let overlay = spec.mounts.iter().any(|mount| matches!(mount, Mount::Overlay { .. }));
+        if !overlay {
+            return Ok(());
+        }
+        let because = "an engine makes no overlay of directories that you choose".to_owned();
+        Err(RuntimeError::Unsupported { runtime: self.name.clone(), container: spec.name.clone(), because })
+    }
+}

@@ -40,6 +40,33 @@ pub struct Rhythm {
     pub for_ms_max: u64,
 }
 
+/// Whose boundary is tested instead of a world: containers that the user has, or a file that describes them. As asked,
+/// so that it can be asked again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OwnBoundary {
+    /// Compose files, a later one over an earlier one.
+    pub compose: Vec<String>,
+    /// The project's name; `None`: as Compose finds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Chosen profiles.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub profiles: Vec<String>,
+    /// Files with variables; none: `.env` beside the first Compose file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub env_files: Vec<String>,
+    /// Services that open the database; none: those that share one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<String>,
+    /// Containers that open the database.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub like: Vec<String>,
+    /// Where the database is inside: `PATH` for all of them, `NAME=PATH` for one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub databases: Vec<String>,
+}
+
 /// How long a request to a storage of ours takes beyond its work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

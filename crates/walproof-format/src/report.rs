@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Chosen, StorageKnobs, Strike};
+use crate::plan::{Chosen, OwnBoundary, StorageKnobs, Strike};
 use crate::protocol::{Duty, Workload};
 
 /// Version of the report; in its first field, `walproof_report`.
@@ -42,6 +42,12 @@ pub struct Replay {
     /// How the world's storage behaves.
     #[serde(default, skip_serializing_if = "StorageKnobs::is_untouched")]
     pub storage: StorageKnobs,
+    /// The user's own containers instead of the world; the world is then called `own`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<OwnBoundary>,
+    /// The user's own image, into which agents are put.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
 }
 
 /// The part of a report that is read again.

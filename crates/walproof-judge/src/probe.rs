@@ -15,6 +15,7 @@
 //! | a conflicting lock is granted (fact 2) | unsafe | unsafe |
 //! | locking fails with errno | refuses | refuses |
 //! | siblings not seen (fact 1), the database's lock is | unsafe | unsafe after a crash |
+//! | the same, but `-wal` and `-shm` themselves are shared | risky: by the other facts, asked of `-shm` | unsafe after a crash |
 //! | an open file cannot be unlinked (fact 6) | by the other facts | DELETE refuses (2570); TRUNCATE, PERSIST do not unlink |
 //! | an answer that is needed did not come | unknown | unknown |
 //!
@@ -60,6 +61,10 @@ pub struct SideFacts {
     pub opens_read_write: Answer,
     /// 1: the looking party finds the acting party's scratch file, same content.
     pub sibling: Answer,
+    /// 1, where the scratch file is not found: the looking party finds the `-wal` and the `-shm` that the acting party
+    /// wrote, since both have them mounted one by one. The other facts were then asked of `-shm`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sidecars_mounted: Option<Answer>,
     /// 2: while the acting party holds a lock, the looking party's conflicting F_SETLK is refused (`Yes`: refused;
     /// `No`: granted; `Errno`: it failed with something else than EAGAIN or EACCES).
     pub lock_conflict_seen: Answer,
@@ -87,6 +92,7 @@ impl SideFacts {
         Self {
             opens_read_write: Answer::Yes,
             sibling: Answer::Yes,
+            sidecars_mounted: None,
             lock_conflict_seen: Answer::Yes,
             mmap_creator: Answer::Yes,
             mmap_second_open: Answer::Yes,
@@ -243,7 +249,8 @@ impl Table<'_> {
         let opens = format!("whether {looking} can open the file read-write");
         ask(&facts.opens_read_write, &opens, refuses(format!("{looking} cannot open the file read-write")));
         let sibling = format!("whether {looking} finds the files of {acting}");
-        ask(&facts.sibling, &sibling, self.no_sibling(acting, looking));
+        let three_files = facts.sidecars_mounted == Some(Answer::Yes);
+        ask(&facts.sibling, &sibling, self.no_sibling(acting, looking, three_files));
         let lock = format!("whether {looking} sees the locks of {acting}");
         ask(&facts.lock_conflict_seen, &lock, breaks(format!("{looking} is granted a lock that {acting} holds")));
         let hand_off = format!("whether {looking} reads fresh pages after {acting} wrote");
@@ -255,7 +262,9 @@ impl Table<'_> {
         let size = format!("whether {looking} sees the new size after {acting} appended");
         ask(&facts.size_fresh, &size, breaks(format!("{looking} sees an old size after {acting} appended")));
         let new_file = format!("whether {looking} sees a new file of {acting}");
-        ask(&facts.new_file_seen, &new_file, self.new_file_missed(acting, looking));
+        if !three_files {
+            ask(&facts.new_file_seen, &new_file, self.new_file_missed(acting, looking));
+        }
         if wal && self.all_mappings_work() {
             let store = format!("whether {looking} sees stores of {acting} into shared memory");
             ask(
@@ -270,7 +279,12 @@ impl Table<'_> {
         reasons
     }
 
-    fn no_sibling(&self, acting: &str, looking: &str) -> Reason {
+    fn no_sibling(&self, acting: &str, looking: &str, three_files: bool) -> Reason {
+        if self.mode == JournalMode::Wal && three_files {
+            let text = "`-wal` and `-shm` are shared only because they are mounted one by one: whoever opens the database by \
+                        its directory deletes them";
+            return Reason { kind: VerdictKind::Risky, text: text.to_owned(), certainty: Certainty::Measured };
+        }
         if self.mode == JournalMode::Wal {
             return breaks(format!(
                 "{looking} does not find the files beside the database that {acting} made: two logs"
@@ -390,6 +404,29 @@ mod tests {
         let mut pair = PairFacts::sound();
         pair.b_to_a.sibling = Answer::No;
         assert!(decide(&pair, JournalMode::Delete).reasons[0].text.contains("after a crash"));
+    }
+
+    #[test]
+    fn three_mounted_files_hang_by_a_thread_in_wal() {
+        let three_files = |facts: &mut SideFacts| {
+            facts.sibling = Answer::No;
+            facts.sidecars_mounted = Some(Answer::Yes);
+            facts.new_file_seen = Answer::not_asked();
+        };
+        decides(
+            |pair| {
+                three_files(&mut pair.a_to_b);
+                three_files(&mut pair.b_to_a);
+            },
+            [Risky, Unsafe, Unsafe],
+        );
+        decides(
+            |pair| {
+                three_files(&mut pair.a_to_b);
+                pair.a_to_b.store_seen = Answer::No;
+            },
+            [Unsafe, Unsafe, Unsafe],
+        );
     }
 
     #[test]

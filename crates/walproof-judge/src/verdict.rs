@@ -207,12 +207,18 @@ impl Verdict {
         }
     }
 
-    /// Nothing was found against it: `safe`, or `risky` where another kernel may have the files open.
-    fn nothing_found(mode: JournalMode, basis: Basis, coverage: Coverage, other_kernels: &OtherKernels) -> Self {
-        let reasons = match other_kernels {
-            OtherKernels::No => Vec::new(),
-            OtherKernels::Yes(why) | OtherKernels::Perhaps(why) => vec![format!("only this kernel was tested: {why}")],
-        };
+    /// Nothing was found against it: `safe`, or `risky` where another kernel may have the files open, or where the probe
+    /// saw what it hangs by.
+    fn nothing_found(
+        mode: JournalMode,
+        basis: Basis,
+        coverage: Coverage,
+        other_kernels: &OtherKernels,
+        mut reasons: Vec<String>,
+    ) -> Self {
+        if let OtherKernels::Yes(why) | OtherKernels::Perhaps(why) = other_kernels {
+            reasons.push(format!("only this kernel was tested: {why}"));
+        }
         let kind = if reasons.is_empty() { VerdictKind::Safe } else { VerdictKind::Risky };
         Self { kind, coverage: Some(coverage), ..Self::unknown(mode, basis, reasons) }
     }
@@ -509,7 +515,8 @@ pub fn judge(evidence: &Evidence) -> Verdict {
     let Some(coverage) = coverage(evidence) else {
         return weighed(evidence, VerdictKind::Unknown, vec!["nothing says what was looked at".to_owned()]);
     };
-    let verdict = Verdict::nothing_found(evidence.mode, Basis::Stressed, coverage, &evidence.other_kernels);
+    let risks = probed(evidence, VerdictKind::Risky);
+    let verdict = Verdict::nothing_found(evidence.mode, Basis::Stressed, coverage, &evidence.other_kernels, risks);
     Verdict { conditions: evidence.conditions.clone(), bounds: bounds(evidence), ..verdict }
 }
 
@@ -522,7 +529,10 @@ pub fn judge_probe(
 ) -> Verdict {
     let basis = Basis::ProbeOnly;
     match (decision.kind, coverage) {
-        (VerdictKind::Safe, Some(coverage)) => Verdict::nothing_found(mode, basis, coverage, other_kernels),
+        (VerdictKind::Safe | VerdictKind::Risky, Some(coverage)) => {
+            let risks = decision.reasons.iter().map(|reason| reason.text.clone()).collect();
+            Verdict::nothing_found(mode, basis, coverage, other_kernels, risks)
+        }
         (VerdictKind::Safe, None) => Verdict::unknown(mode, basis, vec!["nothing says what was looked at".to_owned()]),
         (kind, coverage) => {
             let reasons = decision.reasons.iter().filter(|reason| reason.kind == kind);
@@ -782,6 +792,11 @@ mod tests {
         broken.a_to_b.lock_conflict_seen = crate::probe::Answer::No;
         earns(|e| e.probe = Some(decide(&broken, JournalMode::Wal)), VerdictKind::Unsafe, "probe: B is granted");
         earns(|e| e.probe = Some(decide(&PairFacts::default(), JournalMode::Wal)), VerdictKind::Unknown, "not asked");
+        let mut three_files = PairFacts::sound();
+        three_files.a_to_b.sibling = crate::probe::Answer::No;
+        three_files.a_to_b.sidecars_mounted = Some(crate::probe::Answer::Yes);
+        let risky = decide(&three_files, JournalMode::Wal);
+        earns(|e| e.probe = Some(risky.clone()), VerdictKind::Risky, "mounted one by one");
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod collect;
 pub mod error;
 pub mod image;
 pub mod nemeses;
+pub mod own;
 pub mod probes;
 pub mod run;
 pub mod runtimes;

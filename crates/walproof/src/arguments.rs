@@ -49,6 +49,16 @@ pub enum Command {
     /// One table with times; exit code 1 when an expectation fails, 3 when none failed and something could not be tested
     /// here.
     Selftest(SelftestFlags),
+    /// List the runtimes that agents can run in: version, abilities, and what is missing.
+    Runtimes {
+        /// Print one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write an image that holds only this program, for any engine: `docker load`, `podman load`, `skopeo copy`.
+    ///
+    /// An OCI image layout and a docker-archive in one tar, made without an engine, byte for byte reproducible.
+    Image(ImageFlags),
     /// Explain an anomaly, a world, a nemesis or a workload; without a name, list them all.
     Explain {
         /// Its name, as reports print it.
@@ -75,7 +85,8 @@ pub struct RunFlags {
     /// Number of agents, each in its own container.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=75), conflicts_with = "replay")]
     pub agents: u16,
-    /// `embedded` (own OCI containers) or `process` (none); without it, the best that can serve here.
+    /// Where agents run: `embedded` (own OCI containers), `docker`, `podman`, `runc` and others (see `walproof
+    /// runtimes`), `docker:runsc`, a path; `process` is none. Without it, the best that can serve here.
     #[arg(long)]
     pub runtime: Option<String>,
     /// The seed that the plan is drawn from, up to 16 hex digits; without it, a random one.
@@ -102,9 +113,54 @@ pub struct RunFlags {
     /// `risky` makes a risky verdict exit 1.
     #[arg(long, value_name = "VERDICT", value_parser = ["risky", "unsafe"], default_value = "unsafe")]
     pub fail_on: String,
+    /// The user's own containers.
+    #[command(flatten)]
+    pub own: OwnFlags,
     /// The ledger workload.
     #[command(flatten)]
     pub workload: WorkloadFlags,
+}
+
+/// Containers of the user's, instead of a directory and a world.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Your own containers")]
+pub struct OwnFlags {
+    /// Test the boundary that a Compose file describes: mounts, users, limits and images of its services, on scratch
+    /// files beside the database. As often as wanted, a later file over an earlier one.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["replay", "directory", "world"])]
+    pub compose: Vec<String>,
+    /// A service that opens the database, as often as wanted; without it, those that share one.
+    #[arg(long = "service", value_name = "NAME", requires = "compose")]
+    pub services: Vec<String>,
+    /// A container that opens the database, running or not; as often as wanted.
+    #[arg(long, value_name = "CONTAINER", conflicts_with_all = ["replay", "directory", "world"])]
+    pub like: Vec<String>,
+    /// Where the database is inside: `/data/app.db` for all, `NAME=/data/app.db` for one service or container.
+    #[arg(long = "database", value_name = "[NAME=]PATH", conflicts_with = "replay")]
+    pub databases: Vec<String>,
+    /// Put the agents into this image: its user, its files. Nothing is pulled.
+    #[arg(long, value_name = "IMAGE", conflicts_with = "replay")]
+    pub image: Option<String>,
+    /// A profile of the Compose file.
+    #[arg(long = "profile", value_name = "NAME", requires = "compose")]
+    pub profiles: Vec<String>,
+    /// The project's name, which stands in the names of its volumes; without it, as Compose finds it.
+    #[arg(long, value_name = "NAME", requires = "compose")]
+    pub project_name: Option<String>,
+    /// A file with variables of the Compose file; without it, `.env` beside it.
+    #[arg(long = "env-file", value_name = "FILE", requires = "compose")]
+    pub env_files: Vec<String>,
+}
+
+/// Flags of `image`.
+#[derive(Clone, Debug, Args)]
+pub struct ImageFlags {
+    /// Where to write it; `-` for standard output.
+    #[arg(long, short, value_name = "FILE", default_value = "walproof-image.tar")]
+    pub output: PathBuf,
+    /// What the image is called once it is loaded.
+    #[arg(long, default_value = walproof_lab::image::TAG, value_parser = parse_tag)]
+    pub tag: String,
 }
 
 /// Flags of `bang`.
@@ -191,7 +247,7 @@ pub struct SelftestFlags {
     /// The seed that all plans are drawn from.
     #[arg(long, value_parser = walproof_format::report::parse_seed)]
     pub seed: Option<u64>,
-    /// `embedded` or `process`; without it, the best that can serve here.
+    /// Where agents run (see `walproof runtimes`); without it, the best that can serve here.
     #[arg(long)]
     pub runtime: Option<String>,
     /// Where to write the table as JSON.
@@ -350,6 +406,17 @@ fn parse_failing(text: &str) -> Result<Failing, String> {
     Ok(failing)
 }
 
+/// `NAME:TAG`, as engines take it.
+fn parse_tag(text: &str) -> Result<String, String> {
+    let good = |part: &str, more: &str| {
+        !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || more.contains(c))
+    };
+    match text.rsplit_once(':') {
+        Some((name, tag)) if good(name, "./_-:") && good(&tag.to_ascii_lowercase(), "._-") => Ok(text.to_owned()),
+        _ => Err(format!("`{text}` is no NAME:TAG in lower case; try `localhost/walproof:mine`")),
+    }
+}
+
 fn parse_page_size(text: &str) -> Result<u32, String> {
     match text.parse::<u32>() {
         Ok(size) if size.is_power_of_two() && (512..=65_536).contains(&size) => Ok(size),
@@ -398,6 +465,12 @@ mod tests {
         assert_eq!(parse_failing("syncs=50"), Ok(Failing { syncs_every: 50, ..Failing::NONE }));
         assert!(parse_failing("opens=3").is_err() && parse_failing("1").is_err() && parse_failing("reads=").is_err());
         assert!(parse_failing("reads=5,reads=6").is_err());
+    }
+
+    #[test]
+    fn tags_are_those_of_engines() {
+        assert!(parse_tag("localhost/walproof:0.1").is_ok() && parse_tag("registry:5000/a/b:Latest").is_ok());
+        assert!(parse_tag("walproof").is_err() && parse_tag("Wal:1").is_err() && parse_tag("a:").is_err());
     }
 
     #[test]

@@ -14,11 +14,13 @@ mod arguments;
 mod bang;
 mod clean;
 mod explain;
+mod image;
 mod inspect;
 mod interrupt;
 mod judge;
 mod output;
 mod render;
+mod runtime_list;
 mod selftest;
 mod shrink;
 mod verify;
@@ -58,6 +60,8 @@ fn user_command() -> ExitCode {
         Command::Inspect(flags) => inspect::run(&flags),
         Command::Shrink(flags) => shrink::run(&flags),
         Command::Selftest(flags) => selftest::run(&flags),
+        Command::Runtimes { json } => runtime_list::run(json),
+        Command::Image(flags) => image::run(&flags),
         Command::Explain { name } => explain::run(name.as_deref()),
         Command::Clean { run } => clean::run(run.as_deref()),
     };

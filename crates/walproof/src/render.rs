@@ -8,6 +8,7 @@ use walproof_format::sqlite::error_code::quoted as quoted_code;
 use walproof_judge::checkers::{Anomaly, Side, WitnessLine};
 use walproof_judge::probe::{Answer, PairFacts, SideFacts};
 use walproof_judge::verdict::{Basis, Verdict, VerdictKind};
+use walproof_lab::own::{self, OwnReport};
 use walproof_lab::run::report::Report;
 use walproof_lab::run::stress::Progress;
 use walproof_lab::run::verify::{Boundary, Control, Event, Options};
@@ -33,7 +34,7 @@ impl Screen {
     pub fn begin(command: &'static str, options: &Options) -> Self {
         let terminal = std::io::stdout().is_terminal();
         let colour = terminal && std::env::var_os("NO_COLOR").is_none();
-        say!("walproof {command} {}    seed {:016x}", options.directory.display(), options.seed);
+        say!("walproof {command} {}    seed {:016x}", tested(options), options.seed);
         Self { command, terminal, colour, time_ms: options.time.as_millis().max(1), drawn_ms: 0 }
     }
 
@@ -80,7 +81,7 @@ impl Screen {
         for verdict in &report.verdicts {
             self.show_verdict(verdict, report);
         }
-        if report.replay.world != "shared-directory" {
+        if !["shared-directory", own::NAME].contains(&report.replay.world.as_str()) {
             let met = if report.expected.met { "as expected" } else { "NOT AS EXPECTED" };
             line("expected", &format!("{} of world {}: {met}", report.expected.outcome, report.expected.world));
         }
@@ -130,6 +131,29 @@ pub fn show_matrix(reports: &[Report]) {
     }
 }
 
+/// What is tested, in the words of the command line.
+fn tested(options: &Options) -> String {
+    match &options.own {
+        None => options.directory.display().to_string(),
+        Some(own) => {
+            let compose = own.compose.iter().map(|file| format!("--compose {file}"));
+            compose.chain(own.like.iter().map(|name| format!("--like {name}"))).collect::<Vec<_>>().join(" ")
+        }
+    }
+}
+
+fn show_own(own: &OwnReport) {
+    for opener in &own.openers {
+        line("as", &format!("{}: {} in {}", opener.name, opener.database, opener.reach));
+        let user = opener.user.as_ref().map(|user| format!("user {user}"));
+        let image = opener.image.as_ref().map(|image| format!("image {image}"));
+        let both: Vec<String> = image.into_iter().chain(user).collect();
+        if !both.is_empty() {
+            line("", &format!("{}: {}", opener.name, both.join(", ")));
+        }
+    }
+}
+
 fn show_boundary(boundary: &Boundary) {
     let mount = boundary.storage.mount.as_ref();
     let storage = mount.map_or("unknown storage".to_owned(), |mount| {
@@ -138,6 +162,7 @@ fn show_boundary(boundary: &Boundary) {
     line("boundary", &format!("{} ({})", several(boundary.agents.into(), "agent"), boundary.abilities.isolation));
     let sqlite = &boundary.sqlite;
     line("", &format!("one kernel {}, SQLite {sqlite}, {storage}", boundary.machine.kernel));
+    boundary.own.iter().for_each(show_own);
     for database in &boundary.databases {
         let name = database.path.file_name().unwrap_or_default().to_string_lossy();
         let links = if database.links > 1 {

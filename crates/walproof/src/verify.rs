@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use walproof_format::plan::OwnBoundary;
 use walproof_format::protocol::Workload;
 use walproof_format::report::read_headers;
 use walproof_lab::error::LabError;
@@ -11,7 +12,7 @@ use walproof_lab::run::replay;
 use walproof_lab::run::report::{asked_mode, weigh};
 use walproof_lab::run::verify::{Options, verify};
 
-use crate::arguments::{RunFlags, WorkloadFlags};
+use crate::arguments::{OwnFlags, RunFlags, WorkloadFlags};
 use crate::interrupt;
 use crate::render::Screen;
 
@@ -62,8 +63,24 @@ pub fn asked(flags: &RunFlags) -> Options {
         history: flags.history.clone(),
         keep_history: flags.keep_history,
         keep_going: flags.keep_going,
+        own: own(&flags.own),
+        image: flags.own.image.clone(),
         ..Options::default()
     }
+}
+
+/// The user's own boundary, when one is asked for.
+fn own(flags: &OwnFlags) -> Option<OwnBoundary> {
+    let asked = !flags.compose.is_empty() || !flags.like.is_empty();
+    asked.then(|| OwnBoundary {
+        compose: flags.compose.clone(),
+        project: flags.project_name.clone(),
+        profiles: flags.profiles.clone(),
+        env_files: flags.env_files.clone(),
+        services: flags.services.clone(),
+        like: flags.like.clone(),
+        databases: flags.databases.clone(),
+    })
 }
 
 /// The runs of a report or plan. What only says where and how, not what, may differ when a run is done again.

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use walproof_format::protocol::Command;
 
-use super::{Effect, Needs, Nemesis, Rhythm, Wound, sidecar};
+use super::{Effect, Needs, Nemesis, Rhythm, Wound};
 use crate::error::LabError;
 use crate::run::fleet::{ANSWER_TIMEOUT, Fleet};
 use crate::run::plan::Strike;
@@ -25,7 +25,8 @@ fn strike<'f>(fleet: &'f Fleet<'f>, _: &Strike) -> Result<Wound<'f>, LabError> {
     for agent in fleet.agents() {
         fleet.ask(agent, &Command::Close, ANSWER_TIMEOUT)?;
     }
-    if fleet.ground().views.iter().all(|view| !sidecar(&view.folder, "-wal").exists()) {
+    // A log that is a mount of its own cannot be deleted, and everybody has closed all the same.
+    if fleet.ground().views.iter().all(|view| view.mounted("-wal").is_some() || !view.sidecar("-wal").exists()) {
         fleet.tally.last_closes.fetch_add(1, Ordering::Relaxed);
     }
     Ok(Wound::new(move || fleet.agents().try_for_each(|agent| fleet.run(agent))))

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use walproof_format::protocol::{Command, Reply};
 
-use super::{Effect, Needs, Nemesis, Rhythm, Wound, has_content, sidecar};
+use super::{Effect, Needs, Nemesis, Rhythm, Wound, has_content};
 use crate::error::LabError;
 use crate::run::fleet::{ANSWER_TIMEOUT, Fleet};
 use crate::run::plan::Strike;
@@ -38,8 +38,7 @@ fn strike<'f>(fleet: &'f Fleet<'f>, strike: &Strike) -> Result<Wound<'f>, LabErr
     }
     fleet.kill(agent)?;
     fleet.tally.kills_inside_spilled.fetch_add(1, Ordering::Relaxed);
-    let folder = &fleet.ground().views[usize::from(agent)].folder;
-    if has_content(&sidecar(folder, "-journal")) {
+    if has_content(&fleet.ground().views[usize::from(agent)].sidecar("-journal")) {
         fleet.tally.recoveries.fetch_add(1, Ordering::Relaxed);
     }
     wait_for_a_peer(fleet, agent);

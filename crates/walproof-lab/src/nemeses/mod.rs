@@ -49,7 +49,6 @@ use crate::clients::Client;
 use crate::error::LabError;
 use crate::run::fleet::Fleet;
 use crate::run::plan::Strike;
-use crate::worlds::DATABASE;
 
 /// All nemeses, by name.
 pub static NEMESES: &[&Nemesis] = &[
@@ -229,7 +228,7 @@ fn unlink_sidecars(fleet: &Fleet<'_>, suffixes: &[&str]) {
     for view in &fleet.ground().views {
         for suffix in suffixes {
             // Not there is as good: then somebody closed last, or they are gone since the last strike.
-            let _ = fs::remove_file(sidecar(&view.folder, suffix));
+            let _ = fs::remove_file(view.sidecar(suffix));
         }
     }
 }
@@ -257,15 +256,10 @@ fn with_clients<'f>(fleet: &'f Fleet<'_>) -> Result<&'f [Client], LabError> {
     Some(fleet.clients()).filter(|clients| !clients.is_empty()).ok_or_else(none)
 }
 
-/// A sidecar of the database in a folder: `-wal`, `-shm`, `-journal`.
-fn sidecar(folder: &Path, suffix: &str) -> PathBuf {
-    folder.join(format!("{DATABASE}{suffix}"))
-}
-
 /// A WAL or a journal with content, in any agent's folder: whoever opens next must recover.
 fn left_behind(fleet: &Fleet<'_>) -> bool {
-    let folders = fleet.ground().views.iter().map(|view| &view.folder);
-    folders.into_iter().any(|folder| ["-wal", "-journal"].iter().any(|suffix| has_content(&sidecar(folder, suffix))))
+    let mut views = fleet.ground().views.iter();
+    views.any(|view| ["-wal", "-journal"].iter().any(|suffix| has_content(&view.sidecar(suffix))))
 }
 
 /// Whether a file is there and not empty.

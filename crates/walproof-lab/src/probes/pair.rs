@@ -4,6 +4,7 @@
 //! 50 ms before the acting party changes it and again 100 ms after, so that a stale cache has something stale to
 //! show; the lock is tested after the hand-off, since some clients flush at unlock.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -44,7 +45,8 @@ pub struct Probed {
 /// Probes agents 0 and 1 of a fleet that has been started.
 pub fn probe(fleet: &Fleet<'_>) -> Result<Probed, LabError> {
     let began = Instant::now();
-    let sides = [Side { fleet, actor: 0, looker: 1 }, Side { fleet, actor: 1, looker: 0 }];
+    let side = |actor, looker| Side { fleet, actor, looker, by_sidecars: Cell::new(false) };
+    let sides = [side(0, 1), side(1, 0)];
     let mut facts = [SideFacts::default(), SideFacts::default()];
     let mut both = |stage: &dyn Fn(&Side<'_>, &mut SideFacts)| {
         sides.iter().zip(&mut facts).for_each(|(side, facts)| stage(side, facts));
@@ -65,6 +67,8 @@ struct Side<'a> {
     fleet: &'a Fleet<'a>,
     actor: u16,
     looker: u16,
+    /// What is asked is asked of `-shm`, which both directions then have in common.
+    by_sidecars: Cell<bool>,
 }
 
 impl Side<'_> {
@@ -88,9 +92,17 @@ impl Side<'_> {
         self.handle(5)
     }
 
+    /// Offsets of the two directions lie apart, since they may have one file in common.
+    fn at(&self, offset: u64) -> u64 {
+        offset + u64::from(self.actor) * 8
+    }
+
     /// A file in the directory of the database, as `party` sees it.
     fn path(&self, party: u16, name: &str) -> String {
         let database = self.fleet.database_inside(party);
+        if name == "scratch" && self.by_sidecars.get() {
+            return format!("{database}-shm");
+        }
         let folder = Path::new(&database).parent().unwrap_or(Path::new("/")).to_owned();
         folder.join(format!("probe-{}-{name}", self.actor)).display().to_string()
     }
@@ -119,9 +131,23 @@ impl Side<'_> {
 
     /// Facts 0, 1 and 3's mappings; then the looker reads what will change.
     fn set_up(&self, facts: &mut SideFacts) {
-        let (created, looked_at) = (self.created(), self.looked_at());
+        self.make_scratch(facts);
+        if facts.sibling == Answer::No {
+            self.look_for_sidecars(facts);
+        }
+        if self.shares_a_file(facts) {
+            facts.mmap_other_party = yes(self.looker(ProbeStep::Map { handle: self.looked_at() }));
+            let _ = self.looker(ProbeStep::Read { handle: self.looked_at(), offset: self.at(PAGE_AT) });
+            let _ = self.looker(ProbeStep::Size { path: self.path(self.looker, "scratch") });
+        }
+        let _ = self.looker(ProbeStep::Size { path: self.path(self.looker, "new") });
+    }
+
+    fn make_scratch(&self, facts: &mut SideFacts) {
+        let created = self.created();
         let path = self.path(self.actor, "scratch");
-        let made = self.actor(ProbeStep::Open { handle: created, path: path.clone(), create: true }).and_then(|_| {
+        let create = !self.by_sidecars.get();
+        let made = self.actor(ProbeStep::Open { handle: created, path: path.clone(), create }).and_then(|_| {
             self.actor(ProbeStep::Truncate { handle: created, size: SCRATCH_BYTES })?;
             self.actor(ProbeStep::Write { handle: created, offset: 0, value: MAGIC })
         });
@@ -133,12 +159,30 @@ impl Side<'_> {
         let again = self.actor(ProbeStep::Open { handle: self.second_open(), path, create: false });
         facts.mmap_second_open = yes(again.and_then(|_| self.actor(ProbeStep::Map { handle: self.second_open() })));
         self.look_for_sibling(facts);
-        if facts.sibling == Answer::Yes {
-            facts.mmap_other_party = yes(self.looker(ProbeStep::Map { handle: looked_at }));
-            let _ = self.looker(ProbeStep::Read { handle: looked_at, offset: PAGE_AT });
-            let _ = self.looker(ProbeStep::Size { path: self.path(self.looker, "scratch") });
+    }
+
+    fn shares_a_file(&self, facts: &SideFacts) -> bool {
+        facts.sibling == Answer::Yes || facts.sidecars_mounted == Some(Answer::Yes)
+    }
+
+    /// A file that is not found may still lie beside ones that are: where `-wal` and `-shm` are mounts of their own,
+    /// everything is asked of `-shm` instead.
+    fn look_for_sidecars(&self, facts: &mut SideFacts) {
+        let wal = |party| format!("{}-wal", self.fleet.database_inside(party));
+        let handle = self.database();
+        // A mounted one is there before anybody comes.
+        let written = self.actor(ProbeStep::Open { handle, path: wal(self.actor), create: false });
+        let written = written.and_then(|_| self.actor(ProbeStep::Write { handle, offset: self.at(0), value: MAGIC }));
+        let read = self.looker(ProbeStep::Open { handle, path: wal(self.looker), create: false });
+        let read = read.and_then(|_| self.looker(ProbeStep::Read { handle, offset: self.at(0) }));
+        let wal_is_shared = written.is_ok() && is(read, MAGIC) == Answer::Yes;
+        if !wal_is_shared {
+            return;
         }
-        let _ = self.looker(ProbeStep::Size { path: self.path(self.looker, "new") });
+        self.by_sidecars.set(true);
+        let not_found = facts.sibling.clone();
+        self.make_scratch(facts);
+        facts.sidecars_mounted = Some(std::mem::replace(&mut facts.sibling, not_found));
     }
 
     fn look_for_sibling(&self, facts: &mut SideFacts) {
@@ -160,11 +204,11 @@ impl Side<'_> {
     fn act(&self, facts: &mut SideFacts) {
         let handle = self.created();
         if facts.mmap_creator == Answer::Yes {
-            let _ = self.actor(ProbeStep::Store { handle, offset: 64, value: MAGIC + 1 });
+            let _ = self.actor(ProbeStep::Store { handle, offset: self.at(64), value: MAGIC + 1 });
         }
-        let _ = self.actor(ProbeStep::Lock { handle, offset: HAND_OFF_LOCK_AT });
-        let _ = self.actor(ProbeStep::Write { handle, offset: PAGE_AT, value: MAGIC + 2 });
-        let _ = self.actor(ProbeStep::Unlock { handle, offset: HAND_OFF_LOCK_AT });
+        let _ = self.actor(ProbeStep::Lock { handle, offset: self.at(HAND_OFF_LOCK_AT) });
+        let _ = self.actor(ProbeStep::Write { handle, offset: self.at(PAGE_AT), value: MAGIC + 2 });
+        let _ = self.actor(ProbeStep::Unlock { handle, offset: self.at(HAND_OFF_LOCK_AT) });
         let _ = self.actor(ProbeStep::Write { handle, offset: SCRATCH_BYTES, value: MAGIC });
         let path = self.path(self.actor, "new");
         let _ = self.actor(ProbeStep::Open { handle: self.new_file(), path, create: true });
@@ -172,14 +216,14 @@ impl Side<'_> {
 
     /// The looking party looks; last the lock and the unlinking.
     fn look(&self, facts: &mut SideFacts) {
-        if facts.sibling != Answer::Yes {
+        if !self.shares_a_file(facts) {
             facts.lock_conflict_seen = self.conflict_on_database();
             return;
         }
         let handle = self.looked_at();
-        let locked = self.looker(ProbeStep::Lock { handle, offset: HAND_OFF_LOCK_AT });
-        let content = self.looker(ProbeStep::Read { handle, offset: PAGE_AT });
-        let _ = self.looker(ProbeStep::Unlock { handle, offset: HAND_OFF_LOCK_AT });
+        let locked = self.looker(ProbeStep::Lock { handle, offset: self.at(HAND_OFF_LOCK_AT) });
+        let content = self.looker(ProbeStep::Read { handle, offset: self.at(PAGE_AT) });
+        let _ = self.looker(ProbeStep::Unlock { handle, offset: self.at(HAND_OFF_LOCK_AT) });
         facts.hand_off_fresh = locked.err().unwrap_or_else(|| is(content, MAGIC + 2));
         let size = self.looker(ProbeStep::Size { path: self.path(self.looker, "scratch") });
         facts.size_fresh = is(size, SCRATCH_BYTES + 8);
@@ -192,11 +236,11 @@ impl Side<'_> {
         facts.store_seen = match &facts.mmap_other_party {
             Answer::Yes => {
                 let until = MAGIC + 1;
-                is(self.looker(ProbeStep::Load { handle, offset: 64, until, wait_ms: STORE_WAIT_MS }), until)
+                is(self.looker(ProbeStep::Load { handle, offset: self.at(64), until, wait_ms: STORE_WAIT_MS }), until)
             }
             other => other.clone(),
         };
-        facts.lock_conflict_seen = self.conflict(self.created(), handle, LOCK_AT);
+        facts.lock_conflict_seen = self.conflict(self.created(), handle, self.at(LOCK_AT));
         facts.unlink_while_open = yes(self.actor(ProbeStep::Unlink { path: self.path(self.actor, "new") }));
     }
 

@@ -25,7 +25,7 @@ use crate::runtimes::{Container, ContainerSpec, Exit, Line, Mount, Runtime, Runt
 use crate::worlds::{Ground, View};
 
 /// Where an agent finds its history folder.
-const HISTORY_INSIDE: &str = "/history";
+const HISTORY_INSIDE: &str = "/walproof-history";
 /// Memory limit of an agent.
 const MEMORY_BYTES_MAX: u64 = 256 << 20;
 /// Limit of tasks of an agent.
@@ -580,7 +580,7 @@ impl<'a> Fleet<'a> {
             program: self.plan.program.clone(),
             likeness: view.likeness.clone(),
         };
-        if let (Some(_), Some(folder)) = (view.user, history) {
+        if let (true, Some(folder)) = (view.user.is_some() || view.likeness.is_some(), history) {
             // Whoever is not root writes its history there as well.
             fs::set_permissions(folder, fs::Permissions::from_mode(0o777))
                 .map_err(|error| LabError::path("cannot open to others", folder, error, "another `--history`"))?;

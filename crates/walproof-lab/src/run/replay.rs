@@ -51,6 +51,8 @@ fn options(Header { directory, replay, .. }: Header) -> Result<Options, String> 
         program: replay.agent.map(PathBuf::from),
         keep_going: replay.keep_going,
         storage: replay.storage,
+        own: replay.own,
+        image: replay.image,
         ..Options::default()
     })
 }

@@ -24,6 +24,7 @@ use crate::run::outcome::meets;
 use crate::run::plan::Plan;
 use crate::run::stress::{TallyCount, is_of_the_storage};
 use crate::run::verify::Evidence;
+use crate::own::OwnReport;
 use crate::worlds::{self, Expectation};
 
 /// One run, weighed.
@@ -42,6 +43,8 @@ pub struct Report {
     pub expected: Expected,
     pub machine: Machine,
     pub runtime: RuntimeReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own: Option<OwnReport>,
     pub storage: Storage,
     pub databases: Vec<DatabaseFile>,
     pub probe: Option<ProbeReport>,
@@ -148,6 +151,7 @@ pub fn weigh(evidence: Evidence, fail_on_risky: bool) -> Result<Report, LabError
             containers: boundary.abilities.containers,
             missing: boundary.abilities.missing,
         },
+        own: boundary.own,
         storage: boundary.storage,
         databases: boundary.databases,
         probe: probed.map(|probed| ProbeReport { facts: probed.facts, took_ms: probed.took.as_millis() as u64 }),

@@ -4,16 +4,18 @@
 //! go through a copy of the stress's own tail. Everything is noted in the run directory before it is made.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use walproof_format::plan::StorageKnobs;
-use walproof_format::protocol::{Duty, Reply, Workload};
+use walproof_format::plan::{OwnBoundary, StorageKnobs};
+use walproof_format::protocol::{Call, Duty, Quirks, Reply, Workload};
 use walproof_format::report::Replay;
 use walproof_format::sqlite::error_code;
 use walproof_judge::checkers::WitnessLine;
 use walproof_judge::controls::{PlantedOutcome, planted_in};
+use walproof_judge::facts::OtherKernels;
 use walproof_judge::verdict::is_loud;
 
 use crate::collect::databases::{self, DatabaseFile};
@@ -22,13 +24,15 @@ use crate::collect::programs;
 use crate::collect::storage::{self, Storage};
 use crate::error::LabError;
 use crate::nemeses::{self, Needs};
+use crate::own::ground::{Layout, of_image, open_to_the_user_of};
+use crate::own::{self, Own, OwnReport};
 use crate::probes::pair::{self, Probed};
 use crate::run::fleet::{Fleet, FleetPlan};
 use crate::run::leavings::{RunDirectory, RunId};
 use crate::run::plan::{self, Chosen, Plan, Strike};
 use crate::run::stress::{Progress, StressEnd, StressOptions, prepare, refused, stress};
 use crate::runtimes::{self, Abilities, Runtime};
-use crate::worlds::{self, Ground, HostMount, World};
+use crate::worlds::{self, Ground, HostMount, View, World};
 
 /// How long the control may take to be caught.
 const CONTROL_TIME: Duration = Duration::from_secs(8);
@@ -48,8 +52,12 @@ pub struct Options {
     pub time: Duration,
     /// Number of agents.
     pub agents: u16,
-    /// Name of the world.
+    /// Name of the world; [`own::NAME`] where the boundary is the user's own.
     pub world: String,
+    /// The user's own boundary, instead of a directory and a world.
+    pub own: Option<OwnBoundary>,
+    /// The user's own image, into which agents are put.
+    pub image: Option<String>,
     /// A runtime by name; `None`: the best that can serve.
     pub runtime: Option<String>,
     /// The workload.
@@ -89,6 +97,8 @@ impl Default for Options {
             time: Duration::from_secs(30),
             agents: 3,
             world: "shared-directory".into(),
+            own: None,
+            image: None,
             runtime: None,
             workload: Workload::default(),
             seed: 0,
@@ -124,13 +134,15 @@ impl Options {
             last_duty: self.last_duty,
             agent: self.program.as_ref().map(|program| program.display().to_string()),
             storage: self.storage,
+            own: self.own.clone(),
+            image: self.image.clone(),
         }
     }
 
     /// The plan that these options draw.
     pub fn plan(&self) -> Result<Plan, LabError> {
-        let world = find_world(&self.world)?;
-        let nemeses = self.nemeses.clone().unwrap_or_else(|| plan::usual_and(world.nemeses));
+        let of_world = if self.own.is_some() { &[][..] } else { find_world(&self.world)?.nemeses };
+        let nemeses = self.nemeses.clone().unwrap_or_else(|| plan::usual_and(of_world));
         let drawn = plan::draw(self.seed, self.time.as_millis() as u64, self.agents, &nemeses);
         let strikes = self.strikes.clone().unwrap_or(drawn.strikes);
         Ok(Plan { strikes, ..drawn })
@@ -163,7 +175,7 @@ pub struct Boundary {
     /// Number of agents.
     pub agents: u16,
     /// The world's name.
-    pub world: &'static str,
+    pub world: String,
     /// The storage.
     pub storage: Storage,
     /// The machine.
@@ -172,6 +184,8 @@ pub struct Boundary {
     pub databases: Vec<DatabaseFile>,
     /// The agents' SQLite, as their program says of itself.
     pub sqlite: String,
+    /// Who opens what through what, where the boundary is the user's own.
+    pub own: Option<OwnReport>,
 }
 
 /// The control: the world `fake-locks` on the same runtime, storage, mode and workload.
@@ -231,42 +245,61 @@ pub fn verify(
     interrupted: &AtomicBool,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Evidence, LabError> {
-    let runtime = runtimes::choose(options.runtime.as_deref())?;
+    let runtime = runtime_for(&options)?;
     verify_through(runtime.as_ref(), options, interrupted, observe)
+}
+
+/// The asked runtime; for what only engines have an engine, and where none serves the best that does: bind mounts need
+/// none.
+pub fn runtime_for(options: &Options) -> Result<Box<dyn Runtime>, LabError> {
+    let wants_engine = options.own.is_some() || options.image.is_some();
+    match &options.runtime {
+        None if wants_engine => match runtimes::choose_engine() {
+            Err(error) if options.image.is_none() => {
+                let mut runtime = runtimes::choose(Some("embedded"))?;
+                runtime.add_missing(format!("your engine: {}", error.because()));
+                Ok(runtime)
+            }
+            found => Ok(found?),
+        },
+        name => Ok(runtimes::choose(name.as_deref())?),
+    }
 }
 
 /// The same through a runtime that was found before.
 pub fn verify_through(
     runtime: &dyn Runtime,
-    options: Options,
+    mut options: Options,
     interrupted: &AtomicBool,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Evidence, LabError> {
     let began_ns = crate::clock::monotonic_ns();
-    let world = find_world(&options.world)?;
+    let tested = Tested::find(&mut options, runtime)?;
     let plan = options.plan()?;
-    let directory = open_directory(&options.directory)?;
-    check_space(&directory, &options.workload)?;
+    let places = tested.places(&options)?;
+    let directory = places[0].clone();
+    places.iter().try_for_each(|place| check_space(place, &options.workload))?;
     lift_file_size_limit()?;
-    check_needs(world, runtime)?;
+    tested.check_needs(runtime)?;
+    check_image(&options, runtime)?;
     let sqlite = sqlite_of(options.program.as_deref())?;
     let id = RunId::random();
     let run = RunDirectory::create(&id)?;
     run.note_runtime(runtime.name())?;
-    let scratch = make_scratch(&run, &directory)?;
+    let scratch = make_scratch(&run, &places)?;
     let history = make_history(&run, &options, &directory)?;
-    let boundary = Boundary { sqlite, ..look(&options, world, runtime, directory, &id) };
+    let boundary = Boundary { sqlite, ..look(&options, &tested, runtime, &places, &id) };
     observe(Event::Boundary(&boundary));
 
     let site = Site { runtime, run: &run, scratch: &scratch, history: &history, interrupted };
-    let mut ground = site.ground(world, "bang", options.agents)?;
+    let mut ground = site.ground(&tested, &options, "bang", options.agents)?;
     if let (Some(duty), Some(last)) = (options.last_duty, ground.views.last_mut()) {
         last.duty = duty;
     }
     turn_knobs(&mut ground, options.storage)?;
     check_nemeses(&plan, &ground)?;
     let fleet = site.fleet(ground, &options, "bang", Some(site.folder(&history, "bang")?))?;
-    let Prelude { probed, refusal, control, blind } = site.prelude(world, &options, &fleet)?;
+    let Prelude { probed, refusal, control, blind } = site.prelude(&tested, &options, &fleet)?;
     observe(Event::Probe(probed.as_ref()));
     observe(Event::Control(&control));
 
@@ -348,19 +381,41 @@ impl Site<'_> {
             .map_err(|error| LabError::path("cannot make the directory", &folder, error, "free space or inodes there"))
     }
 
-    fn ground(&self, world: &World, name: &str, agents: u16) -> Result<Ground, LabError> {
+    fn ground(&self, tested: &Tested, options: &Options, name: &str, agents: u16) -> Result<Ground, LabError> {
         let folder = self.folder(self.scratch, name)?;
-        (world.prepare)(&folder, agents).map_err(|error| {
+        let laid_out = match tested {
+            Tested::World(world) => self.ground_of_world(world, options, &folder, agents),
+            Tested::Own(own) => own.ground(
+                &Layout {
+                    scratch_name: &self.run.scratch_name(),
+                    phase: name,
+                    private: self.history,
+                    likeness: self.runtime.engine().is_some(),
+                },
+                agents,
+            ),
+        };
+        laid_out.map_err(|error| {
             LabError::path("cannot lay out the world in", &folder, error, "test a directory of another file system")
         })
     }
 
+    fn ground_of_world(&self, world: &World, options: &Options, folder: &Path, agents: u16) -> io::Result<Ground> {
+        let mut ground = (world.prepare)(folder, agents)?;
+        if let Some(image) = &options.image {
+            ground.views.iter_mut().chain([&mut ground.creator]).for_each(|view| view.likeness = Some(of_image(image)));
+            let scratch = folder.parent().unwrap_or(folder);
+            open_to_the_user_of(scratch.parent().unwrap_or(scratch), scratch)?;
+        }
+        Ok(ground)
+    }
+
     /// Probe, control and the start of the fleet, side by side: all of them mostly wait.
-    fn prelude(&self, world: &World, options: &Options, fleet: &Fleet<'_>) -> Result<Prelude, LabError> {
+    fn prelude(&self, tested: &Tested, options: &Options, fleet: &Fleet<'_>) -> Result<Prelude, LabError> {
         let (probed, refusal, control) = std::thread::scope(|scope| {
-            let probe = scope.spawn(|| self.probe(world, options));
+            let probe = scope.spawn(|| self.probe(tested, options));
             let start = scope.spawn(|| prepare(fleet));
-            let control = self.control(options);
+            let control = self.control(tested, options);
             (probe.join(), start.join(), control)
         });
         let refusal = refusal.unwrap_or_else(|_| Err(panic_error()))?;
@@ -397,11 +452,11 @@ impl Site<'_> {
     }
 
     /// Two agents of the world ask each other. `None`: it takes two agents.
-    fn probe(&self, world: &World, options: &Options) -> Result<Option<Probed>, LabError> {
+    fn probe(&self, tested: &Tested, options: &Options) -> Result<Option<Probed>, LabError> {
         if options.agents < 2 || !options.probe {
             return Ok(None);
         }
-        let mut ground = self.ground(world, "probe", 2)?;
+        let mut ground = self.ground(tested, options, "probe", 2)?;
         ground.creator = ground.views[0].clone();
         let fleet = self.fleet(ground, options, "probe", None)?;
         let database = &fleet.ground().database;
@@ -417,7 +472,7 @@ impl Site<'_> {
     }
 
     /// The same stress where locks are faked: it must be caught.
-    fn control(&self, options: &Options) -> Control {
+    fn control(&self, tested: &Tested, options: &Options) -> Control {
         let began = Instant::now();
         let mut control = Control {
             caught_after: None,
@@ -430,7 +485,7 @@ impl Site<'_> {
         if !options.control {
             return control;
         }
-        match self.faked_locks(options) {
+        match self.faked_locks(tested, options) {
             Ok(end) => {
                 // A loud no is no catch: a disk that fills says it as well.
                 let caught = end.anomalies.iter().any(|anomaly| !is_loud(anomaly));
@@ -447,10 +502,20 @@ impl Site<'_> {
         control
     }
 
-    fn faked_locks(&self, options: &Options) -> Result<StressEnd, LabError> {
-        let world = find_world("fake-locks")?;
+    fn faked_locks(&self, tested: &Tested, options: &Options) -> Result<StressEnd, LabError> {
         let agents = options.agents.max(2);
-        let ground = self.ground(world, "control", agents)?;
+        let ground = match tested {
+            Tested::World(_) => {
+                let faked = Tested::World(find_world("fake-locks")?);
+                self.ground(&faked, options, "control", agents)?
+            }
+            Tested::Own(_) => {
+                let mut ground = self.ground(tested, options, "control", agents)?;
+                let faked = |view: &mut View| view.quirks = Quirks::refusing(Call::Lock, 0);
+                ground.views.iter_mut().chain([&mut ground.creator]).for_each(faked);
+                ground
+            }
+        };
         let history = self.folder(self.history, "control")?;
         let fleet = self.fleet(ground, options, "control", Some(history.clone()))?;
         let time_ms = CONTROL_TIME.as_millis() as u64;
@@ -474,6 +539,70 @@ impl Site<'_> {
             None => stress(&fleet, &stress_options, |_| ()),
         }
     }
+}
+
+/// What is tested.
+enum Tested {
+    /// A prepared boundary.
+    World(&'static World),
+    /// The user's own.
+    Own(Own),
+}
+
+impl Tested {
+    /// Every opener of the user's own boundary gets an agent at least.
+    fn find(options: &mut Options, runtime: &dyn Runtime) -> Result<Tested, LabError> {
+        let Some(asked) = &options.own else { return Ok(Tested::World(find_world(&options.world)?)) };
+        let own = Own::find(asked, options.image.as_deref(), runtime)?;
+        options.world = own::NAME.to_owned();
+        options.agents = options.agents.max(own.agents_min());
+        Ok(Tested::Own(own))
+    }
+
+    /// The directories in which scratch is made, the first for what all have in common.
+    fn places(&self, options: &Options) -> Result<Vec<PathBuf>, LabError> {
+        match self {
+            Tested::World(_) => Ok(vec![open_directory(&options.directory)?]),
+            Tested::Own(own) if own.places().is_empty() => Err(LabError::new(
+                "the database is in no mount of anybody",
+                "every container has one of its own then, which goes with it",
+                "mount the directory of the database, or correct `--database`",
+            )
+            .blind()),
+            Tested::Own(own) => own.places().into_iter().map(open_directory).collect(),
+        }
+    }
+
+    fn check_needs(&self, runtime: &dyn Runtime) -> Result<(), LabError> {
+        match self {
+            Tested::World(world) => check_needs(world, runtime),
+            Tested::Own(_) if runtime.abilities().bind_mounts => Ok(()),
+            Tested::Own(_) => Err(LabError::new(
+                format!("runtime `{}` cannot mount what your containers mount", runtime.name()),
+                "plain processes share the mounts of the host",
+                "leave `--runtime` out, or name an engine",
+            )),
+        }
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Tested::World(world) => world.name,
+            Tested::Own(_) => own::NAME,
+        }
+    }
+}
+
+/// An image belongs to an engine, and must be there: nothing is pulled.
+fn check_image(options: &Options, runtime: &dyn Runtime) -> Result<(), LabError> {
+    let Some(image) = &options.image else { return Ok(()) };
+    let Some(engine) = runtime.engine() else {
+        let because = format!("runtime `{}` has no images", runtime.name());
+        return Err(LabError::new("cannot put agents into an image", because, "`--runtime docker`, or leave it out"));
+    };
+    engine.ask(&["image", "inspect", "--format", "{{.Id}}", image]).map(drop).map_err(|error| {
+        LabError::new(format!("cannot use image `{image}`"), error.because(), "pull or build it first")
+    })
 }
 
 /// Lets the ground's storage of ours behave as asked.
@@ -646,19 +775,22 @@ fn lift_file_size_limit() -> Result<(), LabError> {
     ))
 }
 
-/// `.walproof-<run>` in the tested directory.
-fn make_scratch(run: &RunDirectory, directory: &Path) -> Result<PathBuf, LabError> {
-    let scratch = directory.join(run.scratch_name());
-    let scratch = run.note_scratch(&scratch)?;
-    fs::create_dir(&scratch).map_err(|error| {
-        LabError::path(
-            "cannot make the scratch directory",
-            &scratch,
-            error,
-            "test a directory that this user may write to, on a file system with free space",
-        )
-    })?;
-    Ok(scratch)
+/// `.walproof-<run>` in every tested directory; gives the first.
+fn make_scratch(run: &RunDirectory, directories: &[PathBuf]) -> Result<PathBuf, LabError> {
+    let mut made = Vec::new();
+    for directory in directories {
+        let scratch = run.note_scratch(&directory.join(run.scratch_name()))?;
+        fs::create_dir(&scratch).map_err(|error| {
+            LabError::path(
+                "cannot make the scratch directory",
+                &scratch,
+                error,
+                "test a directory that this user may write to, on a file system with free space",
+            )
+        })?;
+        made.push(scratch);
+    }
+    Ok(made.swap_remove(0))
 }
 
 /// The folder of the histories, outside the tested directory.
@@ -681,17 +813,38 @@ fn make_history(run: &RunDirectory, options: &Options, directory: &Path) -> Resu
     Ok(folder)
 }
 
-fn look(options: &Options, world: &World, runtime: &dyn Runtime, directory: PathBuf, id: &RunId) -> Boundary {
+fn worse(one: OtherKernels, other: OtherKernels) -> OtherKernels {
+    match (&one, &other) {
+        (OtherKernels::Yes(_), _) | (OtherKernels::Perhaps(_), OtherKernels::Perhaps(_)) | (_, OtherKernels::No) => one,
+        _ => other,
+    }
+}
+
+fn look(options: &Options, tested: &Tested, runtime: &dyn Runtime, places: &[PathBuf], id: &RunId) -> Boundary {
+    let mut storage = storage::look(&places[0]);
+    // Whatever may be shared with another kernel makes the whole no better than that.
+    for place in &places[1..] {
+        storage.other_kernels = worse(storage.other_kernels, storage::look(place).other_kernels);
+    }
+    let mut abilities = runtime.abilities().clone();
+    let own = match tested {
+        Tested::World(_) => None,
+        Tested::Own(own) => {
+            abilities.missing.extend(own.not_taken());
+            Some(own.report())
+        }
+    };
     Boundary {
         run: id.as_str().to_owned(),
         runtime: runtime.name().to_owned(),
-        abilities: runtime.abilities().clone(),
+        abilities,
         agents: options.agents,
-        world: world.name,
-        storage: storage::look(&directory),
+        world: tested.name().to_owned(),
+        storage,
         machine: machine::look(),
-        databases: databases::look(&directory),
+        databases: places.iter().flat_map(|place| databases::look(place)).collect(),
         sqlite: String::new(),
-        directory,
+        own,
+        directory: places[0].clone(),
     }
 }

@@ -17,12 +17,13 @@ pub mod podman;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::attached::Attached;
-use super::{Abilities, Container, ContainerSpec, Mount, Runtime, RuntimeError, check, program};
+use super::{Abilities, Container, ContainerSpec, HELPER, Mount, Runtime, RuntimeError, check, program};
 use crate::run::leavings::{NotedEngine, RunDirectory};
 use container::EngineContainer;
 
@@ -57,6 +58,8 @@ pub struct Tool {
     pub read: fn(&Value) -> Told,
     /// OCI runtimes to ask for by name when its own one cannot start anything.
     pub other_oci_runtimes: &'static [&'static str],
+    /// Whether its no can be believed when it is asked whether the kernel killed for want of memory.
+    pub tells_want_of_memory: bool,
     /// Further flags of `run`. All of them store no output beside what we read.
     pub flags: &'static [&'static str],
     /// Whether it must be told to leave the limits of open files and processes as they are for us.
@@ -95,8 +98,23 @@ pub struct Engine {
     /// `--runtime` of `run`.
     oci_runtime: Option<String>,
     image: String,
+    /// Containers that only hold volumes: some are mounted only as long as somebody has them.
+    anchors: Mutex<Vec<Anchor>>,
     /// Holds the notes of the image, which goes with it.
     keeper: RunDirectory,
+}
+
+/// A container that holds a volume.
+struct Anchor {
+    volume: String,
+    /// Ends when this is dropped.
+    _container: Box<dyn Container>,
+}
+
+impl std::fmt::Debug for Anchor {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(to, "Anchor({})", self.volume)
+    }
 }
 
 /// The command line of an engine.
@@ -190,9 +208,50 @@ impl Runtime for Engine {
     fn engine(&self) -> Option<&Client> {
         Some(&self.client)
     }
+
+    fn volume_path(&self, volume: &str) -> Result<PathBuf, RuntimeError> {
+        let said = self.client.ask(&["volume", "inspect", "--format", "{{json .}}", volume])?;
+        let inspected: Value = serde_json::from_str(&said).unwrap_or_default();
+        let refuse = |because: String| {
+            Err(RuntimeError::Unsupported { runtime: self.name.clone(), container: volume.into(), because })
+        };
+        let driver = inspected["Driver"].as_str().unwrap_or_default();
+        if driver != "local" {
+            return refuse(format!("its driver is `{driver}`, and where that keeps files cannot be seen from here"));
+        }
+        if inspected["Options"].as_object().is_some_and(|options| !options.is_empty()) {
+            self.hold_volume(volume)?;
+        }
+        let path = PathBuf::from(inspected["Mountpoint"].as_str().unwrap_or_default());
+        match std::fs::read_dir(&path) {
+            Ok(_) => Ok(path),
+            Err(error) => refuse(format!("its files at `{}` cannot be seen: {error}", path.display())),
+        }
+    }
 }
 
 impl Engine {
+    fn hold_volume(&self, volume: &str) -> Result<(), RuntimeError> {
+        let mut anchors = self.anchors.lock().unwrap_or_else(PoisonError::into_inner);
+        if anchors.iter().any(|anchor| anchor.volume == volume) {
+            return Ok(());
+        }
+        let mount = Mount::Volume { name: volume.to_owned(), destination: "/held".into(), read_only: false };
+        let spec = ContainerSpec {
+            name: format!("anchor-{}", anchors.len()),
+            mounts: vec![mount],
+            arguments: [HELPER, "probe"].map(str::to_owned).to_vec(),
+            memory_bytes_max: 64 << 20,
+            pids_max: 16,
+            user: None,
+            program: None,
+            likeness: None,
+        };
+        let container = self.start(&self.keeper, &spec)?;
+        anchors.push(Anchor { volume: volume.to_owned(), _container: container });
+        Ok(())
+    }
+
     fn check_own(&self, spec: &ContainerSpec) -> Result<(), RuntimeError> {
         let overlay = spec.mounts.iter().any(|mount| matches!(mount, Mount::Overlay { .. }));
         if !overlay {

@@ -84,6 +84,11 @@ pub trait Runtime: Send + Sync {
     fn engine(&self) -> Option<&engine::Client> {
         None
     }
+    /// Where the files of a named volume are on this machine, for as long as this runtime lives.
+    fn volume_path(&self, volume: &str) -> Result<PathBuf, RuntimeError> {
+        let because = "named volumes belong to an engine, and this runtime is none".to_owned();
+        Err(RuntimeError::Unsupported { runtime: self.name().into(), container: volume.into(), because })
+    }
 }
 
 /// A started agent. Dropping it kills and removes it.

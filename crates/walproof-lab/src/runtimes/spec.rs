@@ -41,8 +41,6 @@ pub enum Mount {
     Volume {
         /// Its name.
         name: String,
-        /// The directory in it that is mounted; `None`: its root.
-        subpath: Option<String>,
         /// Absolute path inside.
         destination: PathBuf,
         /// Whether the container may not write there.
@@ -245,7 +243,7 @@ mod tests {
     #[test]
     fn only_engines_have_volumes() {
         let destination = "/db".into();
-        let volume = Mount::Volume { name: "v".to_owned(), subpath: None, destination, read_only: false };
+        let volume = Mount::Volume { name: "v".to_owned(), destination, read_only: false };
         assert!(check("docker", &spec(vec![volume.clone()])).is_ok());
         assert!(check_bundled("runc", &spec(vec![volume])).is_err());
     }

@@ -27,6 +27,8 @@ mod single_file;
 mod single_file_recreated;
 mod small_disk;
 mod symlinked_directory;
+mod three_files;
+mod three_files_and_directory;
 mod two_clients_cached;
 mod two_clients_cached_always;
 mod two_clients_direct_io;
@@ -72,6 +74,8 @@ pub static WORLDS: &[&World] = &[
     &single_file_recreated::WORLD,
     &small_disk::WORLD,
     &symlinked_directory::WORLD,
+    &three_files::WORLD,
+    &three_files_and_directory::WORLD,
     &two_clients_cached::WORLD,
     &two_clients_cached_always::WORLD,
     &two_clients_direct_io::WORLD,
@@ -275,6 +279,22 @@ impl View {
         }
     }
 
+    /// A file beside its database, on the host: `-wal`, `-shm`, `-journal`.
+    pub fn sidecar(&self, suffix: &str) -> PathBuf {
+        let name = self.database.file_name().unwrap_or_default().to_string_lossy();
+        self.mounted(suffix).unwrap_or_else(|| self.folder.join(format!("{name}{suffix}")))
+    }
+
+    /// The file of the host that is mounted at the place of a file beside its database, by itself.
+    pub fn mounted(&self, suffix: &str) -> Option<PathBuf> {
+        let mut inside = self.database.clone().into_os_string();
+        inside.push(suffix);
+        self.mounts.iter().find_map(|mount| match mount {
+            Mount::Bind { source, destination, .. } if destination.as_os_str() == inside => Some(source.clone()),
+            _ => None,
+        })
+    }
+
     /// The same with quirks.
     pub fn with_quirks(self, quirks: Quirks) -> Self {
         Self { quirks, ..self }
@@ -337,22 +357,32 @@ fn every_second(scratch: &Path, agents: u16, change: impl Fn(&mut View)) -> io::
 
 /// A private directory for each agent, with the one database file mounted into it.
 fn one_file_mounted(scratch: &Path, agents: u16, lost_on_recreate: bool) -> io::Result<Ground> {
-    let database = scratch.join(DATABASE);
-    fs::File::create_new(&database)?;
+    let mut ground = files_mounted(scratch, agents, &[""])?;
+    for view in ground.views.iter_mut().chain([&mut ground.creator]).filter(|_| lost_on_recreate) {
+        view.lost_on_recreate = Some(view.folder.clone());
+    }
+    Ok(ground)
+}
+
+/// A private directory for each agent, with files of one directory mounted into it one by one, by their endings.
+fn files_mounted(scratch: &Path, agents: u16, suffixes: &[&str]) -> io::Result<Ground> {
+    let data = scratch.join("data");
+    fs::create_dir_all(&data)?;
+    let name = |suffix: &str| format!("{DATABASE}{suffix}");
+    suffixes.iter().try_for_each(|suffix| fs::File::create_new(data.join(name(suffix))).map(drop))?;
     let views = (0..agents).map(|agent| {
         let private = scratch.join(format!("private-{agent}"));
         fs::create_dir_all(&private)?;
         let mut view = View::of_folder(&private, "/db");
-        view.mounts.push(Mount::Bind {
-            source: database.clone(),
-            destination: PathBuf::from("/db").join(DATABASE),
+        view.mounts.extend(suffixes.iter().map(|suffix| Mount::Bind {
+            source: data.join(name(suffix)),
+            destination: PathBuf::from("/db").join(name(suffix)),
             read_only: false,
-        });
-        view.lost_on_recreate = lost_on_recreate.then_some(private);
+        }));
         Ok(view)
     });
     let views: Vec<View> = views.collect::<io::Result<_>>()?;
-    Ok(Ground { creator: views[0].clone(), views, database, host_mounts: Vec::new() })
+    Ok(Ground { creator: views[0].clone(), views, database: data.join(DATABASE), host_mounts: Vec::new() })
 }
 
 #[cfg(test)]

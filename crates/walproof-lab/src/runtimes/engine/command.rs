@@ -112,6 +112,9 @@ impl Words {
         if likeness.privileged {
             self.flags(&["--privileged"]);
         }
+        if likeness.image.is_some() {
+            self.flags(&["--no-healthcheck"]);
+        }
         self.pairs("--group-add", &likeness.groups);
         self.pairs("--security-opt", &likeness.security_options);
         self.pairs("--cap-add", &likeness.capabilities_added);
@@ -130,9 +133,6 @@ impl Words {
             Mount::Tmpfs { destination } => vec!["type=tmpfs".to_owned(), format!("target={}", text(destination))],
             Mount::Overlay { .. } => unreachable!("refused before: engines make no such overlays"),
         };
-        if let Mount::Volume { subpath: Some(subpath), .. } = mount {
-            fields.push(format!("volume-subpath={subpath}"));
-        }
         if let Mount::Bind { read_only: true, .. } | Mount::Volume { read_only: true, .. } = mount {
             fields.push("readonly".to_owned());
         }
@@ -171,9 +171,8 @@ mod tests {
     }
 
     #[test]
-    fn a_volume_may_be_mounted_by_a_directory_in_it() {
-        let (name, subpath) = ("v".to_owned(), Some("a/b".to_owned()));
-        let mount = Mount::Volume { name, subpath, destination: "/db".into(), read_only: false };
-        assert_eq!(mounted(mount), "type=volume,source=v,target=/db,volume-subpath=a/b");
+    fn a_volume_is_mounted_by_its_name() {
+        let mount = Mount::Volume { name: "app_data".to_owned(), destination: "/db".into(), read_only: false };
+        assert_eq!(mounted(mount), "type=volume,source=app_data,target=/db");
     }
 }

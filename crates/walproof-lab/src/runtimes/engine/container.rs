@@ -105,7 +105,7 @@ impl EngineContainer {
         let state = self.state().filter(|state| state["Running"] == false).ok_or_else(|| self.lost())?;
         let said = state["ExitCode"].as_i64().and_then(|code| i32::try_from(code).ok());
         self.exit = Some(said.map_or(inside, exit_inside));
-        self.oom = state["OOMKilled"].as_bool();
+        self.oom = state["OOMKilled"].as_bool().filter(|oom| *oom || self.client.tool.tells_want_of_memory);
         Ok(())
     }
 
@@ -115,7 +115,8 @@ impl EngineContainer {
 
     fn try_remove(&mut self) -> Result<(), RuntimeError> {
         // Killed first: podman's `rm --force` asks nicely and waits, and nobody inside listens.
-        let killed = self.kill();
+        let ended = matches!(self.attached.ended_within(Duration::ZERO), Ok(Some(_)));
+        let killed = if ended { Ok(()) } else { self.kill() };
         // The command line ends by itself once its container has ended; it was never to be killed before.
         let _ = self.attached.ended_within(if killed.is_ok() { REMOVE_MAX } else { Duration::ZERO });
         let _ = self.attached.end();

@@ -9,6 +9,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Mutex;
 
 use super::{Client, Engine, Told, Tool};
 use crate::image::Image;
@@ -38,7 +39,7 @@ pub fn detect(tool: &'static Tool, oci_runtime: Option<&str>) -> Result<Box<dyn 
         version: Some(told.version.clone()),
         missing: vec!["overlay mounts: an engine makes none of directories that you choose".to_owned()],
     };
-    let mut engine = Engine { client, name, told, abilities, oci_runtime: None, image, keeper };
+    let mut engine = Engine { client, name, told, abilities, oci_runtime: None, image, anchors: Mutex::default(), keeper };
     engine.find_way(oci_runtime)?;
     engine.abilities.isolation = engine.isolation();
     Ok(Box::new(engine))

@@ -11,6 +11,7 @@ pub static DOCKER: Tool = Tool {
     name: "docker",
     read,
     other_oci_runtimes: &[],
+    tells_want_of_memory: true,
     flags: &["--log-driver", "none"],
     own_ulimits: false,
     umask: false,

@@ -9,6 +9,7 @@ pub static NERDCTL: Tool = Tool {
     name: "nerdctl",
     read: docker::read,
     other_oci_runtimes: &[],
+    tells_want_of_memory: true,
     flags: &["--log-driver", "none"],
     own_ulimits: false,
     umask: true,

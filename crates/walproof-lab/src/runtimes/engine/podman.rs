@@ -7,11 +7,13 @@ use serde_json::Value;
 use super::{Told, Tool};
 
 /// Podman. Debian's crun refuses a hybrid cgroup hierarchy, and runc does not. Left alone it raises
-/// the limits of open files and of processes, which takes a capability that root may lack.
+/// the limits of open files and of processes, which takes a capability that root may lack. On
+/// cgroup v1 its conmon misses that the kernel killed for want of memory.
 pub static PODMAN: Tool = Tool {
     name: "podman",
     read,
     other_oci_runtimes: &["runc"],
+    tells_want_of_memory: false,
     flags: &["--log-driver", "none"],
     own_ulimits: true,
     umask: true,

@@ -1,0 +1,223 @@
+//! Openers from Compose files: services, their mounts, and what of them decides whether SQLite works there.
+//!
+//! What this file is: the files and variables read, the typed model of `walproof_judge::manifest` turned into openers.
+//! What it must not do: start a service, pull or build an image.
+//! Where to look next: `container.rs` for the same from what already runs.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use walproof_format::plan::OwnBoundary;
+use walproof_judge::manifest::compose::{self, Compose, Loaded, Mount, MountKind, Profiles, Service};
+use walproof_judge::manifest::{ManifestError, Source as Text};
+
+use super::ground::numeric;
+use super::{Opener, OwnMount, Source, unknown};
+use crate::error::LabError;
+use crate::runtimes::{Likeness, Runtime};
+
+/// The services of the asked files; none when no file was named.
+pub fn openers(asked: &OwnBoundary, runtime: &dyn Runtime) -> Result<Vec<Opener>, LabError> {
+    let Some(first) = asked.compose.first() else { return Ok(Vec::new()) };
+    let first = fs::canonicalize(first)
+        .map_err(|error| LabError::path("cannot read", Path::new(first), error, "name a Compose file"))?;
+    let variables = variables(asked, first.parent().unwrap_or(Path::new("/")))?;
+    let read = read(asked, &variables)?;
+    for name in &asked.services {
+        if read.service(name).is_none() {
+            let known: Vec<&str> = read.services.iter().map(|service| service.name.value.as_str()).collect();
+            let because = format!("the services are {}", known.join(", "));
+            return Err(LabError::new(format!("there is no service `{name}`"), because, "one of these"));
+        }
+    }
+    let project = project(asked, &read, &first, &variables);
+    let wanted = |service: &&Service| match asked.services.is_empty() {
+        true => service.active,
+        false => asked.services.contains(&service.name.value),
+    };
+    let project = Project { read: &read, name: project, runtime };
+    read.services.iter().filter(wanted).map(|service| project.opener(service)).collect()
+}
+
+fn read(asked: &OwnBoundary, variables: &HashMap<String, String>) -> Result<Compose, LabError> {
+    let mut texts = Vec::new();
+    for name in &asked.compose {
+        // Absolute, so that relative paths in it start where the file is.
+        let path = fs::canonicalize(name)
+            .map_err(|error| LabError::path("cannot read", Path::new(name), error, "name a Compose file"))?;
+        texts.push(load(&path.display().to_string()).map_err(|because| {
+            LabError::path("cannot read", Path::new(name), because, "name a Compose file")
+        })?);
+    }
+    let sources: Vec<Text<'_>> =
+        texts.iter().map(|loaded| Text { name: &loaded.name, text: &loaded.text }).collect();
+    let value = |name: &str| std::env::var(name).ok().or_else(|| variables.get(name).cloned());
+    let profiles = Profiles::of(asked.profiles.iter().cloned());
+    compose::parse(&sources, &value, &mut |path| load(path), &profiles).map_err(|error| unreadable(&error))
+}
+
+fn load(path: &str) -> Result<Loaded, String> {
+    let bytes = fs::read(path).map_err(|error| error.to_string())?;
+    let text = walproof_judge::manifest::error::text_of(path, &bytes).map_err(|error| error.because)?;
+    Ok(Loaded { name: path.to_owned(), text: text.to_owned() })
+}
+
+fn unreadable(error: &ManifestError) -> LabError {
+    LabError::new(format!("{}: {}", error.location(), error.what), &error.because, &error.try_this)
+}
+
+/// `.env` beside the first file, or the files that were named; what the environment says counts more.
+fn variables(asked: &OwnBoundary, folder: &Path) -> Result<HashMap<String, String>, LabError> {
+    let named: Vec<PathBuf> = asked.env_files.iter().map(PathBuf::from).collect();
+    let files = if named.is_empty() { vec![folder.join(".env")] } else { named };
+    let mut variables = HashMap::new();
+    for file in files.iter().filter(|file| !asked.env_files.is_empty() || file.exists()) {
+        let failed = |error: dotenvy::Error| {
+            LabError::path("cannot read the variables in", file, error, "correct the file, or name another `--env-file`")
+        };
+        for pair in dotenvy::from_path_iter(file).map_err(failed)? {
+            let (name, value) = pair.map_err(failed)?;
+            variables.insert(name, value);
+        }
+    }
+    Ok(variables)
+}
+
+/// As Compose finds it: the flag, the variable, the file's own name, the directory's name.
+fn project(asked: &OwnBoundary, read: &Compose, first: &Path, variables: &HashMap<String, String>) -> String {
+    let variable = std::env::var("COMPOSE_PROJECT_NAME").ok().or_else(|| variables.get("COMPOSE_PROJECT_NAME").cloned());
+    let named = asked.project.clone().or(variable).or_else(|| Some(read.name.as_ref()?.value.clone()));
+    named.unwrap_or_else(|| {
+        let folder = first.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().to_lowercase();
+        let kept = folder.chars().filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(*c));
+        kept.collect::<String>().trim_start_matches(['-', '_']).to_owned()
+    })
+}
+
+struct Project<'a> {
+    read: &'a Compose,
+    name: String,
+    runtime: &'a dyn Runtime,
+}
+
+impl Project<'_> {
+    fn opener(&self, service: &Service) -> Result<Opener, LabError> {
+        let mut not_taken = Vec::new();
+        let mounts = self.mounts(service, &mut not_taken, 0)?;
+        let likeness = self.likeness(service, &mut not_taken)?;
+        Ok(Opener { name: service.name.value.clone(), mounts, likeness, hints: self.hints(service), not_taken })
+    }
+
+    /// Those of `volumes_from` first, its own over them.
+    fn mounts(&self, service: &Service, not_taken: &mut Vec<String>, depth: u32) -> Result<Vec<OwnMount>, LabError> {
+        let mut mounts = Vec::new();
+        for from in &service.volumes_from {
+            match self.read.service(&from.name).filter(|_| !from.is_container && depth < 8) {
+                Some(other) => {
+                    let theirs = self.mounts(other, not_taken, depth + 1)?.into_iter();
+                    mounts.extend(theirs.map(|mount| OwnMount { read_only: mount.read_only || from.read_only, ..mount }));
+                }
+                None => not_taken.push(format!("the mounts of `{}`, which is no service of this file", from.name)),
+            }
+        }
+        for mount in &service.mounts {
+            let source = self.source(service, mount)?;
+            mounts.push(OwnMount { source, target: (&mount.target.value).into(), read_only: mount.read_only });
+        }
+        let memory = |target: &str| OwnMount { source: Source::Memory, target: target.into(), read_only: false };
+        mounts.extend(service.tmpfs.iter().map(|tmpfs| memory(&tmpfs.target)));
+        Ok(mounts)
+    }
+
+    fn source(&self, service: &Service, mount: &Mount) -> Result<Source, LabError> {
+        Ok(match &mount.kind {
+            MountKind::Bind { source } => {
+                let home = std::env::var("HOME").ok();
+                Source::Path(self.read.resolve(source, home.as_deref()).into())
+            }
+            MountKind::Named { volume } => Source::Volume {
+                name: self.volume_name(&volume.value),
+                subpath: mount.options.subpath.as_ref().map(|subpath| subpath.value.clone()),
+            },
+            MountKind::Tmpfs { .. } => Source::Memory,
+            // Made anew with every container: as private as what it has itself.
+            MountKind::Anonymous => Source::Memory,
+            MountKind::Other { kind, .. } => {
+                Source::Unknown { because: format!("a mount of type `{}` cannot be laid out", kind.value) }
+            }
+            MountKind::Unknown => {
+                let because = format!("its source cannot be told, see the `volumes` of {}", service.name.value);
+                Source::Unknown { because }
+            }
+        })
+    }
+
+    /// What the engine calls a volume: as declared, or the project's name before the key.
+    fn volume_name(&self, key: &str) -> String {
+        match self.read.volume(key) {
+            Some(volume) => match &volume.real_name {
+                Some(name) => name.value.clone(),
+                None if volume.external => key.to_owned(),
+                None => format!("{}_{key}", self.name),
+            },
+            None => format!("{}_{key}", self.name),
+        }
+    }
+
+    fn likeness(&self, service: &Service, not_taken: &mut Vec<String>) -> Result<Likeness, LabError> {
+        let text = |all: &[walproof_judge::manifest::Spanned<String>]| {
+            all.iter().map(|one| one.value.clone()).collect::<Vec<String>>()
+        };
+        let value = |one: &Option<walproof_judge::manifest::Spanned<String>>| one.as_ref().map(|one| one.value.clone());
+        let user = value(&service.user);
+        let image = self.image(service, not_taken);
+        if let (None, Some(name)) = (&image, user.as_deref().filter(|user| numeric(user).is_none())) {
+            let because = format!("`{name}` is a name that only its image knows, and that image is not here");
+            let what = format!("cannot run as the user of {}", service.name.value);
+            return Err(unknown(what, because, "pull or build the image, or write the user as `uid:gid`"));
+        }
+        Ok(Likeness {
+            image,
+            user,
+            groups: text(&service.group_add),
+            security_options: text(&service.security_opt),
+            capabilities_added: text(&service.cap_add),
+            capabilities_dropped: text(&service.cap_drop),
+            privileged: service.privileged.as_ref().is_some_and(|privileged| privileged.value),
+            user_namespace: value(&service.userns_mode),
+            oci_runtime: value(&service.runtime),
+            memory_bytes_max: service.memory_limit_bytes.as_ref().map(|limit| limit.value),
+        })
+    }
+
+    /// The service's image when the engine has it; what Compose would call one that it built.
+    fn image(&self, service: &Service, not_taken: &mut Vec<String>) -> Option<String> {
+        let service_name = &service.name.value;
+        let names = match &service.image {
+            Some(image) => vec![image.value.clone()],
+            None => vec![format!("{}-{service_name}", self.name), format!("{}_{service_name}", self.name)],
+        };
+        let Some(engine) = self.runtime.engine() else {
+            not_taken.push("its image, security options and capabilities: only an engine can take them".to_owned());
+            return None;
+        };
+        let known = |name: &&String| engine.ask(&["image", "inspect", "--format", "{{.Id}}", name]).is_ok();
+        let found = names.iter().find(known).cloned();
+        if found.is_none() {
+            let name = names.first().map_or("", String::as_str);
+            not_taken.push(format!("its image `{name}` is not here: its agents have an image of walproof's own"));
+        }
+        found
+    }
+
+    /// Where the path of a database may stand.
+    fn hints(&self, service: &Service) -> Vec<String> {
+        let variables = service.environment.iter().filter_map(|pair| Some(pair.value.as_ref()?.value.clone()));
+        let commands = [&service.command, &service.entrypoint].into_iter().flatten();
+        let words = commands.flat_map(|command| command.words.iter().map(|word| word.value.clone()));
+        let files = service.env_file.iter().filter_map(|file| fs::read_to_string(self.read.resolve(file, None)).ok());
+        let lines = files.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
+        variables.chain(words).chain(lines).collect()
+    }
+}

@@ -1,0 +1,432 @@
+//! Which database is meant, and who opens it.
+//!
+//! What this file is: where an opener's database may be (as asked, in what it is told, among the files that it mounts),
+//! and which of these several openers reach.
+//! What it must not do: guess. Where more than one answer fits, the error lists them and asks for a flag.
+//! Where to look next: `reach.rs`, by which two paths inside are found to be one file of the host.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use walproof_format::plan::OwnBoundary;
+
+use super::reach::{self, SUFFIXES};
+use super::{Opener, OwnMount, Source, unknown};
+use crate::error::LabError;
+use crate::runtimes::Runtime;
+
+/// Endings that a file of this kind usually has.
+const ENDINGS: &[&str] = &["db", "sqlite", "sqlite3", "db3", "s3db", "sqlitedb"];
+/// What stands before a path in the words of drivers.
+const SCHEMES: &[&str] = &["jdbc:sqlite:", "sqlite3:", "sqlite:", "file:"];
+/// How deep and how far a mounted directory is looked through.
+const DEPTH_MAX: usize = 3;
+const ENTRIES_MAX: usize = 3_000;
+/// What a database is called where there is none yet.
+const NO_NAME_YET: &str = "walproof.db";
+
+type Chosen = Vec<(Opener, PathBuf)>;
+
+/// Chooses the database of each opener, and leaves out who does not open it.
+pub fn choose(openers: Vec<Opener>, asked: &OwnBoundary, runtime: &dyn Runtime) -> Result<Chosen, LabError> {
+    let told = Told::read(&asked.databases, &openers)?;
+    let named = !asked.services.is_empty() || (asked.compose.is_empty() && !asked.like.is_empty());
+    if named || !told.by_name.is_empty() {
+        return every_one_of(openers, asked, &told, runtime);
+    }
+    if let Some(path) = &told.for_all {
+        let reaching = openers.into_iter().filter(|opener| opener.mounts.iter().any(|mount| holds(mount, path)));
+        let chosen: Chosen = reaching.map(|opener| (opener, path.clone())).collect();
+        return if chosen.is_empty() { Err(nobody_mounts(path)) } else { Ok(chosen) };
+    }
+    whoever_shares(openers, runtime)
+}
+
+/// What was asked for by `--database`.
+#[derive(Default)]
+struct Told {
+    for_all: Option<PathBuf>,
+    by_name: BTreeMap<String, PathBuf>,
+}
+
+impl Told {
+    fn read(asked: &[String], openers: &[Opener]) -> Result<Told, LabError> {
+        let mut told = Told::default();
+        for text in asked {
+            let named = text.split_once('=').filter(|(name, _)| !name.starts_with('/'));
+            let path = Path::new(named.map_or(text.as_str(), |(_, path)| path));
+            if !path.is_absolute() || path.file_name().is_none() {
+                let because = "it is no absolute path of a file inside the container";
+                let try_this = "`--database /data/app.db`, or `--database SERVICE=/data/app.db`";
+                return Err(LabError::new(format!("cannot use `--database {text}`"), because, try_this));
+            }
+            match named {
+                None => told.for_all = Some(path.to_owned()),
+                Some((name, _)) if openers.iter().any(|opener| opener.name == name) => {
+                    told.by_name.insert(name.to_owned(), path.to_owned());
+                }
+                Some((name, _)) => return Err(no_opener(name, openers)),
+            }
+        }
+        Ok(told)
+    }
+
+    fn of(&self, opener: &Opener) -> Option<PathBuf> {
+        self.by_name.get(&opener.name).or(self.for_all.as_ref()).cloned()
+    }
+}
+
+/// Everybody who was named opens it.
+fn every_one_of(
+    openers: Vec<Opener>,
+    asked: &OwnBoundary,
+    told: &Told,
+    runtime: &dyn Runtime,
+) -> Result<Chosen, LabError> {
+    let is_named = |opener: &Opener| {
+        let name = &opener.name;
+        asked.services.contains(name) || asked.like.contains(name) || told.by_name.contains_key(name)
+    };
+    let openers: Vec<Opener> = openers.into_iter().filter(is_named).collect();
+    let found: Vec<Vec<PathBuf>> = openers.iter().map(|opener| candidates(opener, runtime)).collect();
+    let shared = shared_file(&openers, &found, runtime);
+    let mut chosen = Vec::new();
+    for (opener, found) in openers.into_iter().zip(found) {
+        let of_the_shared = || shared.as_ref().and_then(|file| inside_of(&opener, file, runtime));
+        let database = match told.of(&opener).or_else(of_the_shared) {
+            Some(path) => path,
+            None => the_only_one(&opener, found)?,
+        };
+        chosen.push((opener, database));
+    }
+    Ok(chosen)
+}
+
+/// A file of the host that all of them reach, the first that anybody names.
+fn shared_file(openers: &[Opener], found: &[Vec<PathBuf>], runtime: &dyn Runtime) -> Option<PathBuf> {
+    let files = openers.iter().zip(found).flat_map(|(opener, found)| found.iter().map(move |path| (opener, path)));
+    let mut on_host = files.filter_map(|(opener, path)| reach::of(opener, path, runtime).ok()?.database(path));
+    on_host.find(|file| openers.iter().all(|opener| inside_of(opener, file, runtime).is_some()))
+}
+
+fn the_only_one(opener: &Opener, found: Vec<PathBuf>) -> Result<PathBuf, LabError> {
+    let directories: Vec<&OwnMount> = opener.mounts.iter().filter(|mount| is_directory(mount)).collect();
+    match (<[PathBuf; 1]>::try_from(found), &directories[..]) {
+        (Ok([one]), _) => Ok(one),
+        (Err(none), [directory]) if none.is_empty() => Ok(directory.target.join(NO_NAME_YET)),
+        (Err(several), _) => Err(ask_for(
+            &format!("cannot tell which database {} opens", opener.name),
+            several.iter().map(|path| path.display().to_string()).collect(),
+            &format!("`--database {}=/path/inside/app.db`", opener.name),
+        )),
+    }
+}
+
+/// Without names: the one database that several openers reach, else the only one that there is.
+fn whoever_shares(openers: Vec<Opener>, runtime: &dyn Runtime) -> Result<Chosen, LabError> {
+    let mut groups: Vec<(PathBuf, Vec<usize>)> = Vec::new();
+    for opener in &openers {
+        for path in candidates(opener, runtime) {
+            let Some(file) = reach::of(opener, &path, runtime).ok().and_then(|reach| reach.database(&path)) else {
+                continue;
+            };
+            if !groups.iter().any(|(known, _)| *known == file) {
+                let reaching = (0..openers.len()).filter(|at| inside_of(&openers[*at], &file, runtime).is_some());
+                let reaching = reaching.collect();
+                groups.push((file, reaching));
+            }
+        }
+    }
+    if groups.is_empty() {
+        groups = shared_directories(&openers, runtime);
+    }
+    let several: Vec<&(PathBuf, Vec<usize>)> = groups.iter().filter(|(_, reaching)| reaching.len() > 1).collect();
+    let pool = if several.is_empty() { groups.iter().collect() } else { several };
+    // Databases side by side that the same containers open are one question.
+    let alike = |one: &(PathBuf, Vec<usize>), other: &(PathBuf, Vec<usize>)| {
+        one.1 == other.1 && one.0.parent() == other.0.parent()
+    };
+    let Some(first) = pool.first().filter(|first| pool.iter().all(|one| alike(one, first))) else {
+        let name = |at: &usize| openers[*at].name.as_str();
+        let line = |group: &(PathBuf, Vec<usize>)| {
+            format!("`{}` of {}", group.0.display(), group.1.iter().map(name).collect::<Vec<_>>().join(" and "))
+        };
+        let lines = pool.iter().map(|group| line(group)).collect();
+        let try_this = "`--service NAME` for each that opens it, and `--database /path/inside/app.db`";
+        return Err(ask_for("cannot tell which database is meant", lines, try_this));
+    };
+    let (file, reaching) = (*first).clone();
+    let chosen = openers.into_iter().enumerate().filter(|(at, _)| reaching.contains(at));
+    Ok(chosen.filter_map(|(_, opener)| inside_of(&opener, &file, runtime).map(|path| (opener, path))).collect())
+}
+
+/// Where nobody has a database yet: directories that several openers mount, or the only one.
+fn shared_directories(openers: &[Opener], runtime: &dyn Runtime) -> Vec<(PathBuf, Vec<usize>)> {
+    let mut groups: Vec<(PathBuf, Vec<usize>)> = Vec::new();
+    for (at, opener) in openers.iter().enumerate() {
+        for mount in opener.mounts.iter().filter(|mount| is_directory(mount)) {
+            let path = mount.target.join(NO_NAME_YET);
+            let Some(file) = reach::of(opener, &path, runtime).ok().and_then(|reach| reach.database(&path)) else {
+                continue;
+            };
+            match groups.iter_mut().find(|(known, _)| *known == file) {
+                Some((_, reaching)) => reaching.push(at),
+                None => groups.push((file, vec![at])),
+            }
+        }
+    }
+    groups
+}
+
+/// Paths inside at which an opener's database may be, the surest first.
+fn candidates(opener: &Opener, runtime: &dyn Runtime) -> Vec<PathBuf> {
+    let files = opener.mounts.iter().filter_map(of_a_file);
+    let hinted = opener.hints.iter().flat_map(|hint| paths_in(hint));
+    let hinted = hinted.filter(|path| opener.mounts.iter().any(|mount| holds(mount, path)));
+    let mut all: Vec<PathBuf> = Vec::new();
+    for path in files.chain(hinted) {
+        if !all.contains(&path) {
+            all.push(path);
+        }
+    }
+    if !all.is_empty() {
+        return all;
+    }
+    for mount in opener.mounts.iter().filter(|mount| is_directory(mount)) {
+        if let Some(root) = root_of(mount, runtime) {
+            let mut entries_left = ENTRIES_MAX;
+            find_databases(&root, &mount.target, DEPTH_MAX, &mut entries_left, &mut all);
+        }
+    }
+    all
+}
+
+/// A mounted file that is a database, or lies beside one.
+fn of_a_file(mount: &OwnMount) -> Option<PathBuf> {
+    let Source::Path(path) = &mount.source else { return None };
+    if !path.is_file() {
+        return None;
+    }
+    let target = mount.target.to_str()?;
+    let base = SUFFIXES[1..].iter().find_map(|suffix| target.strip_suffix(suffix)).unwrap_or(target);
+    (has_ending(base) || is_sqlite(path)).then(|| base.into())
+}
+
+/// Absolute paths in a text that end as databases do.
+fn paths_in(text: &str) -> Vec<PathBuf> {
+    let words = text.split(|c: char| c.is_whitespace() || "\"'`,;|&()<>".contains(c));
+    let of_word = |word: &str| {
+        let word = word.rsplit_once('=').map_or(word, |(_, value)| value);
+        let word = SCHEMES.iter().find_map(|scheme| word.strip_prefix(scheme)).unwrap_or(word);
+        let path = word.split(['?', '#']).next().unwrap_or(word);
+        let path = format!("/{}", path.strip_prefix('/')?.trim_start_matches('/'));
+        has_ending(&path).then(|| PathBuf::from(path))
+    };
+    words.filter_map(of_word).collect()
+}
+
+fn has_ending(path: &str) -> bool {
+    let ending = Path::new(path).extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    ENDINGS.contains(&ending.to_ascii_lowercase().as_str())
+}
+
+fn is_directory(mount: &OwnMount) -> bool {
+    match &mount.source {
+        Source::Path(path) => path.is_dir(),
+        Source::Volume { .. } => true,
+        Source::Memory | Source::Unknown { .. } => false,
+    }
+}
+
+fn holds(mount: &OwnMount, path: &Path) -> bool {
+    path.starts_with(&mount.target)
+}
+
+fn root_of(mount: &OwnMount, runtime: &dyn Runtime) -> Option<PathBuf> {
+    match &mount.source {
+        Source::Path(path) => fs::canonicalize(path).ok(),
+        Source::Volume { name, subpath } => {
+            Some(runtime.volume_path(name).ok()?.join(subpath.as_deref().unwrap_or_default()))
+        }
+        Source::Memory | Source::Unknown { .. } => None,
+    }
+}
+
+/// What a file of the host is called inside, if it can be reached there at all.
+fn inside_of(opener: &Opener, file: &Path, runtime: &dyn Runtime) -> Option<PathBuf> {
+    let inside = |mount: &OwnMount| {
+        let rest = file.strip_prefix(root_of(mount, runtime)?).ok()?;
+        Some(if rest.as_os_str().is_empty() { mount.target.clone() } else { mount.target.join(rest) })
+    };
+    let reached = |path: &PathBuf| {
+        reach::of(opener, path, runtime).is_ok_and(|reach| reach.database(path).as_deref() == Some(file))
+    };
+    opener.mounts.iter().filter_map(inside).find(reached)
+}
+
+fn find_databases(folder: &Path, inside: &Path, depth: usize, entries_left: &mut usize, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if *entries_left == 0 {
+            return;
+        }
+        *entries_left -= 1;
+        let (path, inside) = (entry.path(), inside.join(entry.file_name()));
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() && depth > 0 => find_databases(&path, &inside, depth - 1, entries_left, found),
+            Ok(kind) if kind.is_file() && is_sqlite(&path) => found.push(inside),
+            _ => {}
+        }
+    }
+}
+
+/// By the 16-byte magic; only a descriptor of our own is opened and closed.
+fn is_sqlite(path: &Path) -> bool {
+    let mut magic = [0; 16];
+    fs::File::open(path).is_ok_and(|file| file.read_exact_at(&mut magic, 0).is_ok()) && &magic == b"SQLite format 3\0"
+}
+
+fn no_opener(name: &str, openers: &[Opener]) -> LabError {
+    let known: Vec<&str> = openers.iter().map(|opener| opener.name.as_str()).collect();
+    let what = format!("there is no service or container `{name}`");
+    LabError::new(what, format!("there are {}", known.join(", ")), "one of these")
+}
+
+fn nobody_mounts(path: &Path) -> LabError {
+    let because = "no service has a mount that holds it, so it never leaves its container";
+    let what = format!("nobody shares `{}`", path.display());
+    unknown(what, because, "name who opens it with `--service`, or correct the path")
+}
+
+fn ask_for(what: &str, found: Vec<String>, try_this: &str) -> LabError {
+    let because = match found.len() {
+        0 => "no mounted file, no variable and no word of a command names one".to_owned(),
+        _ => format!("it may be {}", found.join(", or ")),
+    };
+    unknown(what, because, try_this)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtimes::{Likeness, choose as choose_runtime};
+
+    #[track_caller]
+    fn names(text: &str, expected: &[&str]) {
+        assert_eq!(paths_in(text), expected.iter().map(PathBuf::from).collect::<Vec<_>>(), "{text}");
+    }
+
+    #[test]
+    fn drivers_write_paths_in_many_ways() {
+        names("sqlite:////data/app.db", &["/data/app.db"]);
+        names("sqlite:///data/app.db?mode=rwc&cache=private", &["/data/app.db"]);
+        names("file:/data/app.sqlite3", &["/data/app.sqlite3"]);
+        names("jdbc:sqlite:/data/app.db", &["/data/app.db"]);
+        names("--db=/data/app.db --port 80", &["/data/app.db"]);
+        names("litestream replicate /data/app.db s3://bucket/app.db", &["/data/app.db"]);
+        names("postgres://db/app", &[]);
+        names("relative/app.db", &[]);
+    }
+
+    struct Host {
+        root: PathBuf,
+    }
+
+    impl Host {
+        fn new(name: &str) -> Host {
+            let root = std::env::temp_dir().join(format!("walproof-database-{name}-{}", std::process::id()));
+            fs::create_dir_all(root.join("one")).and_then(|()| fs::create_dir_all(root.join("two"))).expect("made");
+            Host { root: fs::canonicalize(root).expect("real") }
+        }
+
+        fn opener(&self, name: &str, mounts: &[(&str, &str)], hint: &str) -> Opener {
+            let mounts = mounts.iter().map(|(source, target)| OwnMount {
+                source: Source::Path(self.root.join(source)),
+                target: (*target).into(),
+                read_only: false,
+            });
+            let (mounts, hints) = (mounts.collect(), vec![hint.to_owned()]);
+            Opener { name: name.to_owned(), mounts, likeness: Likeness::default(), hints, not_taken: Vec::new() }
+        }
+
+        fn choose(&self, openers: Vec<Opener>, asked: OwnBoundary) -> Result<Vec<(String, String)>, LabError> {
+            let asked = OwnBoundary { compose: vec!["compose.yaml".to_owned()], ..asked };
+            let runtime = choose_runtime(Some("process")).expect("always there");
+            let chosen = choose(openers, &asked, runtime.as_ref())?;
+            Ok(chosen.into_iter().map(|(opener, path)| (opener.name, path.display().to_string())).collect())
+        }
+    }
+
+    impl Drop for Host {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.root);
+        }
+    }
+
+    fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+        expected.iter().map(|(name, path)| ((*name).to_owned(), (*path).to_owned())).collect()
+    }
+
+    #[test]
+    fn whoever_reaches_the_named_database_opens_it() {
+        let host = Host::new("reaches");
+        let web = host.opener("web", &[("one", "/data")], "DB=sqlite:////data/app.db");
+        let backup = host.opener("backup", &[("one", "/mnt/source")], "");
+        let cache = host.opener("cache", &[("two", "/data")], "");
+        let found = host.choose(vec![web, backup, cache], OwnBoundary::default()).expect("clear");
+        assert_eq!(found, pairs(&[("web", "/data/app.db"), ("backup", "/mnt/source/app.db")]));
+    }
+
+    #[test]
+    fn a_mounted_file_and_the_files_beside_it_are_one_database() {
+        let host = Host::new("files");
+        for name in ["app.db", "app.db-wal", "app.db-shm"] {
+            fs::write(host.root.join("one").join(name), "").expect("written");
+        }
+        let mounts =
+            [("one/app.db", "/data/app.db"), ("one/app.db-wal", "/data/app.db-wal"), ("one/app.db-shm", "/data/app.db-shm")];
+        let openers = vec![host.opener("a", &mounts, ""), host.opener("b", &mounts, "")];
+        let found = host.choose(openers, OwnBoundary::default()).expect("clear");
+        assert_eq!(found, pairs(&[("a", "/data/app.db"), ("b", "/data/app.db")]));
+    }
+
+    #[test]
+    fn services_with_directories_of_their_own_are_only_compared_when_named() {
+        let host = Host::new("named");
+        let openers = || vec![host.opener("a", &[("one", "/data")], ""), host.opener("b", &[("two", "/data")], "")];
+        assert!(host.choose(openers(), OwnBoundary::default()).expect_err("which one?").blind);
+        let services = vec!["a".to_owned(), "b".to_owned()];
+        let asked = OwnBoundary { services, databases: vec!["/data/app.db".to_owned()], ..OwnBoundary::default() };
+        let found = host.choose(openers(), asked).expect("named");
+        assert_eq!(found, pairs(&[("a", "/data/app.db"), ("b", "/data/app.db")]));
+    }
+
+    #[test]
+    fn a_directory_without_a_database_is_taken_when_it_is_the_only_one() {
+        let host = Host::new("empty");
+        let openers = vec![host.opener("a", &[("one", "/x")], ""), host.opener("b", &[("one", "/y"), ("two", "/z")], "")];
+        let found = host.choose(openers, OwnBoundary::default()).expect("the shared one");
+        assert_eq!(found, pairs(&[("a", "/x/walproof.db"), ("b", "/y/walproof.db")]));
+    }
+
+    #[test]
+    fn two_candidates_are_a_question() {
+        let host = Host::new("two");
+        let a = host.opener("a", &[("one", "/data")], "/data/app.db");
+        let b = host.opener("b", &[("two", "/data")], "/data/app.db");
+        let error = host.choose(vec![a, b], OwnBoundary::default()).expect_err("which one?");
+        assert!(error.because.contains("of a") && error.because.contains("of b"), "{}", error.because);
+    }
+
+    #[test]
+    fn wrong_paths_and_names_are_refused() {
+        let host = Host::new("wrong");
+        let asked = |text: &str| OwnBoundary { databases: vec![text.to_owned()], ..OwnBoundary::default() };
+        let openers = || vec![host.opener("a", &[("one", "/data")], "")];
+        assert!(host.choose(openers(), asked("app.db")).is_err());
+        assert!(host.choose(openers(), asked("b=/data/app.db")).is_err());
+        assert!(host.choose(openers(), asked("/elsewhere/app.db")).is_err());
+        assert_eq!(host.choose(openers(), asked("/data/app.db")).expect("fine"), pairs(&[("a", "/data/app.db")]));
+    }
+}

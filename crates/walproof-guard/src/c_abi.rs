@@ -200,7 +200,7 @@ pub unsafe extern "C" fn walproof_assessment_free(assessment: *mut walproof_asse
 
 fn options(flags: c_uint) -> Option<Options> {
     let known = WALPROOF_FAIL_OPEN | WALPROOF_NO_PROBE | WALPROOF_POSIX_CHILD;
-    (flags & !known == 0).then(|| Options {
+    (flags & !known == 0).then_some(Options {
         probe: flags & WALPROOF_NO_PROBE == 0,
         posix_child: flags & WALPROOF_POSIX_CHILD != 0,
         when_unknown: if flags & WALPROOF_FAIL_OPEN == 0 { WhenUnknown::NoWal } else { WhenUnknown::Wal },

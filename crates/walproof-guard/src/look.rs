@@ -76,7 +76,7 @@ pub(crate) struct Beside {
     pub links: u64,
     pub owner: u32,
     pub may_write: Result<(), i32>,
-    /// The mount whose mount point is this very file.
+    /// The mount whose mount point is this very file; a directory is no file.
     pub own_mount: Option<Mount>,
 }
 
@@ -93,8 +93,7 @@ pub(crate) enum Kind {
 /// Looks at the path, and probes its directory if that was asked for.
 pub(crate) fn look(asked: &Path, options: Options) -> Facts {
     let resolved = resolve(asked);
-    let mounts = std::fs::read("/proc/self/mountinfo").map(|text| mountinfo::parse(&text));
-    let mounts = mounts.map_err(|error| errno(&error));
+    let mounts = mount_table();
     let directory_path = resolved.path.parent().unwrap_or(Path::new("/")).to_owned();
     let mount_of = |mounts: &Vec<Mount>| mountinfo::mount_of(mounts, &directory_path).cloned();
     let mount = mounts.as_ref().map(mount_of).map_err(|errno| *errno);
@@ -107,6 +106,12 @@ pub(crate) fn look(asked: &Path, options: Options) -> Facts {
     let probe = begin.then(|| scratch::probe(&directory_path, options.posix_child));
     let user = access::effective_user();
     Facts { asked: asked.to_owned(), resolved, mount, directory, files, user, probe }
+}
+
+/// The mounts that this thread sees: a thread may have a mount namespace of its own.
+fn mount_table() -> Result<Vec<Mount>, i32> {
+    let text = std::fs::read("/proc/thread-self/mountinfo").or_else(|_| std::fs::read("/proc/self/mountinfo"));
+    text.map(|text| mountinfo::parse(&text)).map_err(|error| errno(&error))
 }
 
 /// Not where nothing can be opened, and not on a disk that is all but full.
@@ -142,6 +147,7 @@ fn look_at(role: Role, path: &Path, mounts: &[Mount]) -> Beside {
     let own_mount = mountinfo::mount_of(mounts, path).filter(|mount| mount.mount_point == path).cloned();
     let missing = Beside { role, kind: Kind::Missing, bytes: 0, links: 0, owner: 0, may_write: Ok(()), own_mount };
     match std::fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => Beside { kind: Kind::Directory, own_mount: None, ..missing },
         Ok(found) => Beside {
             kind: kind(&found),
             bytes: found.len(),
@@ -158,7 +164,6 @@ fn look_at(role: Role, path: &Path, mounts: &[Mount]) -> Beside {
 fn kind(found: &Metadata) -> Kind {
     match found {
         found if found.is_file() => Kind::File,
-        found if found.is_dir() => Kind::Directory,
         found if found.is_symlink() => Kind::Link,
         _ => Kind::Special,
     }

@@ -208,6 +208,31 @@ nonsense
         assert_eq!(mount_of(&mounts, Path::new("/srv")), None);
     }
 
+    /// The kernel's own answer, where it gives one.
+    fn mount_id_by_statx(path: &Path) -> Option<u64> {
+        let path = std::ffi::CString::new(path.as_os_str().as_bytes()).ok()?;
+        let mut answer = std::mem::MaybeUninit::<libc::statx>::zeroed();
+        // SAFETY: both pointers are valid over the call; the structure is plain numbers, and zero is one.
+        let answer = unsafe {
+            let failed = libc::statx(libc::AT_FDCWD, path.as_ptr(), 0, libc::STATX_MNT_ID, answer.as_mut_ptr()) != 0;
+            (!failed).then(|| answer.assume_init())?
+        };
+        (answer.stx_mask & libc::STATX_MNT_ID != 0).then_some(answer.stx_mnt_id)
+    }
+
+    #[test]
+    fn the_kernel_says_the_same_of_every_mount_point_here() {
+        let mounts = parse(&std::fs::read("/proc/self/mountinfo").unwrap());
+        let mut compared = 0;
+        for mount in &mounts {
+            let Some(theirs) = mount_id_by_statx(&mount.mount_point) else { continue };
+            let ours = mount_of(&mounts, &mount.mount_point).map(|mount| u64::from(mount.id));
+            assert_eq!(ours, Some(theirs), "{}", mount.mount_point.display());
+            compared += 1;
+        }
+        println!("{compared} of {} mount points compared", mounts.len());
+    }
+
     #[test]
     fn a_circle_of_parents_ends() {
         let mounts = parse(b"1 1 0:1 / / rw - ext4 a rw\n2 3 0:2 / /a rw - xfs b rw\n3 2 0:3 / /a rw - xfs c rw\n");

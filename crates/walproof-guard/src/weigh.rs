@@ -5,8 +5,7 @@
 //! `unknown`. Where SQLite would fail loudly (`refuses`), it is no matter that the rest was not measured.
 //!
 //! What this file must not do: call the system.
-//! Where to look next: `look` for the facts, `filesystems` for what names say, FACTS 2 and 3 of the project (in
-//! docs/guard.md) for what each answer of the probe does to SQLite.
+//! Where to look next: `look` for the facts, `filesystems` for what names say, docs/guard.md for the table of reasons.
 
 use crate::assessment::{Assessment, Certainty, Filesystem, JournalMode, Options, Reason, Verdict};
 use crate::filesystems::{MOUNT_OPTIONS, remedy_of, row_of};

@@ -1,4 +1,4 @@
-//! Nemesis `close-all-connections`: everybody closes; the last one checkpoints and deletes the WAL.
+//! Nemesis `close-all-connections`: everybody closes, the struck agent last; it checkpoints and deletes the WAL.
 
 use std::sync::atomic::Ordering;
 
@@ -21,8 +21,10 @@ pub static NEMESIS: Nemesis = Nemesis {
     strike,
 };
 
-fn strike<'f>(fleet: &'f Fleet<'f>, _: &Strike) -> Result<Wound<'f>, LabError> {
-    for agent in fleet.agents() {
+fn strike<'f>(fleet: &'f Fleet<'f>, strike: &Strike) -> Result<Wound<'f>, LabError> {
+    // Who closes last acts alone, through mounts of its own: it must not always be the same one.
+    let (until, after): (Vec<u16>, Vec<u16>) = fleet.agents().partition(|agent| *agent <= strike.agent);
+    for agent in after.into_iter().chain(until) {
         fleet.ask(agent, &Command::Close, ANSWER_TIMEOUT)?;
     }
     // A log that is a mount of its own cannot be deleted, and everybody has closed all the same.

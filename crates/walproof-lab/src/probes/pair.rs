@@ -9,7 +9,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use walproof_format::protocol::{Command, ProbeAnswer, ProbeStep, Reply};
-use walproof_judge::probe::{Answer, PairFacts, SideFacts};
+use walproof_judge::probe::{Answer, PairFacts, SideFacts, decide};
+use walproof_judge::verdict::JournalMode;
 
 use crate::error::LabError;
 use crate::run::fleet::Fleet;
@@ -36,17 +37,30 @@ const DATABASE_LOCK_AT: u64 = 0x4000_0001;
 pub struct Probed {
     /// Both directions.
     pub facts: PairFacts,
+    /// Between which agents.
+    pub between: (u16, u16),
     /// Since its start.
     pub took: Duration,
     /// `/proc/self/mountinfo` as the first party sees it, when readable.
     pub mountinfo: Option<String>,
 }
 
-/// Probes agents 0 and 1 of a fleet that has been started.
-pub fn probe(fleet: &Fleet<'_>) -> Result<Probed, LabError> {
+/// Probes every pair of a fleet that has been started, and gives the one that does worst in a journal mode.
+pub fn probe_all(fleet: &Fleet<'_>, mode: JournalMode) -> Result<Probed, LabError> {
+    let began = Instant::now();
+    let pairs = fleet.agents().flat_map(|one| fleet.agents().filter(move |other| one < *other).map(move |other| (one, other)));
+    let probed: Vec<Probed> = pairs.map(|(one, other)| probe(fleet, one, other)).collect::<Result<_, LabError>>()?;
+    // Of equals the first.
+    let worst = probed.into_iter().rev().max_by_key(|probed| decide(&probed.facts, mode).kind);
+    let nobody = || LabError::new("cannot probe", "it takes two agents", "more `--agents`");
+    worst.map(|worst| Probed { took: began.elapsed(), ..worst }).ok_or_else(nobody)
+}
+
+/// Probes two agents.
+fn probe(fleet: &Fleet<'_>, one: u16, other: u16) -> Result<Probed, LabError> {
     let began = Instant::now();
     let side = |actor, looker| Side { fleet, actor, looker, by_sidecars: Cell::new(false) };
-    let sides = [side(0, 1), side(1, 0)];
+    let sides = [side(one, other), side(other, one)];
     let mut facts = [SideFacts::default(), SideFacts::default()];
     let mut both = |stage: &dyn Fn(&Side<'_>, &mut SideFacts)| {
         sides.iter().zip(&mut facts).for_each(|(side, facts)| stage(side, facts));
@@ -57,9 +71,9 @@ pub fn probe(fleet: &Fleet<'_>) -> Result<Probed, LabError> {
     std::thread::sleep(AFTER);
     both(&|side, facts| side.look(facts));
     sides.iter().for_each(Side::tidy);
-    let mountinfo = sides[0].ask(0, ProbeStep::Mountinfo).ok().map(|answer| answer.text);
+    let mountinfo = sides[0].ask(one, ProbeStep::Mountinfo).ok().map(|answer| answer.text);
     let [a_to_b, b_to_a] = facts;
-    Ok(Probed { facts: PairFacts { a_to_b, b_to_a }, took: began.elapsed(), mountinfo })
+    Ok(Probed { facts: PairFacts { a_to_b, b_to_a }, between: (one, other), took: began.elapsed(), mountinfo })
 }
 
 /// One direction: `actor` changes, `looker` looks. Handles: see the constants below.

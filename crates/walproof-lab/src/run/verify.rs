@@ -16,7 +16,7 @@ use walproof_format::sqlite::error_code;
 use walproof_judge::checkers::WitnessLine;
 use walproof_judge::controls::{PlantedOutcome, planted_in};
 use walproof_judge::facts::OtherKernels;
-use walproof_judge::verdict::is_loud;
+use walproof_judge::verdict::{JournalMode, is_loud};
 
 use crate::collect::databases::{self, DatabaseFile};
 use crate::collect::machine::{self, Machine};
@@ -40,6 +40,8 @@ const CONTROL_TIME: Duration = Duration::from_secs(8);
 const FREE_BYTES_MIN: u64 = 32 << 20;
 /// The smallest limit on the size of a file under which a test makes sense.
 const FILE_BYTES_MAX_MIN: u64 = 1 << 30;
+/// Openers of the user's own boundary that are probed, each with each.
+const PROBED_MAX: u16 = 4;
 /// How long the stress goes on after the first anomaly: time for a fuller story.
 const GRACE: Duration = Duration::from_millis(700);
 
@@ -451,12 +453,13 @@ impl Site<'_> {
         stress(fleet, &stress_options, |progress| observe(Event::Stress(progress)))
     }
 
-    /// Two agents of the world ask each other. `None`: it takes two agents.
+    /// Two agents of the world ask each other; of the user's own boundary one of every opener. `None`: it takes two.
     fn probe(&self, tested: &Tested, options: &Options) -> Result<Option<Probed>, LabError> {
         if options.agents < 2 || !options.probe {
             return Ok(None);
         }
-        let mut ground = self.ground(tested, options, "probe", 2)?;
+        let parties = tested.openers().clamp(2, PROBED_MAX);
+        let mut ground = self.ground(tested, options, "probe", parties)?;
         ground.creator = ground.views[0].clone();
         let fleet = self.fleet(ground, options, "probe", None)?;
         let database = &fleet.ground().database;
@@ -464,9 +467,9 @@ impl Site<'_> {
             fs::File::create(database)
                 .map_err(|error| LabError::path("cannot create", database, error, "free space there"))?;
         }
-        fleet.start(0)?;
-        fleet.start(1)?;
-        let probed = pair::probe(&fleet);
+        fleet.start_everybody()?;
+        let mode = JournalMode::from_word(&options.workload.journal_mode).unwrap_or(JournalMode::Wal);
+        let probed = pair::probe_all(&fleet, mode);
         fleet.disband();
         probed.map(Some)
     }
@@ -582,6 +585,14 @@ impl Tested {
                 "plain processes share the mounts of the host",
                 "leave `--runtime` out, or name an engine",
             )),
+        }
+    }
+
+    /// How many kinds of parties there are.
+    fn openers(&self) -> u16 {
+        match self {
+            Tested::World(_) => 2,
+            Tested::Own(own) => own.agents_min(),
         }
     }
 

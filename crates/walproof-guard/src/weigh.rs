@@ -49,7 +49,8 @@ pub(crate) fn weigh(facts: Facts, options: Options) -> Assessment {
 }
 
 fn filesystem(facts: &Facts) -> Option<Filesystem> {
-    let mount = facts.mount.as_ref().ok()?.as_ref()?;
+    // What was no path at all lies nowhere.
+    let mount = facts.mount.as_ref().ok()?.as_ref().filter(|_| facts.resolved.path.is_absolute())?;
     Some(Filesystem {
         fstype: mount.fstype.clone(),
         mount_point: mount.mount_point.clone(),
@@ -135,11 +136,7 @@ fn of_mount(facts: &Facts, reasons: &mut Vec<Reason>) {
             reasons.push(reason.remedy("mount /proc, so that the file system is known"));
         }
     }
-    for file in &facts.files {
-        if let Some(mount) = &file.own_mount {
-            of_file_mount(file.role, mount, reasons);
-        }
-    }
+    of_file_mounts(&facts.files, reasons);
 }
 
 fn of_one_mount(mount: &Mount, reasons: &mut Vec<Reason>) {
@@ -155,7 +152,9 @@ fn of_one_mount(mount: &Mount, reasons: &mut Vec<Reason>) {
             source: Some(row.source),
         }),
         None => {
-            let says = format!("nothing is known of file systems of type `{fstype}`: another kernel may share it");
+            let says = format!(
+                "nothing is known of file systems of type `{fstype}`, not even whether another kernel may share it"
+            );
             let reason = measured("file-system-unknown", Verdict::Unknown, says).sure(Certainty::Suspected);
             reasons.push(reason.remedy("put two parties to the test: walproof verify"));
         }
@@ -171,18 +170,35 @@ fn of_one_mount(mount: &Mount, reasons: &mut Vec<Reason>) {
     }
 }
 
-fn of_file_mount(role: Role, mount: &Mount, reasons: &mut Vec<Reason>) {
-    let (name, says) = match role {
-        Role::Database => (
+/// SQLite's files that are mount points themselves: what lies beside them is not what lies beside the mounted one.
+fn of_file_mounts(files: &[Beside], reasons: &mut Vec<Reason>) {
+    const MOUNT_DIRECTORY: &str = "mount the directory that holds the database, not the file";
+    let is_mounted = |role| files.iter().any(|file| file.role == role && file.own_mount.is_some());
+    let reason = match (is_mounted(Role::Database), is_mounted(Role::Wal), is_mounted(Role::Shm)) {
+        (false, false, false) => return,
+        (true, true, true) => measured(
+            "three-file-mounts",
+            Verdict::Risky,
+            "database, -wal and -shm are mounted file by file: whoever comes by the directory removes two of them",
+        )
+        .source("`walproof explain three-files`"),
+        (true, _, _) => measured(
             "single-file-mount",
+            Verdict::Unsafe,
             "the database file itself is a mount point: every container that mounts it so has a -wal and -shm of its own",
-        ),
-        _ => ("sidecar-mount", "a file beside the database is a mount point: SQLite cannot remove it and make it anew"),
+        )
+        .source("`walproof explain single-file`"),
+        (false, _, _) => measured(
+            "sidecar-mount",
+            Verdict::Unsafe,
+            "a file beside the database is a mount point: openers without that mount have another one",
+        )
+        .source(CORRUPT_DOC),
     };
-    let certainty = if role == Role::Database { Certainty::Documented } else { Certainty::Suspected };
-    let reason = measured(name, Verdict::Unsafe, says).sure(certainty).source("`walproof explain single-file-mount`");
-    reasons.push(reason.remedy("mount the directory that holds the database, not the file"));
-    of_one_mount(mount, reasons);
+    reasons.push(reason.sure(Certainty::Documented).remedy(MOUNT_DIRECTORY));
+    for mount in files.iter().filter_map(|file| file.own_mount.as_ref()) {
+        of_one_mount(mount, reasons);
+    }
 }
 
 // ---- the directory ----
@@ -639,6 +655,13 @@ mod tests {
         role(Verdict::Unsafe, "single-file-mount", 0, |f| f.own_mount = Some(mount("ext4", "rw")));
         role(Verdict::Unsafe, "sidecar-mount", 2, |f| f.own_mount = Some(mount("ext4", "rw")));
         role(Verdict::Unsafe, "file-system", 0, |f| f.own_mount = Some(mount("nfs", "rw")));
+    }
+
+    #[test]
+    fn three_mounted_files_are_risky() {
+        comes_to(Verdict::Risky, "three-file-mounts", |facts| {
+            facts.files[..3].iter_mut().for_each(|file| file.own_mount = Some(mount("ext4", "rw")));
+        });
     }
 
     #[test]

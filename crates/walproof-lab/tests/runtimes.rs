@@ -446,7 +446,10 @@ fn clean_after_sigkill_leaves_nothing(bench: &Bench) -> Outcome {
     if bench.is_engine() {
         // What the lab's runtime noted for itself: its image.
         assert_eq!(clean(None).failed, Vec::<String>::new());
-        assert_eq!(engine_says(bench, &["ps", "--all", "--quiet", "--filter", &format!("label=walproof.run={run}")]), "");
+        assert_eq!(
+            engine_says(bench, &["ps", "--all", "--quiet", "--filter", &format!("label=walproof.run={run}")]),
+            ""
+        );
         let images = engine_says(bench, &["images", "--format", "{{.Repository}}:{{.Tag}}"]);
         assert_eq!(images.matches("walproof:run-").count(), 1, "only that of this test: {images}");
     }

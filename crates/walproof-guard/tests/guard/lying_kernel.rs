@@ -20,6 +20,12 @@ struct Lie {
     errno: u32,
 }
 
+/// What the standard library removes files with.
+#[cfg(target_arch = "x86_64")]
+const UNLINK: libc::c_long = libc::SYS_unlink;
+#[cfg(not(target_arch = "x86_64"))]
+const UNLINK: libc::c_long = libc::SYS_unlinkat;
+
 const fn fcntl(command: i32, errno: i32) -> Lie {
     Lie { call: libc::SYS_fcntl, argument: 1, mask: u32::MAX, value: command as u32, errno: errno as u32 }
 }
@@ -125,7 +131,7 @@ fn without_ofd_locks_the_child_decides() {
 fn a_file_that_cannot_be_removed_while_open_is_told() {
     let place = Folder::new("unlink");
     let path = place.join("a.db");
-    apart(move || match any(libc::SYS_unlink, libc::EBUSY).tell() {
+    apart(move || match any(UNLINK, libc::EBUSY).tell() {
         Err(error) => skip("a_file_that_cannot_be_removed", &format!("no seccomp filter: {error}")),
         Ok(()) => {
             let assessment = timed(&path, Options::default());

@@ -6,6 +6,7 @@
 
 mod bench;
 mod dependencies;
+mod documented;
 mod header;
 mod lying_kernel;
 mod mounts;

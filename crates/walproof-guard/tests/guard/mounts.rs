@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use walproof_guard::Verdict::{Refuses, Risky, Unknown, Unsafe};
 use walproof_guard::{Ground, Options, Verdict, assess};
@@ -15,15 +16,19 @@ use walproof_guard::{Ground, Options, Verdict, assess};
 use crate::bench::{Folder, apart, comes_to, skip, timed};
 
 /// Runs the story in a thread with mounts of its own, or skips it.
-fn with_own_mounts(what: &'static str, story: impl FnOnce(Folder) + Send + 'static) {
+fn with_own_mounts(what: &'static str, story: impl FnOnce(&Folder) + Send + 'static) {
+    // Made and removed outside: in there its mounts would keep it.
+    let folder = Arc::new(Folder::new("mounts"));
+    let inside = Arc::clone(&folder);
     apart(move || {
         // SAFETY: takes a number; only this thread is changed.
         if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
             return skip(what, &format!("no mount namespace: {}", io::Error::last_os_error()));
         }
         mount("none", Path::new("/"), "", libc::MS_REC | libc::MS_PRIVATE, "").expect("private");
-        story(Folder::new("mounts"));
+        story(&inside);
     });
+    drop(Arc::into_inner(folder).expect("the thread has ended, and its share with it"));
 }
 
 fn mount(source: &str, at: &Path, fstype: &str, flags: libc::c_ulong, data: &str) -> io::Result<()> {
@@ -85,6 +90,16 @@ fn a_mounted_sidecar_is_unsafe() {
     with_own_mounts("a_mounted_sidecar_is_unsafe", |folder| {
         bind(&folder.file("host/a.db-shm"), &folder.file("container/a.db-shm"));
         comes_to(Unsafe, "sidecar-mount", &folder.join("container/a.db"));
+    });
+}
+
+#[test]
+fn three_mounted_files_are_risky() {
+    with_own_mounts("three_mounted_files_are_risky", |folder| {
+        for name in ["a.db", "a.db-wal", "a.db-shm"] {
+            bind(&folder.file(&format!("host/{name}")), &folder.file(&format!("container/{name}")));
+        }
+        comes_to(Risky, "three-file-mounts", &folder.join("container/a.db"));
     });
 }
 

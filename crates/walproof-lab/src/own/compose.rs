@@ -46,12 +46,12 @@ fn read(asked: &OwnBoundary, variables: &HashMap<String, String>) -> Result<Comp
         // Absolute, so that relative paths in it start where the file is.
         let path = fs::canonicalize(name)
             .map_err(|error| LabError::path("cannot read", Path::new(name), error, "name a Compose file"))?;
-        texts.push(load(&path.display().to_string()).map_err(|because| {
-            LabError::path("cannot read", Path::new(name), because, "name a Compose file")
-        })?);
+        texts.push(
+            load(&path.display().to_string())
+                .map_err(|because| LabError::path("cannot read", Path::new(name), because, "name a Compose file"))?,
+        );
     }
-    let sources: Vec<Text<'_>> =
-        texts.iter().map(|loaded| Text { name: &loaded.name, text: &loaded.text }).collect();
+    let sources: Vec<Text<'_>> = texts.iter().map(|loaded| Text { name: &loaded.name, text: &loaded.text }).collect();
     let value = |name: &str| std::env::var(name).ok().or_else(|| variables.get(name).cloned());
     let profiles = Profiles::of(asked.profiles.iter().cloned());
     compose::parse(&sources, &value, &mut |path| load(path), &profiles).map_err(|error| unreadable(&error))
@@ -74,7 +74,12 @@ fn variables(asked: &OwnBoundary, folder: &Path) -> Result<HashMap<String, Strin
     let mut variables = HashMap::new();
     for file in files.iter().filter(|file| !asked.env_files.is_empty() || file.exists()) {
         let failed = |error: dotenvy::Error| {
-            LabError::path("cannot read the variables in", file, error, "correct the file, or name another `--env-file`")
+            LabError::path(
+                "cannot read the variables in",
+                file,
+                error,
+                "correct the file, or name another `--env-file`",
+            )
         };
         for pair in dotenvy::from_path_iter(file).map_err(failed)? {
             let (name, value) = pair.map_err(failed)?;
@@ -86,7 +91,8 @@ fn variables(asked: &OwnBoundary, folder: &Path) -> Result<HashMap<String, Strin
 
 /// As Compose finds it: the flag, the variable, the file's own name, the directory's name.
 fn project(asked: &OwnBoundary, read: &Compose, first: &Path, variables: &HashMap<String, String>) -> String {
-    let variable = std::env::var("COMPOSE_PROJECT_NAME").ok().or_else(|| variables.get("COMPOSE_PROJECT_NAME").cloned());
+    let variable =
+        std::env::var("COMPOSE_PROJECT_NAME").ok().or_else(|| variables.get("COMPOSE_PROJECT_NAME").cloned());
     let named = asked.project.clone().or(variable).or_else(|| Some(read.name.as_ref()?.value.clone()));
     named.unwrap_or_else(|| {
         let folder = first.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().to_lowercase();
@@ -116,7 +122,8 @@ impl Project<'_> {
             match self.read.service(&from.name).filter(|_| !from.is_container && depth < 8) {
                 Some(other) => {
                     let theirs = self.mounts(other, not_taken, depth + 1)?.into_iter();
-                    mounts.extend(theirs.map(|mount| OwnMount { read_only: mount.read_only || from.read_only, ..mount }));
+                    mounts
+                        .extend(theirs.map(|mount| OwnMount { read_only: mount.read_only || from.read_only, ..mount }));
                 }
                 None => not_taken.push(format!("the mounts of `{}`, which is no service of this file", from.name)),
             }

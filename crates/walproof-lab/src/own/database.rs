@@ -275,10 +275,16 @@ fn find_databases(folder: &Path, inside: &Path, depth: usize, entries_left: &mut
         let (path, inside) = (entry.path(), inside.join(entry.file_name()));
         match entry.file_type() {
             Ok(kind) if kind.is_dir() && depth > 0 => find_databases(&path, &inside, depth - 1, entries_left, found),
-            Ok(kind) if kind.is_file() && is_sqlite(&path) => found.push(inside),
+            Ok(kind) if kind.is_file() && is_database(&path) => found.push(inside),
             _ => {}
         }
     }
+}
+
+/// One that has content, or one that was made and not yet written.
+fn is_database(path: &Path) -> bool {
+    let empty = || fs::metadata(path).is_ok_and(|found| found.len() == 0);
+    is_sqlite(path) || (path.to_str().is_some_and(has_ending) && empty())
 }
 
 /// By the 16-byte magic; only a descriptor of our own is opened and closed.
@@ -384,8 +390,11 @@ mod tests {
         for name in ["app.db", "app.db-wal", "app.db-shm"] {
             fs::write(host.root.join("one").join(name), "").expect("written");
         }
-        let mounts =
-            [("one/app.db", "/data/app.db"), ("one/app.db-wal", "/data/app.db-wal"), ("one/app.db-shm", "/data/app.db-shm")];
+        let mounts = [
+            ("one/app.db", "/data/app.db"),
+            ("one/app.db-wal", "/data/app.db-wal"),
+            ("one/app.db-shm", "/data/app.db-shm"),
+        ];
         let openers = vec![host.opener("a", &mounts, ""), host.opener("b", &mounts, "")];
         let found = host.choose(openers, OwnBoundary::default()).expect("clear");
         assert_eq!(found, pairs(&[("a", "/data/app.db"), ("b", "/data/app.db")]));
@@ -405,7 +414,8 @@ mod tests {
     #[test]
     fn a_directory_without_a_database_is_taken_when_it_is_the_only_one() {
         let host = Host::new("empty");
-        let openers = vec![host.opener("a", &[("one", "/x")], ""), host.opener("b", &[("one", "/y"), ("two", "/z")], "")];
+        let openers =
+            vec![host.opener("a", &[("one", "/x")], ""), host.opener("b", &[("one", "/y"), ("two", "/z")], "")];
         let found = host.choose(openers, OwnBoundary::default()).expect("the shared one");
         assert_eq!(found, pairs(&[("a", "/x/walproof.db"), ("b", "/y/walproof.db")]));
     }

@@ -121,9 +121,7 @@ impl Reached {
         let inside = layout.deeper(&self.database);
         let folder_inside = inside.parent().unwrap_or(Path::new("/")).to_path_buf();
         let (first, folder) = match &self.reach.folder {
-            Folder::Mounted { mount, place, .. } => {
-                (mount.clone(), place.join(layout.scratch_name).join(layout.phase))
-            }
+            Folder::Mounted { mount, place, .. } => (mount.clone(), place.join(layout.scratch_name).join(layout.phase)),
             Folder::Private => {
                 let private = self.private(layout, agent);
                 fs::create_dir_all(&private)?;

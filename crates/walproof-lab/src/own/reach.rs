@@ -82,7 +82,9 @@ impl Reach {
     /// In words, for people.
     pub fn words(&self) -> String {
         let folder = match &self.folder {
-            Folder::Mounted { words, read_only, .. } => format!("{words}{}", if *read_only { ", read-only" } else { "" }),
+            Folder::Mounted { words, read_only, .. } => {
+                format!("{words}{}", if *read_only { ", read-only" } else { "" })
+            }
             Folder::Private => "a directory of the container's own".to_owned(),
         };
         if self.files.is_empty() {
@@ -135,7 +137,8 @@ fn folder_of(opener: &Opener, database: &Path, runtime: &dyn Runtime) -> Result<
         }
         Source::Path(path) => {
             let root = real(opener, path)?;
-            let mount = Mount::Bind { source: root.clone(), destination: mount.target.clone(), read_only: mount.read_only };
+            let mount =
+                Mount::Bind { source: root.clone(), destination: mount.target.clone(), read_only: mount.read_only };
             (mount, root, format!("directory `{}` at `{target}`", path.display()))
         }
         Source::Volume { name, subpath } => {

@@ -48,7 +48,8 @@ pub struct Probed {
 /// Probes every pair of a fleet that has been started, and gives the one that does worst in a journal mode.
 pub fn probe_all(fleet: &Fleet<'_>, mode: JournalMode) -> Result<Probed, LabError> {
     let began = Instant::now();
-    let pairs = fleet.agents().flat_map(|one| fleet.agents().filter(move |other| one < *other).map(move |other| (one, other)));
+    let pairs =
+        fleet.agents().flat_map(|one| fleet.agents().filter(move |other| one < *other).map(move |other| (one, other)));
     let probed: Vec<Probed> = pairs.map(|(one, other)| probe(fleet, one, other)).collect::<Result<_, LabError>>()?;
     // Of equals the first.
     let worst = probed.into_iter().rev().max_by_key(|probed| decide(&probed.facts, mode).kind);

@@ -20,11 +20,11 @@ use crate::collect::storage::Storage;
 use crate::collect::usage::Usage;
 use crate::error::LabError;
 use crate::nemeses::fill_disk;
+use crate::own::OwnReport;
 use crate::run::outcome::meets;
 use crate::run::plan::Plan;
 use crate::run::stress::{TallyCount, is_of_the_storage};
 use crate::run::verify::Evidence;
-use crate::own::OwnReport;
 use crate::worlds::{self, Expectation};
 
 /// One run, weighed.

@@ -16,10 +16,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::pidfd::{Pidfd, readable_within};
 use super::bundle::{self, Confinement, UserNamespace};
+use super::pidfd::{Pidfd, readable_within};
 use super::{
-    Abilities, Container, ContainerSpec, Exit, Line, Mount, Runtime, RuntimeError, cgroups, check_bundled, program, tail,
+    Abilities, Container, ContainerSpec, Exit, Line, Mount, Runtime, RuntimeError, cgroups, check_bundled, program,
+    tail,
 };
 use crate::run::leavings::{RunDirectory, RunId, RunNotes};
 use helper::Request;
@@ -138,7 +139,11 @@ fn probe(runtime: &Embedded, run: &RunDirectory, overlay: bool) -> Result<Result
     let mut container = runtime.start_container(run, &spec)?;
     let said = container.line.as_mut().map(|line| first_line(&mut line.from_agent));
     let limits = match runtime.way.cgroups {
-        true => cgroups::holds_limits(&cgroups::path_of(run.id().as_str(), &spec.name), spec.memory_bytes_max, spec.pids_max),
+        true => cgroups::holds_limits(
+            &cgroups::path_of(run.id().as_str(), &spec.name),
+            spec.memory_bytes_max,
+            spec.pids_max,
+        ),
         false => Err(format!("{}, which cannot be used here", cgroups::setup_name())),
     };
     match said {

@@ -306,7 +306,10 @@ impl RuntimeError {
         match self {
             RuntimeError::UnknownName { .. } => {
                 let names: Vec<String> = RUNTIMES.iter().map(|entry| format!("`{}`", entry.name)).collect();
-                format!("the runtimes are {}, an engine with an OCI runtime (`docker:runsc`), and paths", names.join(", "))
+                format!(
+                    "the runtimes are {}, an engine with an OCI runtime (`docker:runsc`), and paths",
+                    names.join(", ")
+                )
             }
             RuntimeError::Unavailable { tried, .. } => tried.join("; "),
             RuntimeError::Engine { because, .. }
@@ -327,7 +330,9 @@ impl RuntimeError {
             RuntimeError::Unavailable { name, .. } if name == "any" || name == "embedded" => {
                 "run as root, or allow user namespaces, or use `--runtime process` (no containers)"
             }
-            RuntimeError::Unavailable { .. } => "`walproof runtimes` says what can serve here; install or start this one",
+            RuntimeError::Unavailable { .. } => {
+                "`walproof runtimes` says what can serve here; install or start this one"
+            }
             RuntimeError::Engine { .. } => "run that command yourself, and see docs/runtimes.md",
             RuntimeError::Unsupported { .. } => "use another `--runtime` or another `--world`",
             RuntimeError::Start { .. } => "use `--runtime process`, or report this with the whole message",

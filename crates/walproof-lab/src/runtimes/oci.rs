@@ -408,8 +408,7 @@ impl Container for OciContainer {
         self.kill()?;
         self.removed = true;
         let removed = self.try_remove();
-        removed
-            .map_err(|error| RuntimeError::Remove { container: self.name.clone(), because: error.to_string() })?;
+        removed.map_err(|error| RuntimeError::Remove { container: self.name.clone(), because: error.to_string() })?;
         Ok(self.notes.forget_container(&self.name)?)
     }
 

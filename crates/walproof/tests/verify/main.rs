@@ -7,9 +7,11 @@
 //! `WALPROOF_REQUIRE=containers,filesystems` makes such a skip a failure, as `.ci/run` does.
 
 mod bang;
+mod engines;
 mod file_systems;
 mod leavings;
 mod misuse;
+mod own;
 mod process_runtime;
 mod selftest;
 mod support;

@@ -281,11 +281,15 @@ fn orphans() -> Vec<String> {
         let ours = ours.filter_map(|name| name.strip_prefix("walproof-").map(str::to_owned));
         found.extend(ours.map(|run| (run.clone(), format!("cgroup walproof-{run} in {}", folder.display()))));
     }
-    let runs: BTreeSet<String> = state_folders()
-        .iter()
-        .filter_map(|folder| Some(folder.file_name()?.to_string_lossy().trim_start_matches('.').to_owned()))
-        .collect();
+    let runs = noted_runs();
     found.into_iter().filter(|(run, _)| !runs.contains(run)).map(|(_, what)| what).collect()
+}
+
+/// The runs that have a state folder.
+pub fn noted_runs() -> BTreeSet<String> {
+    let folders = state_folders();
+    let names = folders.iter().filter_map(|folder| folder.file_name());
+    names.map(|name| name.to_string_lossy().trim_start_matches('.').to_owned()).collect()
 }
 
 fn is_ours(path: &Path) -> bool {

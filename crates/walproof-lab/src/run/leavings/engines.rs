@@ -145,7 +145,8 @@ pub(super) fn remove_orphan(engine: &NotedEngine, run: &RunId, report: &mut Clea
     let name = engine.name();
     if !living.is_empty() {
         let count = living.lines().count();
-        let line = format!("run {run}: {count} containers of it run on {name}, and its state folder is not to be seen here");
+        let line =
+            format!("run {run}: {count} containers of it run on {name}, and its state folder is not to be seen here");
         report.kept.push(line);
         return;
     }

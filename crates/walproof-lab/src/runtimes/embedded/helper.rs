@@ -90,7 +90,8 @@ fn start(request: &Path) -> Result<(Container, Request), String> {
         enter_user_namespace().map_err(|error| format!("the user namespace was denied: {error}"))?;
     }
     if !request.confinement.limits {
-        hide_cgroups(&request.confinement.cgroup_path).map_err(|(path, error)| format!("`{}`: {error}", path.display()))?;
+        hide_cgroups(&request.confinement.cgroup_path)
+            .map_err(|(path, error)| format!("`{}`: {error}", path.display()))?;
     }
     let container = create(&request).map_err(|error| chain(&error))?;
     Ok((container, request))
@@ -168,7 +169,8 @@ fn stay(control: UnixStream, container: Container, request: &Request) -> i32 {
         let _ = cgroups::thaw(&request.confinement.cgroup_path);
     }
     let ended = reap(pid);
-    let oom = request.confinement.limits && cgroups::oom_kill_count(&request.confinement.cgroup_path).is_some_and(|count| count > 0);
+    let oom = request.confinement.limits
+        && cgroups::oom_kill_count(&request.confinement.cgroup_path).is_some_and(|count| count > 0);
     let mut control = control;
     let _ = writeln!(control, "exited {ended}{}", if oom { " oom" } else { "" });
     let removed = remove(container, request);

@@ -77,7 +77,8 @@ impl Words {
     /// No more than we have ourselves, since nobody may be allowed to raise a limit; and no more processes than podman
     /// leaves to itself before it starts anything.
     fn ulimits(&mut self) {
-        for (name, resource, most) in [("nofile", libc::RLIMIT_NOFILE, 1 << 20), ("nproc", libc::RLIMIT_NPROC, 32_768)] {
+        for (name, resource, most) in [("nofile", libc::RLIMIT_NOFILE, 1 << 20), ("nproc", libc::RLIMIT_NPROC, 32_768)]
+        {
             let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
             // SAFETY: a valid out-pointer.
             unsafe { libc::getrlimit(resource, &mut limit) };
@@ -125,7 +126,11 @@ impl Words {
         let text = |path: &Path| path.display().to_string();
         let mut fields = match mount {
             Mount::Bind { source, destination, .. } => {
-                vec!["type=bind".to_owned(), format!("source={}", text(source)), format!("target={}", text(destination))]
+                vec![
+                    "type=bind".to_owned(),
+                    format!("source={}", text(source)),
+                    format!("target={}", text(destination)),
+                ]
             }
             Mount::Volume { name, destination, .. } => {
                 vec!["type=volume".to_owned(), format!("source={name}"), format!("target={}", text(destination))]

@@ -39,7 +39,8 @@ pub fn detect(tool: &'static Tool, oci_runtime: Option<&str>) -> Result<Box<dyn 
         version: Some(told.version.clone()),
         missing: vec!["overlay mounts: an engine makes none of directories that you choose".to_owned()],
     };
-    let mut engine = Engine { client, name, told, abilities, oci_runtime: None, image, anchors: Mutex::default(), keeper };
+    let mut engine =
+        Engine { client, name, told, abilities, oci_runtime: None, image, anchors: Mutex::default(), keeper };
     engine.find_way(oci_runtime)?;
     engine.abilities.isolation = engine.isolation();
     Ok(Box::new(engine))
@@ -80,7 +81,8 @@ fn errors_in(info: &serde_json::Value) -> String {
 /// The image under a tag of our own, noted before it is loaded. Its layers are stored once however many tags there are.
 fn load(client: &Client, keeper: &RunDirectory) -> Result<String, RuntimeError> {
     let tag = format!("localhost/walproof:run-{}", keeper.id());
-    let image = Image::of_ourselves().map_err(|error| unavailable(client, format!("{}: {}", error.what, error.because)))?;
+    let image =
+        Image::of_ourselves().map_err(|error| unavailable(client, format!("{}: {}", error.what, error.because)))?;
     let mut noted = client.noted();
     noted.images.push(tag.clone());
     keeper.note_engine(&noted)?;
@@ -131,7 +133,8 @@ impl Engine {
 
     fn try_container(&self) -> Result<Answer, RuntimeError> {
         let folder = self.keeper.path().join("bound");
-        let written = fs::create_dir_all(&folder).and_then(|()| fs::write(folder.join(NONCE), self.keeper.id().as_str()));
+        let written =
+            fs::create_dir_all(&folder).and_then(|()| fs::write(folder.join(NONCE), self.keeper.id().as_str()));
         written.map_err(|error| RuntimeError::system(format!("write in `{}`", folder.display()), error))?;
         let mount = Mount::Bind { source: folder, destination: "/bound".into(), read_only: false };
         let spec = ContainerSpec {

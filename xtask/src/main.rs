@@ -11,6 +11,7 @@ mod bench_detection;
 mod bench_harness;
 mod bench_mix;
 mod bench_run;
+mod bench_start;
 mod flags;
 mod ground;
 mod prove;
@@ -36,6 +37,7 @@ try: one of
   cargo xtask prove hour    [--total 60m] [--time 40s] [--only ext4,tmpfs,xfs,btrfs] [--jobs 2]
   cargo xtask bench back-off [--seconds 30] [--rounds 3] [--agents 8] [--synchronous normal] [--dir DIR]
   cargo xtask bench mix [--seconds 10] [--rounds 3] [--agents 2] [--rows 1000000] [--dir DIR]
+  cargo xtask bench start [--rounds 15] [--only docker,podman,runc]
   cargo xtask prove sound   [--runs 20] [--time 20s] [--only ext4,tmpfs,xfs,btrfs] [--jobs 1]
   cargo xtask prove worlds  [--runs 20] [--time 10s] [--only WORLD,...] [--journal wal,delete] [--jobs 1]
   cargo xtask prove memory  [--time 5m]
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         ["bench", "detection", ..] => rest().and_then(bench_detection::run),
         ["prove", "hour", ..] => rest().and_then(prove_hour::run),
         ["bench", "back-off", ..] => rest().and_then(bench_back_off::run),
+        ["bench", "start", ..] => rest().and_then(bench_start::run),
         ["bench", "mix", ..] => rest().and_then(bench_mix::run),
         ["prove", "sound", ..] => rest().and_then(prove_sound::run),
         ["prove", "worlds", ..] => rest().and_then(prove_worlds::run),

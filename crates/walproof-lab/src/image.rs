@@ -69,13 +69,14 @@ impl Image {
 
     /// An image of a program. It must be static: there is nothing else in the image that it could be linked with.
     pub fn of(program: &Path) -> Result<Image, LabError> {
-        let bytes = fs::read(program)
+        let layer = layer(program)
             .map_err(|error| LabError::path("cannot read the program", program, error, "see who may read it"))?;
-        if wants_an_interpreter(&bytes) {
+        // Behind the tar header of 512 bytes.
+        if wants_an_interpreter(layer.get(512..).unwrap_or_default()) {
             let because = "it is linked dynamically, and the image holds nothing else";
             return Err(LabError::path("cannot make an image of", program, because, "build it with `+crt-static`"));
         }
-        let layer = Blob::new(layer(&bytes));
+        let layer = Blob::new(layer);
         let configuration = Blob::json(&configuration(&layer.digest));
         let manifest = Blob::json(&json!({
             "schemaVersion": 2,
@@ -100,11 +101,11 @@ impl Image {
             {"Config": self.configuration.path(), "RepoTags": [tag], "Layers": [self.layer.path()]},
         ]);
         let mut archive = tar::Builder::new(to);
-        append(&mut archive, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#, 0o644)?;
-        append(&mut archive, "index.json", index.to_string().as_bytes(), 0o644)?;
-        append(&mut archive, "manifest.json", docker.to_string().as_bytes(), 0o644)?;
+        append(&mut archive, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+        append(&mut archive, "index.json", index.to_string().as_bytes())?;
+        append(&mut archive, "manifest.json", docker.to_string().as_bytes())?;
         for blob in [&self.configuration, &self.manifest, &self.layer] {
-            append(&mut archive, &blob.path(), &blob.bytes, 0o644)?;
+            append(&mut archive, &blob.path(), &blob.bytes)?;
         }
         archive.into_inner()?.flush()
     }
@@ -115,10 +116,12 @@ impl Image {
     }
 }
 
-fn layer(program: &[u8]) -> Vec<u8> {
-    let mut archive = tar::Builder::new(Vec::with_capacity(program.len() + 4096));
-    append(&mut archive, PROGRAM.trim_start_matches('/'), program, 0o755).expect("memory takes everything");
-    archive.into_inner().expect("memory takes everything")
+fn layer(program: &Path) -> io::Result<Vec<u8>> {
+    let file = fs::File::open(program)?;
+    let bytes = file.metadata()?.len();
+    let mut archive = tar::Builder::new(Vec::with_capacity(bytes as usize + 4096));
+    archive.append_data(&mut header(bytes, 0o755), PROGRAM.trim_start_matches('/'), file)?;
+    archive.into_inner()
 }
 
 fn configuration(layer: &str) -> Value {
@@ -132,14 +135,18 @@ fn configuration(layer: &str) -> Value {
     })
 }
 
-fn append(archive: &mut tar::Builder<impl Write>, path: &str, bytes: &[u8], mode: u32) -> io::Result<()> {
+fn append(archive: &mut tar::Builder<impl Write>, path: &str, bytes: &[u8]) -> io::Result<()> {
+    archive.append_data(&mut header(bytes.len() as u64, 0o644), path, bytes)
+}
+
+fn header(bytes: u64, mode: u32) -> tar::Header {
     let mut header = tar::Header::new_ustar();
-    header.set_size(bytes.len() as u64);
+    header.set_size(bytes);
     header.set_mode(mode);
     header.set_mtime(0);
     header.set_uid(0);
     header.set_gid(0);
-    archive.append_data(&mut header, path, bytes)
+    header
 }
 
 /// Whether an ELF file asks for a dynamic loader (a program header of type PT_INTERP, 3). What is no 64-bit

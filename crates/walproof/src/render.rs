@@ -143,6 +143,9 @@ fn tested(options: &Options) -> String {
 }
 
 fn show_own(own: &OwnReport) {
+    if let [alone] = &own.openers[..] {
+        line("as", &format!("containers of {} alone, as replicas or an overlapping update would be", alone.name));
+    }
     for opener in &own.openers {
         line("as", &format!("{}: {} in {}", opener.name, opener.database, opener.reach));
         let user = opener.user.as_ref().map(|user| format!("user {user}"));

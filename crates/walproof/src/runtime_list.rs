@@ -13,6 +13,7 @@ struct Listed {
     isolation: Option<String>,
     abilities: Vec<&'static str>,
     missing: Vec<String>,
+    notes: Vec<String>,
 }
 
 impl Listed {
@@ -27,6 +28,7 @@ impl Listed {
                     isolation: Some(found.isolation.clone()),
                     abilities: words(found),
                     missing: found.missing.clone(),
+                    notes: found.notes.clone(),
                 }
             }
             Err(error) => Listed {
@@ -36,6 +38,7 @@ impl Listed {
                 isolation: None,
                 abilities: Vec::new(),
                 missing: vec![error.because()],
+                notes: Vec::new(),
             },
         })
     }
@@ -49,6 +52,7 @@ impl Listed {
             None => say!("{:<9} cannot serve here", self.name),
         }
         self.missing.iter().for_each(|line| say!("          missing: {line}"));
+        self.notes.iter().for_each(|line| say!("          note: {line}"));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Nemesis `close-all-connections`: everybody closes, the struck agent last; it checkpoints and deletes the WAL.
+//! Nemesis `close-all-connections`: everybody closes, each of them last in turn; who is last checkpoints and deletes the WAL.
 
 use std::sync::atomic::Ordering;
 
@@ -21,14 +21,18 @@ pub static NEMESIS: Nemesis = Nemesis {
     strike,
 };
 
-fn strike<'f>(fleet: &'f Fleet<'f>, strike: &Strike) -> Result<Wound<'f>, LabError> {
-    // Who closes last acts alone, through mounts of its own: it must not always be the same one.
-    let (until, after): (Vec<u16>, Vec<u16>) = fleet.agents().partition(|agent| *agent <= strike.agent);
-    for agent in after.into_iter().chain(until) {
+fn strike<'f>(fleet: &'f Fleet<'f>, _: &Strike) -> Result<Wound<'f>, LabError> {
+    // Who closes last acts alone, through mounts of its own: everybody must, in turn, the last agent first.
+    let mut order: Vec<u16> = fleet.agents().collect();
+    let strikes_before = fleet.tally.closings.fetch_add(1, Ordering::Relaxed) as usize;
+    let agents = order.len();
+    order.rotate_right(strikes_before % agents.max(1));
+    for &agent in &order {
         fleet.ask(agent, &Command::Close, ANSWER_TIMEOUT)?;
     }
     // A log that is a mount of its own cannot be deleted, and everybody has closed all the same.
-    if fleet.ground().views.iter().all(|view| view.mounted("-wal").is_some() || !view.sidecar("-wal").exists()) {
+    let last = order.last().map(|agent| &fleet.ground().views[usize::from(*agent)]);
+    if last.is_some_and(|view| view.mounted("-wal").is_some() || !view.sidecar("-wal").exists()) {
         fleet.tally.last_closes.fetch_add(1, Ordering::Relaxed);
     }
     Ok(Wound::new(move || fleet.agents().try_for_each(|agent| fleet.run(agent))))

@@ -32,12 +32,9 @@ pub fn openers(asked: &OwnBoundary, runtime: &dyn Runtime) -> Result<Vec<Opener>
         }
     }
     let project = project(asked, &read, &first, &variables);
-    let wanted = |service: &&Service| match asked.services.is_empty() {
-        true => service.active,
-        false => asked.services.contains(&service.name.value),
-    };
+    let wanted = |service: &&Service| service.active || asked.services.contains(&service.name.value);
     let project = Project { read: &read, name: project, runtime };
-    read.services.iter().filter(wanted).map(|service| project.opener(service)).collect()
+    Ok(read.services.iter().filter(wanted).map(|service| project.opener(service)).collect())
 }
 
 fn read(asked: &OwnBoundary, variables: &HashMap<String, String>) -> Result<Compose, LabError> {
@@ -108,20 +105,24 @@ struct Project<'a> {
 }
 
 impl Project<'_> {
-    fn opener(&self, service: &Service) -> Result<Opener, LabError> {
+    fn opener(&self, service: &Service) -> Opener {
         let mut not_taken = Vec::new();
-        let mounts = self.mounts(service, &mut not_taken, 0)?;
-        let likeness = self.likeness(service, &mut not_taken)?;
-        Ok(Opener { name: service.name.value.clone(), mounts, likeness, hints: self.hints(service), not_taken })
+        let mounts = self.mounts(service, &mut not_taken, 0);
+        let (likeness, obstacle) = match self.likeness(service, &mut not_taken) {
+            Ok(likeness) => (likeness, None),
+            Err(error) => (Likeness::default(), Some(error)),
+        };
+        let (name, hints) = (service.name.value.clone(), self.hints(service));
+        Opener { name, mounts, likeness, hints, not_taken, obstacle }
     }
 
     /// Those of `volumes_from` first, its own over them.
-    fn mounts(&self, service: &Service, not_taken: &mut Vec<String>, depth: u32) -> Result<Vec<OwnMount>, LabError> {
+    fn mounts(&self, service: &Service, not_taken: &mut Vec<String>, depth: u32) -> Vec<OwnMount> {
         let mut mounts = Vec::new();
         for from in &service.volumes_from {
             match self.read.service(&from.name).filter(|_| !from.is_container && depth < 8) {
                 Some(other) => {
-                    let theirs = self.mounts(other, not_taken, depth + 1)?.into_iter();
+                    let theirs = self.mounts(other, not_taken, depth + 1).into_iter();
                     mounts
                         .extend(theirs.map(|mount| OwnMount { read_only: mount.read_only || from.read_only, ..mount }));
                 }
@@ -129,16 +130,22 @@ impl Project<'_> {
             }
         }
         for mount in &service.mounts {
-            let source = self.source(service, mount)?;
+            let source = self.source(service, mount);
             mounts.push(OwnMount { source, target: (&mount.target.value).into(), read_only: mount.read_only });
         }
         let memory = |target: &str| OwnMount { source: Source::Memory, target: target.into(), read_only: false };
         mounts.extend(service.tmpfs.iter().map(|tmpfs| memory(&tmpfs.target)));
-        Ok(mounts)
+        mounts
     }
 
-    fn source(&self, service: &Service, mount: &Mount) -> Result<Source, LabError> {
-        Ok(match &mount.kind {
+    fn source(&self, service: &Service, mount: &Mount) -> Source {
+        if [mount.span, mount.target.span].iter().any(|span| self.read.has_unset_variable(*span)) {
+            return Source::Unknown { because: "a variable without a value stands there".to_owned() };
+        }
+        match &mount.kind {
+            MountKind::Bind { source } if self.read.has_unset_variable(source.span) => {
+                Source::Unknown { because: format!("a variable without a value stands in `{}`", source.value) }
+            }
             MountKind::Bind { source } => {
                 let home = std::env::var("HOME").ok();
                 Source::Path(self.read.resolve(source, home.as_deref()).into())
@@ -157,7 +164,7 @@ impl Project<'_> {
                 let because = format!("its source cannot be told, see the `volumes` of {}", service.name.value);
                 Source::Unknown { because }
             }
-        })
+        }
     }
 
     /// What the engine calls a volume: as declared, or the project's name before the key.

@@ -64,6 +64,7 @@ fn opener(name: &str, inspected: &Value) -> Opener {
         },
         hints,
         not_taken: Vec::new(),
+        obstacle: None,
     }
 }
 

@@ -29,8 +29,27 @@ const NO_NAME_YET: &str = "walproof.db";
 
 type Chosen = Vec<(Opener, PathBuf)>;
 
+/// What was found.
+pub struct Found {
+    /// Who opens the database, and where it is inside.
+    pub chosen: Chosen,
+    /// Who reaches it as well, and was not named.
+    pub others: Vec<String>,
+}
+
 /// Chooses the database of each opener, and leaves out who does not open it.
-pub fn choose(openers: Vec<Opener>, asked: &OwnBoundary, runtime: &dyn Runtime) -> Result<Chosen, LabError> {
+pub fn choose(openers: Vec<Opener>, asked: &OwnBoundary, runtime: &dyn Runtime) -> Result<Found, LabError> {
+    let all = openers.clone();
+    let chosen = choose_openers(openers, asked, runtime)?;
+    let of_one = |(opener, path): &(Opener, PathBuf)| reach::of(opener, path, runtime).ok()?.database(path);
+    let files: Vec<PathBuf> = chosen.iter().filter_map(of_one).collect();
+    let is_chosen = |name: &str| chosen.iter().any(|(opener, _)| opener.name == name);
+    let reaches = |opener: &&Opener| files.iter().any(|file| inside_of(opener, file, runtime).is_some());
+    let others = all.iter().filter(|opener| !is_chosen(&opener.name)).filter(reaches);
+    Ok(Found { others: others.map(|opener| opener.name.clone()).collect(), chosen })
+}
+
+fn choose_openers(openers: Vec<Opener>, asked: &OwnBoundary, runtime: &dyn Runtime) -> Result<Chosen, LabError> {
     let told = Told::read(&asked.databases, &openers)?;
     let named = !asked.services.is_empty() || (asked.compose.is_empty() && !asked.like.is_empty());
     if named || !told.by_name.is_empty() {
@@ -129,9 +148,8 @@ fn whoever_shares(openers: Vec<Opener>, runtime: &dyn Runtime) -> Result<Chosen,
     let mut groups: Vec<(PathBuf, Vec<usize>)> = Vec::new();
     for opener in &openers {
         for path in candidates(opener, runtime) {
-            let Some(file) = reach::of(opener, &path, runtime).ok().and_then(|reach| reach.database(&path)) else {
-                continue;
-            };
+            // What cannot be reached is not passed over: the next best would be another database.
+            let Some(file) = reach::of(opener, &path, runtime)?.database(&path) else { continue };
             if !groups.iter().any(|(known, _)| *known == file) {
                 let reaching = (0..openers.len()).filter(|at| inside_of(&openers[*at], &file, runtime).is_some());
                 let reaching = reaching.collect();
@@ -140,7 +158,8 @@ fn whoever_shares(openers: Vec<Opener>, runtime: &dyn Runtime) -> Result<Chosen,
         }
     }
     if groups.is_empty() {
-        groups = shared_directories(&openers, runtime);
+        openers.iter().try_for_each(refuse_what_is_in_no_mount)?;
+        groups = shared_directories(&openers, runtime)?;
     }
     let several: Vec<&(PathBuf, Vec<usize>)> = groups.iter().filter(|(_, reaching)| reaching.len() > 1).collect();
     let pool = if several.is_empty() { groups.iter().collect() } else { several };
@@ -163,21 +182,32 @@ fn whoever_shares(openers: Vec<Opener>, runtime: &dyn Runtime) -> Result<Chosen,
 }
 
 /// Where nobody has a database yet: directories that several openers mount, or the only one.
-fn shared_directories(openers: &[Opener], runtime: &dyn Runtime) -> Vec<(PathBuf, Vec<usize>)> {
+fn shared_directories(openers: &[Opener], runtime: &dyn Runtime) -> Result<Vec<(PathBuf, Vec<usize>)>, LabError> {
     let mut groups: Vec<(PathBuf, Vec<usize>)> = Vec::new();
     for (at, opener) in openers.iter().enumerate() {
-        for mount in opener.mounts.iter().filter(|mount| is_directory(mount)) {
+        for mount in opener.mounts.iter().filter(|mount| may_be_a_directory(mount)) {
             let path = mount.target.join(NO_NAME_YET);
-            let Some(file) = reach::of(opener, &path, runtime).ok().and_then(|reach| reach.database(&path)) else {
-                continue;
-            };
+            let Some(file) = reach::of(opener, &path, runtime)?.database(&path) else { continue };
             match groups.iter_mut().find(|(known, _)| *known == file) {
                 Some((_, reaching)) => reaching.push(at),
                 None => groups.push((file, vec![at])),
             }
         }
     }
-    groups
+    Ok(groups)
+}
+
+/// A database that is named and lies in no mount is the container's own: no directory is guessed in its place.
+fn refuse_what_is_in_no_mount(opener: &Opener) -> Result<(), LabError> {
+    let mut named = opener.hints.iter().flat_map(|hint| paths_in(hint));
+    match named.find(|path| !opener.mounts.iter().any(|mount| holds(mount, path))) {
+        None => Ok(()),
+        Some(path) => Err(unknown(
+            format!("`{}` of {} is in no mount", path.display(), opener.name),
+            "it never leaves its container, and goes with it",
+            "mount its directory, or name another database by `--database`",
+        )),
+    }
 }
 
 /// Paths inside at which an opener's database may be, the surest first.
@@ -218,9 +248,9 @@ fn of_a_file(mount: &OwnMount) -> Option<PathBuf> {
 fn paths_in(text: &str) -> Vec<PathBuf> {
     let words = text.split(|c: char| c.is_whitespace() || "\"'`,;|&()<>".contains(c));
     let of_word = |word: &str| {
+        let word = word.split(['?', '#']).next().unwrap_or(word);
         let word = word.rsplit_once('=').map_or(word, |(_, value)| value);
-        let word = SCHEMES.iter().find_map(|scheme| word.strip_prefix(scheme)).unwrap_or(word);
-        let path = word.split(['?', '#']).next().unwrap_or(word);
+        let path = SCHEMES.iter().find_map(|scheme| word.strip_prefix(scheme)).unwrap_or(word);
         let path = format!("/{}", path.strip_prefix('/')?.trim_start_matches('/'));
         has_ending(&path).then(|| PathBuf::from(path))
     };
@@ -230,6 +260,15 @@ fn paths_in(text: &str) -> Vec<PathBuf> {
 fn has_ending(path: &str) -> bool {
     let ending = Path::new(path).extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     ENDINGS.contains(&ending.to_ascii_lowercase().as_str())
+}
+
+/// A directory, or what nobody can look at.
+fn may_be_a_directory(mount: &OwnMount) -> bool {
+    match &mount.source {
+        Source::Path(path) => path.is_dir() || !path.exists(),
+        Source::Volume { .. } | Source::Unknown { .. } => true,
+        Source::Memory => false,
+    }
 }
 
 fn is_directory(mount: &OwnMount) -> bool {
@@ -274,11 +313,18 @@ fn find_databases(folder: &Path, inside: &Path, depth: usize, entries_left: &mut
         *entries_left -= 1;
         let (path, inside) = (entry.path(), inside.join(entry.file_name()));
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() && depth > 0 => find_databases(&path, &inside, depth - 1, entries_left, found),
+            Ok(kind) if kind.is_dir() && depth > 0 && !is_scratch(&path) => {
+                find_databases(&path, &inside, depth - 1, entries_left, found)
+            }
             Ok(kind) if kind.is_file() && is_database(&path) => found.push(inside),
             _ => {}
         }
     }
+}
+
+/// Scratch of another run, or of one that was killed.
+fn is_scratch(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".walproof-"))
 }
 
 /// One that has content, or one that was made and not yet written.
@@ -353,14 +399,15 @@ mod tests {
                 read_only: false,
             });
             let (mounts, hints) = (mounts.collect(), vec![hint.to_owned()]);
-            Opener { name: name.to_owned(), mounts, likeness: Likeness::default(), hints, not_taken: Vec::new() }
+            let likeness = Likeness::default();
+            Opener { name: name.to_owned(), mounts, likeness, hints, not_taken: Vec::new(), obstacle: None }
         }
 
         fn choose(&self, openers: Vec<Opener>, asked: OwnBoundary) -> Result<Vec<(String, String)>, LabError> {
             let asked = OwnBoundary { compose: vec!["compose.yaml".to_owned()], ..asked };
             let runtime = choose_runtime(Some("process")).expect("always there");
-            let chosen = choose(openers, &asked, runtime.as_ref())?;
-            Ok(chosen.into_iter().map(|(opener, path)| (opener.name, path.display().to_string())).collect())
+            let found = choose(openers, &asked, runtime.as_ref())?;
+            Ok(found.chosen.into_iter().map(|(opener, path)| (opener.name, path.display().to_string())).collect())
         }
     }
 
@@ -418,6 +465,28 @@ mod tests {
             vec![host.opener("a", &[("one", "/x")], ""), host.opener("b", &[("one", "/y"), ("two", "/z")], "")];
         let found = host.choose(openers, OwnBoundary::default()).expect("the shared one");
         assert_eq!(found, pairs(&[("a", "/x/walproof.db"), ("b", "/y/walproof.db")]));
+    }
+
+    #[test]
+    fn what_cannot_be_reached_is_not_replaced_by_something_else() {
+        let host = Host::new("replaced");
+        let missing = vec![host.opener("a", &[("missing", "/data"), ("one", "/config")], "/data/app.db")];
+        assert!(host.choose(missing, OwnBoundary::default()).expect_err("no such directory").blind);
+        let nowhere = vec![host.opener("a", &[("one", "/config")], "/var/lib/app.db")];
+        let error = host.choose(nowhere, OwnBoundary::default()).expect_err("in no mount");
+        assert!(error.what.contains("in no mount"), "{error}");
+        let silent = vec![host.opener("a", &[("missing", "/data"), ("one", "/config")], "")];
+        assert!(host.choose(silent, OwnBoundary::default()).expect_err("it may be there").blind);
+    }
+
+    #[test]
+    fn who_was_not_named_and_reaches_it_is_told() {
+        let host = Host::new("told");
+        let openers = vec![host.opener("a", &[("one", "/x")], ""), host.opener("b", &[("one", "/y")], "")];
+        let services = vec!["a".to_owned()];
+        let asked = OwnBoundary { services, databases: vec!["/x/app.db".to_owned()], ..OwnBoundary::default() };
+        let runtime = choose_runtime(Some("process")).expect("always there");
+        assert_eq!(choose(openers, &asked, runtime.as_ref()).expect("clear").others, ["b"]);
     }
 
     #[test]

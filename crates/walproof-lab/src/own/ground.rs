@@ -61,7 +61,8 @@ impl Own {
         let mut made: Vec<(PathBuf, Option<(u64, u64)>)> = Vec::new();
         for reached in &self.reached {
             let mounted = reached.reach.files.iter().map(|file| file.source.clone());
-            let all = mounted.chain(reached.reach.database(&reached.database));
+            // Where there is none yet the creator makes it, as its own user.
+            let all = mounted.chain(reached.reach.database(&reached.database).filter(|path| path.exists()));
             for original in all.collect::<Vec<_>>() {
                 let inode = fs::metadata(&original).ok().filter(|found| found.nlink() > 1);
                 let inode = inode.map(|found| (found.dev(), found.ino()));

@@ -37,6 +37,8 @@ pub struct Opener {
     pub hints: Vec<String>,
     /// What could not be taken from it, and why.
     pub not_taken: Vec<String>,
+    /// Why no agent can be like it; counts only when it opens the database.
+    pub obstacle: Option<LabError>,
 }
 
 /// A mount of an opener.
@@ -77,6 +79,8 @@ pub struct Own {
     /// Where it was taken from: `compose.yaml`, `container web`.
     from: String,
     reached: Vec<Reached>,
+    /// Who else reaches the database, and was not named.
+    others: Vec<String>,
 }
 
 /// An opener, its database, and how it gets there.
@@ -95,6 +99,8 @@ pub struct OwnReport {
     pub from: String,
     /// Who opens the database.
     pub openers: Vec<OpenerReport>,
+    /// Who else reaches it, and was not named: no agent was like these.
+    pub others: Vec<String>,
 }
 
 /// What a report says of one opener.
@@ -123,17 +129,18 @@ impl Own {
             opener.likeness.image = image.map(str::to_owned).or_else(|| opener.likeness.image.take());
         }
         let found = database::choose(openers, asked, runtime)?;
-        let reached: Vec<Reached> = found
-            .into_iter()
-            .map(|(opener, database)| {
-                let reach = reach::of(&opener, &database, runtime)?;
-                Ok(Reached { opener, database, reach })
-            })
-            .collect::<Result<_, LabError>>()?;
+        let reached = found.chosen.into_iter().map(|(opener, database)| {
+            if let Some(obstacle) = &opener.obstacle {
+                return Err(obstacle.clone());
+            }
+            let reach = reach::of(&opener, &database, runtime)?;
+            Ok(Reached { opener, database, reach })
+        });
+        let reached: Vec<Reached> = reached.collect::<Result<_, LabError>>()?;
         let files = asked.compose.join(" + ");
         let likes = asked.like.iter().map(|name| format!("container {name}"));
         let from: Vec<String> = (!files.is_empty()).then_some(files).into_iter().chain(likes).collect();
-        Ok(Own { from: from.join(", "), reached })
+        Ok(Own { from: from.join(", "), reached, others: found.others })
     }
 
     /// How many agents there must be so that every opener has one.
@@ -162,16 +169,18 @@ impl Own {
             user: reached.opener.likeness.user.clone(),
             not_taken: reached.opener.not_taken.clone(),
         });
-        OwnReport { from: self.from.clone(), openers: openers.collect() }
+        OwnReport { from: self.from.clone(), openers: openers.collect(), others: self.others.clone() }
     }
 
-    /// What could not be taken along, an opener's name before each.
+    /// What could not be taken along, an opener's name before each; and who was left out.
     pub fn not_taken(&self) -> Vec<String> {
         let lines = |reached: &Reached| {
             let name = reached.opener.name.clone();
             reached.opener.not_taken.iter().map(move |line| format!("{name}: {line}")).collect::<Vec<_>>()
         };
-        self.reached.iter().flat_map(lines).collect()
+        let others =
+            self.others.iter().map(|name| format!("{name}, which reaches the same database and was not named"));
+        self.reached.iter().flat_map(lines).chain(others).collect()
     }
 }
 

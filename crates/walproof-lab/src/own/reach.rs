@@ -142,7 +142,14 @@ fn folder_of(opener: &Opener, database: &Path, runtime: &dyn Runtime) -> Result<
             (mount, root, format!("directory `{}` at `{target}`", path.display()))
         }
         Source::Volume { name, subpath } => {
-            let root = runtime.volume_path(name).map_err(|error| LabError::from(error).blind())?;
+            let root = runtime.volume_path(name).map_err(|error| {
+                let what = format!("cannot look into volume `{name}` of {}", opener.name);
+                unknown(
+                    what,
+                    error.because(),
+                    "`docker compose create`, which makes it, or let the application run once",
+                )
+            })?;
             volume(name, subpath.as_deref(), root, mount)
         }
     };
@@ -234,6 +241,7 @@ mod tests {
                 likeness: Likeness::default(),
                 hints: Vec::new(),
                 not_taken: Vec::new(),
+                obstacle: None,
             };
             of(&opener, Path::new(database), choose(Some("process")).expect("always there").as_ref())
         }

@@ -86,6 +86,8 @@ pub struct Tally {
     pub pauses: AtomicU32,
     /// Times that everybody had closed and no WAL was left.
     pub last_closes: AtomicU32,
+    /// Times that everybody was asked to close.
+    pub closings: AtomicU32,
     /// Openings that found a WAL nobody had open, or a hot journal.
     pub recoveries: AtomicU32,
     /// Agents that were silent for too long, killed and started again.

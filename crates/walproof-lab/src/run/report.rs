@@ -315,8 +315,11 @@ fn not_seen(evidence: &Evidence) -> Vec<String> {
 }
 
 fn conditions(evidence: &Evidence) -> Vec<String> {
-    let mut conditions =
-        vec!["all openers stay on this kernel and open the same directory by the same file name".to_owned()];
+    let openers = match &evidence.boundary.own {
+        None => "all openers stay on this kernel and open the same directory by the same file name",
+        Some(_) => "nobody else opens the database, and all openers stay on this kernel and keep these mounts",
+    };
+    let mut conditions = vec![openers.to_owned()];
     let workload = &evidence.options.workload;
     if workload.journal_mode.starts_with("wal") && matches!(workload.synchronous.as_str(), "off" | "normal") {
         conditions.push(format!(

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -251,19 +252,15 @@ pub fn verify(
     verify_through(runtime.as_ref(), options, interrupted, observe)
 }
 
-/// The asked runtime; for what only engines have an engine, and where none serves the best that does: bind mounts need
-/// none.
+/// The asked runtime; for the user's own containers and images the engine of this machine, and no other one instead.
 pub fn runtime_for(options: &Options) -> Result<Box<dyn Runtime>, LabError> {
     let wants_engine = options.own.is_some() || options.image.is_some();
     match &options.runtime {
-        None if wants_engine => match runtimes::choose_engine() {
-            Err(error) if options.image.is_none() => {
-                let mut runtime = runtimes::choose(Some("embedded"))?;
-                runtime.add_missing(format!("your engine: {}", error.because()));
-                Ok(runtime)
-            }
-            found => Ok(found?),
-        },
+        None if wants_engine => runtimes::choose_engine().map_err(|error| {
+            let try_this =
+                "start your engine, name another one by `--runtime`, or `--runtime embedded` for bind mounts alone";
+            LabError::new("cannot ask your engine", error.because(), try_this).blind()
+        }),
         name => Ok(runtimes::choose(name.as_deref())?),
     }
 }
@@ -464,7 +461,9 @@ impl Site<'_> {
         let fleet = self.fleet(ground, options, "probe", None)?;
         let database = &fleet.ground().database;
         if !database.exists() {
+            // Whoever the agents are, they open it.
             fs::File::create(database)
+                .and_then(|file| file.set_permissions(fs::Permissions::from_mode(0o666)))
                 .map_err(|error| LabError::path("cannot create", database, error, "free space there"))?;
         }
         fleet.start_everybody()?;
@@ -558,6 +557,8 @@ impl Tested {
         let Some(asked) = &options.own else { return Ok(Tested::World(find_world(&options.world)?)) };
         let own = Own::find(asked, options.image.as_deref(), runtime)?;
         options.world = own::NAME.to_owned();
+        // What it hangs by is seen by the probe alone.
+        options.probe = true;
         options.agents = options.agents.max(own.agents_min());
         Ok(Tested::Own(own))
     }
@@ -723,11 +724,15 @@ fn check_needs(world: &World, runtime: &dyn Runtime) -> Result<(), LabError> {
         let what = format!("the world `{}` cannot be made here", world.name);
         return Err(LabError::new(what, lacking, "run as root where /dev/fuse is, or take another `--world`"));
     }
-    Err(LabError::new(
-        format!("the world `{}` cannot be made by runtime `{}`", world.name, runtime.name()),
-        "it needs mounts of its own for each agent, and plain processes share those of the host",
-        "run as root, or where user namespaces may mount",
-    ))
+    let what = format!("the world `{}` cannot be made by runtime `{}`", world.name, runtime.name());
+    let (because, try_this) = match runtime.abilities().containers {
+        true => ("it makes no overlay of directories that one chooses", "`--runtime embedded`"),
+        false => (
+            "it needs mounts of its own for each agent, and plain processes share those of the host",
+            "run as root, or where user namespaces may mount",
+        ),
+    };
+    Err(LabError::new(what, because, try_this))
 }
 
 /// The directory, absolute; it must be one.
@@ -842,6 +847,9 @@ fn look(options: &Options, tested: &Tested, runtime: &dyn Runtime, places: &[Pat
         Tested::World(_) => None,
         Tested::Own(own) => {
             abilities.missing.extend(own.not_taken());
+            if own.agents_min() > PROBED_MAX {
+                abilities.missing.push(format!("the probe of more than the first {PROBED_MAX} openers"));
+            }
             Some(own.report())
         }
     };

@@ -124,6 +124,7 @@ fn abilities(way: Way) -> Abilities {
         volumes: false,
         version: None,
         missing: Vec::new(),
+        notes: Vec::new(),
     }
 }
 

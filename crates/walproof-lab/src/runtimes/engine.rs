@@ -158,11 +158,16 @@ impl Client {
 /// What a failed command wrote, without what belongs to the terminal.
 fn complaint(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| is_said(line)).collect();
     match lines[..] {
         [] => output.status.to_string(),
         _ => lines[lines.len().saturating_sub(4)..].join("; "),
     }
+}
+
+/// Whether a line of a complaint says something: not that there is a `--help`.
+fn is_said(line: &str) -> bool {
+    !line.is_empty() && !(line.contains("--help") && (line.starts_with("Run '") || line.starts_with("See '")))
 }
 
 /// The engine's name for a container of ours.
@@ -189,10 +194,14 @@ impl Runtime for Engine {
             (None, None) => None,
             _ => Some(program(run, spec)?),
         };
+        let folder = run.path().join("engine").join(&spec.name);
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| RuntimeError::system(format!("make `{}`", folder.display()), error))?;
         let mut command = self.client.command();
+        command.current_dir(&folder);
         command.args(command::run(self, run.id().as_str(), spec, mounted.as_deref()));
         let attached = Attached::spawn(&mut command, run, &spec.name)?;
-        let mut started = EngineContainer::new(self.client.clone(), run, &spec.name, attached);
+        let mut started = EngineContainer::new(self.client.clone(), run, &spec.name, folder, attached);
         started.wait_until_it_speaks(START_MAX)?;
         Ok(Box::new(started))
     }

@@ -48,6 +48,8 @@ pub struct Abilities {
     pub version: Option<String>,
     /// What is missing and why, a line each; goes into the coverage.
     pub missing: Vec<String>,
+    /// What else is to be known of it, and bears on no verdict.
+    pub notes: Vec<String>,
 }
 
 /// How an agent ended.
@@ -179,12 +181,19 @@ pub fn choose(name: Option<&str>) -> Result<Box<dyn Runtime>, RuntimeError> {
     }
 }
 
-/// The first engine that can serve.
+/// The engine of this machine: the first that is installed, Docker before others. One that is installed and cannot
+/// serve is an error: what is asked about is the user's own, and another engine would give another answer.
 pub fn choose_engine() -> Result<Box<dyn Runtime>, RuntimeError> {
-    // Whose compose file it is, most likely.
     let mut engines: Vec<&Entry> = RUNTIMES.iter().filter(|entry| entry.is_engine()).collect();
     engines.sort_by_key(|entry| entry.name != "docker");
-    first_that_serves(engines.into_iter())
+    let names: Vec<&str> = engines.iter().map(|entry| entry.name).collect();
+    match engines.iter().find(|entry| find_program(entry.name).is_some()) {
+        Some(entry) => entry.detect(),
+        None => {
+            let tried = vec![format!("there is none of {} in PATH", names.join(", "))];
+            Err(RuntimeError::Unavailable { name: "engine".to_owned(), tried })
+        }
+    }
 }
 
 fn by_name(name: &str) -> Result<Box<dyn Runtime>, RuntimeError> {

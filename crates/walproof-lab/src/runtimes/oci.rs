@@ -13,6 +13,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use super::attached::{Attached, exit_inside, exit_of};
@@ -92,6 +93,7 @@ fn try_program(tool: &'static Tool, name: String, program: PathBuf) -> Result<Bo
         volumes: false,
         version: version.map(str::to_owned),
         missing: Vec::new(),
+        notes: Vec::new(),
     };
     let keeps = said(&program, &["run", "--help"]).contains("--keep");
     let mut found = Oci { tool, name, program, keeps, user_namespace, abilities };
@@ -257,7 +259,9 @@ impl Runtime for Oci {
             bundle,
             notes: run.notes(),
             attached,
-            init: None,
+            run: id.to_owned(),
+            pid_file,
+            init: OnceLock::new(),
             cgroup: cgroups::path_of(id, &spec.name),
             limits: self.abilities.limits,
             frozen: false,
@@ -266,10 +270,6 @@ impl Runtime for Oci {
             removed: false,
         };
         started.attached.wait_until_it_speaks(START_MAX)?;
-        started.hold(&pid_file)?;
-        if let Some((pid, _)) = started.init {
-            run.note_process(&spec.name, pid)?;
-        }
         Ok(Box::new(started))
     }
 
@@ -298,7 +298,9 @@ struct OciContainer {
     bundle: PathBuf,
     notes: RunNotes,
     attached: Attached,
-    init: Option<(u32, Pidfd)>,
+    run: String,
+    pid_file: PathBuf,
+    init: OnceLock<Option<(u32, Pidfd)>>,
     cgroup: String,
     limits: bool,
     frozen: bool,
@@ -308,24 +310,25 @@ struct OciContainer {
 }
 
 impl OciContainer {
-    fn hold(&mut self, pid_file: &Path) -> Result<(), RuntimeError> {
-        let failed = |error| RuntimeError::system(format!("hold container `{}`", self.name), error);
-        // The tool may write it after the agent has spoken.
-        let end = Instant::now() + PID_FILE_MAX;
-        let pid: u32 = loop {
-            match fs::read_to_string(pid_file).map(|text| text.trim().parse()) {
-                Ok(Ok(pid)) => break pid,
-                _ if Instant::now() < end => std::thread::sleep(Duration::from_millis(1)),
-                Ok(Err(_)) => return Err(failed(std::io::ErrorKind::InvalidData.into())),
-                Err(error) => return Err(failed(error)),
+    /// The container's first process. Held when it is first needed: the tool writes its pid only some time after the
+    /// agent has spoken, and nobody shall wait for that.
+    fn init(&self) -> Option<&(u32, Pidfd)> {
+        let hold = || {
+            let end = Instant::now() + PID_FILE_MAX;
+            loop {
+                let text = fs::read_to_string(&self.pid_file).unwrap_or_default();
+                match text.trim().parse() {
+                    Ok(pid) => break Some((pid, Pidfd::open_of_run(pid, &self.run)?)),
+                    Err(_) if Instant::now() < end => std::thread::sleep(Duration::from_millis(1)),
+                    Err(_) => break None,
+                }
             }
         };
-        self.init = Some((pid, Pidfd::open(pid).map_err(failed)?));
-        Ok(())
+        self.init.get_or_init(hold).as_ref()
     }
 
     fn signal(&self, signal: i32) -> Result<(), RuntimeError> {
-        let Some((_, init)) = &self.init else { return Ok(()) };
+        let Some((_, init)) = self.init() else { return Ok(()) };
         let sent = init.signal(signal);
         sent.map_err(|error| RuntimeError::system(format!("send signal {signal} to container `{}`", self.name), error))
     }
@@ -349,7 +352,7 @@ impl OciContainer {
 
 impl Container for OciContainer {
     fn pid(&self) -> Option<u32> {
-        self.init.as_ref().map(|(pid, _)| *pid)
+        self.init().map(|(pid, _)| *pid)
     }
 
     fn take_line(&mut self) -> Option<Line> {
@@ -405,7 +408,9 @@ impl Container for OciContainer {
         if self.removed {
             return Ok(());
         }
-        self.kill()?;
+        if !matches!(self.attached.ended_within(Duration::ZERO), Ok(Some(_))) {
+            self.kill()?;
+        }
         self.removed = true;
         let removed = self.try_remove();
         removed.map_err(|error| RuntimeError::Remove { container: self.name.clone(), because: error.to_string() })?;

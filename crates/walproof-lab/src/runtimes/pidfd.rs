@@ -25,6 +25,15 @@ impl Pidfd {
         Ok(Pidfd(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }))
     }
 
+    /// The same for a process that was started with `WALPROOF_RUN=<run>`; `None`: it is gone, or somebody else's.
+    pub fn open_of_run(pid: u32, run: &str) -> Option<Pidfd> {
+        // Held first and looked at then: the number cannot be given to another one in between.
+        let held = Pidfd::open(pid).ok()?;
+        let label = format!("WALPROOF_RUN={run}");
+        let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+        environment.split(|byte| *byte == 0).any(|one| one == label.as_bytes()).then_some(held)
+    }
+
     /// Sends a signal; a process that has ended already is not an error.
     pub fn signal(&self, signal: i32) -> io::Result<()> {
         // SAFETY: the descriptor is ours, the null pointer asks for the default information.

@@ -33,6 +33,7 @@ pub fn detect() -> Result<Box<dyn Runtime>, RuntimeError> {
             volumes: false,
             version: None,
             missing: vec!["containers: agents are plain processes of this user".to_owned()],
+            notes: Vec::new(),
         },
     }))
 }

@@ -4,7 +4,7 @@
 //! container's first process by a pidfd where it can be held, else through the engine.
 //! What it must not do: believe a pid that does not carry the run's label.
 
-use std::fs;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub struct EngineContainer {
     name: String,
     /// The engine's name for it.
     full_name: String,
+    /// Where its command line was started: nothing of it shall lie in the user's own directory.
+    folder: PathBuf,
     notes: RunNotes,
     attached: Attached,
     init: OnceLock<Option<(u32, Pidfd)>>,
@@ -38,12 +40,13 @@ pub struct EngineContainer {
 }
 
 impl EngineContainer {
-    pub fn new(client: Client, run: &RunDirectory, name: &str, attached: Attached) -> EngineContainer {
+    pub fn new(client: Client, run: &RunDirectory, name: &str, folder: PathBuf, attached: Attached) -> EngineContainer {
         EngineContainer {
             client,
             run: run.id().as_str().to_owned(),
             name: name.to_owned(),
             full_name: full_name(run.id().as_str(), name),
+            folder,
             notes: run.notes(),
             attached,
             init: OnceLock::new(),
@@ -67,10 +70,7 @@ impl EngineContainer {
     fn hold(&self) -> Option<(u32, Pidfd)> {
         let said = self.client.ask(&["container", "inspect", "--format", "{{.State.Pid}}", &self.full_name]).ok()?;
         let pid: u32 = said.parse().ok().filter(|pid| *pid > 0)?;
-        let held = Pidfd::open(pid).ok()?;
-        let label = format!("WALPROOF_RUN={}", self.run);
-        let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
-        environment.split(|byte| *byte == 0).any(|one| one == label.as_bytes()).then_some((pid, held))
+        Pidfd::open_of_run(pid, &self.run).map(|held| (pid, held))
     }
 
     fn signal(&mut self, signal: i32, word: &str) -> Result<(), RuntimeError> {
@@ -105,7 +105,9 @@ impl EngineContainer {
         let state = self.state().filter(|state| state["Running"] == false).ok_or_else(|| self.lost())?;
         let said = state["ExitCode"].as_i64().and_then(|code| i32::try_from(code).ok());
         self.exit = Some(said.map_or(inside, exit_inside));
-        self.oom = state["OOMKilled"].as_bool().filter(|oom| *oom || self.client.tool.tells_want_of_memory);
+        let told = state["OOMKilled"].as_bool().filter(|oom| *oom || self.client.tool.tells_want_of_memory);
+        // conmon leaves a file of this name where it was started.
+        self.oom = if self.folder.join("oom").exists() { Some(true) } else { told };
         Ok(())
     }
 

@@ -37,7 +37,8 @@ pub fn detect(tool: &'static Tool, oci_runtime: Option<&str>) -> Result<Box<dyn 
         limits: true,
         volumes: true,
         version: Some(told.version.clone()),
-        missing: vec!["overlay mounts: an engine makes none of directories that you choose".to_owned()],
+        missing: Vec::new(),
+        notes: vec!["overlay mounts: an engine makes none of directories that you choose".to_owned()],
     };
     let mut engine =
         Engine { client, name, told, abilities, oci_runtime: None, image, anchors: Mutex::default(), keeper };
@@ -115,7 +116,7 @@ impl Engine {
             match self.try_container() {
                 Ok(answer) => {
                     self.check(&answer)?;
-                    self.abilities.missing.extend(tried);
+                    self.abilities.notes.extend(tried);
                     return Ok(());
                 }
                 Err(error) => {
@@ -218,7 +219,7 @@ fn ways(tool: &Tool, asked: Option<&str>) -> Vec<Way> {
 fn last_words(error: &RuntimeError) -> String {
     match error {
         RuntimeError::Start { stderr, .. } if !stderr.trim().is_empty() => {
-            stderr.trim().lines().next_back().unwrap_or_default().to_owned()
+            stderr.lines().map(str::trim).rfind(|line| super::is_said(line)).unwrap_or_default().to_owned()
         }
         other => other.because(),
     }

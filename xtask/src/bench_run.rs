@@ -58,6 +58,7 @@ impl BenchRun<'_> {
             history: Some(history.0.clone()),
             program: None,
             prefix: "bench",
+            targets: Vec::new(),
         });
         let plan = plan::draw(self.seed, self.time.as_millis() as u64, agents, &[]);
         let options = StressOptions {

@@ -45,6 +45,9 @@ pub struct Replay {
     /// The user's own containers instead of the world; the world is then called `own`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own: Option<OwnBoundary>,
+    /// Containers of the user's that are struck as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<String>,
     /// The user's own image, into which agents are put.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,

@@ -362,7 +362,7 @@ fn unknown(text: String) -> Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use VerdictKind::{Refuses, Safe, Unknown, Unsafe};
+    use VerdictKind::{Refuses, Risky, Safe, Unknown, Unsafe};
 
     const ENODEV: i32 = 19;
 

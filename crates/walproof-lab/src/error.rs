@@ -30,6 +30,15 @@ impl LabError {
         Self::new(format!("{what} `{}`", path.display()), because, try_this)
     }
 
+    /// The same error with what could not be removed.
+    pub fn leaving(mut self, left_behind: &[String]) -> Self {
+        if !left_behind.is_empty() {
+            self.because += &format!("; not removed: {}", left_behind.join("; "));
+            self.try_this += ", then `walproof clean`";
+        }
+        self
+    }
+
     /// The same error as lack of sight: the storage or an agent did not answer.
     pub fn blind(self) -> Self {
         Self { blind: true, ..self }

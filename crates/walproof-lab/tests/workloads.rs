@@ -135,6 +135,7 @@ fn stressed(
         history: Some(history.to_owned()),
         program: None,
         prefix: "test",
+        targets: Vec::new(),
     });
     let nemeses = if sound { plan::usual_and(&[]) } else { Vec::new() };
     let plan = plan::draw(7, time.as_millis() as u64, AGENTS, &nemeses);

@@ -130,7 +130,7 @@ pub struct OwnFlags {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["replay", "directory", "world"])]
     pub compose: Vec<String>,
     /// A service that opens the database, as often as wanted; without it, those that share one.
-    #[arg(long = "service", value_name = "NAME", requires = "compose")]
+    #[arg(long = "service", value_name = "NAME", requires = "compose", conflicts_with = "replay")]
     pub services: Vec<String>,
     /// A container that opens the database, running or not; as often as wanted.
     #[arg(long, value_name = "CONTAINER", conflicts_with_all = ["replay", "directory", "world"])]
@@ -141,6 +141,10 @@ pub struct OwnFlags {
     /// Put the agents into this image: its user, its files. Nothing is pulled.
     #[arg(long, value_name = "IMAGE", conflicts_with = "replay")]
     pub image: Option<String>,
+    /// A running container of yours that is killed, started, paused and let go on during the run, as often as wanted.
+    /// No other container of yours is ever touched.
+    #[arg(long = "target", value_name = "CONTAINER", conflicts_with = "replay")]
+    pub targets: Vec<String>,
     /// A profile of the Compose file.
     #[arg(long = "profile", value_name = "NAME", requires = "compose")]
     pub profiles: Vec<String>,

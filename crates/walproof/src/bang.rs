@@ -19,7 +19,7 @@ use walproof_lab::run::verify::{Options, verify};
 use crate::arguments::{BangFlags, Choice};
 use crate::interrupt;
 use crate::render::{Screen, show_matrix};
-use crate::verify::{asked, check_report_path, replayed, report_path, tell_left_behind, write_report};
+use crate::verify::{asked, check_own, check_report_path, replayed, report_path, tell_left_behind, write_report};
 
 /// The workload that the user's own file makes.
 const CUSTOM: &str = "custom";
@@ -100,6 +100,7 @@ fn print_plan(runs: &[Options]) -> Result<i32, LabError> {
 
 /// One run for each journal mode, all from one seed.
 fn runs(flags: &BangFlags) -> Result<Vec<Options>, LabError> {
+    check_own(&flags.run)?;
     let mut options = asked(&flags.run);
     options.nemeses = nemeses_of(&flags.nemeses, &options.world)?;
     options.last_duty = flags.checkpointer.as_deref().map(|word| Duty::Checkpoint { mode: checkpoint_mode(word) });

@@ -143,6 +143,9 @@ fn tested(options: &Options) -> String {
 }
 
 fn show_own(own: &OwnReport) {
+    if own.files > 1 {
+        line("as", &format!("{} files, where one database is asked about: they do not open the same one", own.files));
+    }
     if let [alone] = &own.openers[..] {
         line("as", &format!("containers of {} alone, as replicas or an overlapping update would be", alone.name));
     }

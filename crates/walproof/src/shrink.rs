@@ -55,7 +55,8 @@ const PLAN: &str = "walproof-shrunk.json";
 /// Whether flags can tell it: not the user's own statements, which a report holds without their file, and not strikes
 /// that somebody wrote one by one.
 fn in_words(options: &Options) -> bool {
-    options.workload.custom.is_none() && options.strikes.is_none()
+    let own = options.own.is_some() || options.image.is_some() || !options.targets.is_empty();
+    options.workload.custom.is_none() && options.strikes.is_none() && !own
 }
 
 fn write_plan(options: &Options) -> Result<(), LabError> {

@@ -21,7 +21,7 @@ pub fn run(flags: &RunFlags) -> Result<i32, LabError> {
     let options = options(flags)?;
     asked_mode(&options.workload.journal_mode)?;
     if flags.print_plan {
-        say!("{}", serde_json::to_string_pretty(&options.plan()?).expect("a plan is plain data"));
+        say!("{}", serde_json::to_string_pretty(&replay::plan(&options)?).expect("a plan is plain data"));
         return Ok(0);
     }
     let report_path = report_path(flags);
@@ -38,6 +38,7 @@ pub fn run(flags: &RunFlags) -> Result<i32, LabError> {
 }
 
 fn options(flags: &RunFlags) -> Result<Options, LabError> {
+    check_own(flags)?;
     match &flags.replay {
         None => Ok(asked(flags)),
         Some(path) => match <[Options; 1]>::try_from(replayed(path, flags)?) {
@@ -65,18 +66,38 @@ pub fn asked(flags: &RunFlags) -> Options {
         keep_going: flags.keep_going,
         own: own(&flags.own),
         image: flags.own.image.clone(),
+        targets: flags.own.targets.clone(),
         ..Options::default()
     }
 }
 
-/// The user's own boundary, when one is asked for.
+/// What is only said of the user's own containers must not be passed over where there are none.
+pub fn check_own(flags: &RunFlags) -> Result<(), LabError> {
+    let own = &flags.own;
+    if own.databases.is_empty() || !own.compose.is_empty() || !own.like.is_empty() {
+        return Ok(());
+    }
+    let because = "a directory is tested on scratch files in it, whatever databases it holds";
+    Err(LabError::new(
+        "cannot use `--database` here",
+        because,
+        "leave it out, or name `--compose FILE` or `--like CONTAINER`",
+    ))
+}
+
+/// The user's own boundary, when one is asked for. Its files by absolute paths: a report is read elsewhere.
 fn own(flags: &OwnFlags) -> Option<OwnBoundary> {
+    let absolute = |files: &[String]| {
+        let path =
+            |file: &String| std::path::absolute(file).map_or_else(|_| file.clone(), |path| path.display().to_string());
+        files.iter().map(path).collect::<Vec<String>>()
+    };
     let asked = !flags.compose.is_empty() || !flags.like.is_empty();
     asked.then(|| OwnBoundary {
-        compose: flags.compose.clone(),
+        compose: absolute(&flags.compose),
         project: flags.project_name.clone(),
         profiles: flags.profiles.clone(),
-        env_files: flags.env_files.clone(),
+        env_files: absolute(&flags.env_files),
         services: flags.services.clone(),
         like: flags.like.clone(),
         databases: flags.databases.clone(),

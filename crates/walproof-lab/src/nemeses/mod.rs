@@ -3,7 +3,8 @@
 //! What this room is: one file with its documentation for each nemesis, the [`NEMESES`] slice. A nemesis strikes and
 //! hands out a [`Wound`], which heals when it is dropped: whoever was killed is back, whoever was paused goes on. To
 //! add one: a `.rs` with a `pub static`, a `.md`, two lines here.
-//! What it must not do: draw random numbers (the plan has drawn them), touch anything outside the run's scratch.
+//! What it must not do: draw random numbers (the plan has drawn them), touch anything outside the run's scratch but the
+//! containers that the user named.
 //! Where to look next: `run/chaos.rs` carries out the plan.
 
 mod cancel_locks;
@@ -21,9 +22,11 @@ mod hold_reader;
 mod kill_agent;
 mod kill_all_agents;
 mod kill_inside_transaction;
+mod kill_target;
 mod make_read_only;
 mod overwrite_database;
 mod pause_agent;
+mod pause_target;
 mod replace_database;
 mod restart_agent;
 mod restore_without_wal;
@@ -67,9 +70,11 @@ pub static NEMESES: &[&Nemesis] = &[
     &kill_agent::NEMESIS,
     &kill_all_agents::NEMESIS,
     &kill_inside_transaction::NEMESIS,
+    &kill_target::NEMESIS,
     &make_read_only::NEMESIS,
     &overwrite_database::NEMESIS,
     &pause_agent::NEMESIS,
+    &pause_target::NEMESIS,
     &replace_database::NEMESIS,
     &restart_agent::NEMESIS,
     &restore_without_wal::NEMESIS,
@@ -114,13 +119,15 @@ pub enum Needs {
     Client,
     /// A small file system of its own that may be filled.
     SmallDisk,
+    /// Containers that the user named by `--target`.
+    Target,
 }
 
 impl Needs {
     /// A sound world that has it.
     pub fn world(self) -> &'static str {
         match self {
-            Self::Nothing | Self::Limits => "shared-directory",
+            Self::Nothing | Self::Limits | Self::Target => "shared-directory",
             Self::Client => "one-client-shared",
             Self::SmallDisk => "small-disk",
         }

@@ -17,6 +17,9 @@ use super::{Opener, OwnMount, Source, unknown};
 use crate::error::LabError;
 use crate::runtimes::{Likeness, Runtime};
 
+/// The largest file that is read.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
 /// The services of the asked files; none when no file was named.
 pub fn openers(asked: &OwnBoundary, runtime: &dyn Runtime) -> Result<Vec<Opener>, LabError> {
     let Some(first) = asked.compose.first() else { return Ok(Vec::new()) };
@@ -50,12 +53,27 @@ fn read(asked: &OwnBoundary, variables: &HashMap<String, String>) -> Result<Comp
     }
     let sources: Vec<Text<'_>> = texts.iter().map(|loaded| Text { name: &loaded.name, text: &loaded.text }).collect();
     let value = |name: &str| std::env::var(name).ok().or_else(|| variables.get(name).cloned());
-    let profiles = Profiles::of(asked.profiles.iter().cloned());
+    let of_variable = || value("COMPOSE_PROFILES").unwrap_or_default();
+    let profiles: Vec<String> = match asked.profiles.is_empty() {
+        true => of_variable().split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect(),
+        false => asked.profiles.clone(),
+    };
+    let profiles = Profiles::of(profiles);
     compose::parse(&sources, &value, &mut |path| load(path), &profiles).map_err(|error| unreadable(&error))
 }
 
+/// A file of moderate size; a pipe would be waited for, a device read until memory ends.
+fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+    let found = fs::metadata(path).map_err(|error| error.to_string())?;
+    match found.len() {
+        _ if !found.is_file() => Err("it is no regular file".to_owned()),
+        bytes if bytes > FILE_BYTES_MAX => Err(format!("it has {bytes} bytes, and {FILE_BYTES_MAX} are the most")),
+        _ => fs::read(path).map_err(|error| error.to_string()),
+    }
+}
+
 fn load(path: &str) -> Result<Loaded, String> {
-    let bytes = fs::read(path).map_err(|error| error.to_string())?;
+    let bytes = read_file(Path::new(path))?;
     let text = walproof_judge::manifest::error::text_of(path, &bytes).map_err(|error| error.because)?;
     Ok(Loaded { name: path.to_owned(), text: text.to_owned() })
 }
@@ -70,16 +88,11 @@ fn variables(asked: &OwnBoundary, folder: &Path) -> Result<HashMap<String, Strin
     let files = if named.is_empty() { vec![folder.join(".env")] } else { named };
     let mut variables = HashMap::new();
     for file in files.iter().filter(|file| !asked.env_files.is_empty() || file.exists()) {
-        let failed = |error: dotenvy::Error| {
-            LabError::path(
-                "cannot read the variables in",
-                file,
-                error,
-                "correct the file, or name another `--env-file`",
-            )
-        };
-        for pair in dotenvy::from_path_iter(file).map_err(failed)? {
-            let (name, value) = pair.map_err(failed)?;
+        let try_this = "correct the file, or name another `--env-file`";
+        let failed = |because: String| LabError::path("cannot read the variables in", file, because, try_this);
+        let text = read_file(file).map_err(failed)?;
+        for pair in dotenvy::from_read_iter(&text[..]) {
+            let (name, value) = pair.map_err(|error| failed(error.to_string()))?;
             variables.insert(name, value);
         }
     }
@@ -107,26 +120,32 @@ struct Project<'a> {
 impl Project<'_> {
     fn opener(&self, service: &Service) -> Opener {
         let mut not_taken = Vec::new();
-        let mounts = self.mounts(service, &mut not_taken, 0);
+        let mut mounts = self.mounts(service, 0);
         let (likeness, obstacle) = match self.likeness(service, &mut not_taken) {
             Ok(likeness) => (likeness, None),
             Err(error) => (Likeness::default(), Some(error)),
         };
+        mounts.extend(self.volumes_of_image(likeness.image.as_deref(), &mounts));
         let (name, hints) = (service.name.value.clone(), self.hints(service));
         Opener { name, mounts, likeness, hints, not_taken, obstacle }
     }
 
     /// Those of `volumes_from` first, its own over them.
-    fn mounts(&self, service: &Service, not_taken: &mut Vec<String>, depth: u32) -> Vec<OwnMount> {
+    fn mounts(&self, service: &Service, depth: u32) -> Vec<OwnMount> {
         let mut mounts = Vec::new();
         for from in &service.volumes_from {
             match self.read.service(&from.name).filter(|_| !from.is_container && depth < 8) {
                 Some(other) => {
-                    let theirs = self.mounts(other, not_taken, depth + 1).into_iter();
+                    let theirs = self.mounts(other, depth + 1).into_iter();
                     mounts
                         .extend(theirs.map(|mount| OwnMount { read_only: mount.read_only || from.read_only, ..mount }));
                 }
-                None => not_taken.push(format!("the mounts of `{}`, which is no service of this file", from.name)),
+                // Whatever it may have could be mounted anywhere.
+                None => mounts.push(OwnMount {
+                    source: Source::Unknown { because: format!("it takes the mounts of container `{}`", from.name) },
+                    target: "/".into(),
+                    read_only: from.read_only,
+                }),
             }
         }
         for mount in &service.mounts {
@@ -143,6 +162,9 @@ impl Project<'_> {
             return Source::Unknown { because: "a variable without a value stands there".to_owned() };
         }
         match &mount.kind {
+            _ if mount.options.others.iter().any(|word| word.value == "O") => {
+                Source::Unknown { because: "`:O` gives every container an overlay of its own".to_owned() }
+            }
             MountKind::Bind { source } if self.read.has_unset_variable(source.span) => {
                 Source::Unknown { because: format!("a variable without a value stands in `{}`", source.value) }
             }
@@ -155,8 +177,9 @@ impl Project<'_> {
                 subpath: mount.options.subpath.as_ref().map(|subpath| subpath.value.clone()),
             },
             MountKind::Tmpfs { .. } => Source::Memory,
-            // Made anew with every container: as private as what it has itself.
-            MountKind::Anonymous => Source::Memory,
+            MountKind::Anonymous => {
+                Source::Unknown { because: "an anonymous volume has no name by which it could be mounted".to_owned() }
+            }
             MountKind::Other { kind, .. } => {
                 Source::Unknown { because: format!("a mount of type `{}` cannot be laid out", kind.value) }
             }
@@ -186,6 +209,11 @@ impl Project<'_> {
         let value = |one: &Option<walproof_judge::manifest::Spanned<String>>| one.as_ref().map(|one| one.value.clone());
         let user = value(&service.user);
         let image = self.image(service, not_taken);
+        let other_kernel = value(&service.runtime).filter(|name| !["runc", "crun", "youki"].contains(&name.as_str()));
+        if let (None, Some(oci_runtime)) = (self.runtime.engine(), other_kernel) {
+            let because = format!("runtime `{}` cannot run it by `{oci_runtime}`", self.runtime.name());
+            return Err(unknown(format!("cannot be like {}", service.name.value), because, "`--runtime docker`"));
+        }
         if let (None, Some(name)) = (&image, user.as_deref().filter(|user| numeric(user).is_none())) {
             let because = format!("`{name}` is a name that only its image knows, and that image is not here");
             let what = format!("cannot run as the user of {}", service.name.value);
@@ -225,12 +253,29 @@ impl Project<'_> {
         found
     }
 
+    /// What the image says is a volume is one of the container's own, where nothing of the user's is mounted over it.
+    fn volumes_of_image(&self, image: Option<&str>, mounts: &[OwnMount]) -> Vec<OwnMount> {
+        let (Some(engine), Some(image)) = (self.runtime.engine(), image) else { return Vec::new() };
+        let said = engine.ask(&["image", "inspect", "--format", "{{json .Config.Volumes}}", image]).unwrap_or_default();
+        let declared: HashMap<String, serde_json::Value> = serde_json::from_str(&said).unwrap_or_default();
+        let free = declared.into_keys().filter(|target| !mounts.iter().any(|mount| mount.target == Path::new(target)));
+        let volume = |target: String| OwnMount {
+            source: Source::Unknown { because: format!("the image declares a volume at `{target}`") },
+            target: target.into(),
+            read_only: false,
+        };
+        free.map(volume).collect()
+    }
+
     /// Where the path of a database may stand.
     fn hints(&self, service: &Service) -> Vec<String> {
         let variables = service.environment.iter().filter_map(|pair| Some(pair.value.as_ref()?.value.clone()));
         let commands = [&service.command, &service.entrypoint].into_iter().flatten();
         let words = commands.flat_map(|command| command.words.iter().map(|word| word.value.clone()));
-        let files = service.env_file.iter().filter_map(|file| fs::read_to_string(self.read.resolve(file, None)).ok());
+        let files = service.env_file.iter().filter_map(|file| {
+            let bytes = read_file(Path::new(&self.read.resolve(file, None))).ok()?;
+            Some(String::from_utf8_lossy(&bytes).into_owned())
+        });
         let lines = files.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
         variables.chain(words).chain(lines).collect()
     }

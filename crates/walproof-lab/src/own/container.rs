@@ -4,8 +4,11 @@
 //! What it must not do: touch the container.
 //! Where to look next: `compose.rs` for the same from a file.
 
+use std::path::Path;
+
 use serde_json::Value;
 
+use super::ground::inode;
 use super::{Opener, OwnMount, Source};
 use crate::error::LabError;
 use crate::runtimes::{Likeness, Runtime};
@@ -43,7 +46,9 @@ fn opener(name: &str, inspected: &Value) -> Opener {
         target: target.into(),
         read_only: false,
     });
-    let mounts = inspected["Mounts"].as_array().into_iter().flatten().filter_map(mount).chain(memory).collect();
+    let pid = inspected["State"]["Pid"].as_u64().filter(|pid| *pid > 0);
+    let mounts = inspected["Mounts"].as_array().into_iter().flatten().filter_map(mount);
+    let mounts = mounts.map(|mount| as_it_runs(mount, pid)).chain(memory).collect();
     let mut hints = texts(&configuration["Env"]);
     hints.extend(texts(&configuration["Cmd"]));
     hints.extend(texts(&configuration["Entrypoint"]));
@@ -78,6 +83,20 @@ fn mount(mount: &Value) -> Option<OwnMount> {
     };
     let target = mount["Destination"].as_str()?.into();
     Some(OwnMount { source, target, read_only: mount["RW"] == false })
+}
+
+/// What a running container has mounted may not be what lies at that path any more: the directory was replaced, a file
+/// was moved over another one.
+fn as_it_runs(mount: OwnMount, pid: Option<u64>) -> OwnMount {
+    let (Source::Path(path), Some(pid)) = (&mount.source, pid) else { return mount };
+    let inside = format!("/proc/{pid}/root{}", mount.target.display());
+    match (inode(Path::new(&inside)), inode(path)) {
+        (Some(running), Some(there)) if running != there => {
+            let because = format!("`{}` was replaced after the container was started", path.display());
+            OwnMount { source: Source::Unknown { because }, ..mount }
+        }
+        _ => mount,
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use walproof_format::plan::OwnBoundary;
 
@@ -44,9 +44,33 @@ pub fn choose(openers: Vec<Opener>, asked: &OwnBoundary, runtime: &dyn Runtime) 
     let of_one = |(opener, path): &(Opener, PathBuf)| reach::of(opener, path, runtime).ok()?.database(path);
     let files: Vec<PathBuf> = chosen.iter().filter_map(of_one).collect();
     let is_chosen = |name: &str| chosen.iter().any(|(opener, _)| opener.name == name);
-    let reaches = |opener: &&Opener| files.iter().any(|file| inside_of(opener, file, runtime).is_some());
-    let others = all.iter().filter(|opener| !is_chosen(&opener.name)).filter(reaches);
-    Ok(Found { others: others.map(|opener| opener.name.clone()).collect(), chosen })
+    let left_out: Vec<&Opener> = all.iter().filter(|opener| !is_chosen(&opener.name)).collect();
+    if asked.services.is_empty() {
+        left_out.iter().try_for_each(|opener| refuse_the_same_path_elsewhere(opener, &chosen))?;
+    }
+    let reaches = |opener: &&&Opener| files.iter().any(|file| inside_of(opener, file, runtime).is_some());
+    let others = left_out.iter().filter(reaches).map(|opener| opener.name.clone()).collect();
+    Ok(Found { others, chosen })
+}
+
+/// Whoever is told the same path and does not get to the same file is no bystander: either it is meant to be the same
+/// database, and is not, or it is another one. Only the user knows.
+fn refuse_the_same_path_elsewhere(opener: &Opener, chosen: &[(Opener, PathBuf)]) -> Result<(), LabError> {
+    let hinted = hinted(opener);
+    let Some((other, path)) = chosen.iter().find(|(_, path)| hinted.contains(path)) else { return Ok(()) };
+    let name = &opener.name;
+    Err(unknown(
+        format!(
+            "{name} is told `{}` as {} is, and has no mount that leads there to the same file",
+            path.display(),
+            other.name
+        ),
+        "its own mounts keep it apart, or it is a database of its own",
+        format!(
+            "`--service {} --service {name}` if they are to share it, `--service {}` if they are not",
+            other.name, other.name
+        ),
+    ))
 }
 
 fn choose_openers(openers: Vec<Opener>, asked: &OwnBoundary, runtime: &dyn Runtime) -> Result<Chosen, LabError> {
@@ -75,16 +99,16 @@ impl Told {
         let mut told = Told::default();
         for text in asked {
             let named = text.split_once('=').filter(|(name, _)| !name.starts_with('/'));
-            let path = Path::new(named.map_or(text.as_str(), |(_, path)| path));
+            let path = normal(named.map_or(text.as_str(), |(_, path)| path));
             if !path.is_absolute() || path.file_name().is_none() {
                 let because = "it is no absolute path of a file inside the container";
                 let try_this = "`--database /data/app.db`, or `--database SERVICE=/data/app.db`";
                 return Err(LabError::new(format!("cannot use `--database {text}`"), because, try_this));
             }
             match named {
-                None => told.for_all = Some(path.to_owned()),
+                None => told.for_all = Some(path),
                 Some((name, _)) if openers.iter().any(|opener| opener.name == name) => {
-                    told.by_name.insert(name.to_owned(), path.to_owned());
+                    told.by_name.insert(name.to_owned(), path);
                 }
                 Some((name, _)) => return Err(no_opener(name, openers)),
             }
@@ -199,8 +223,7 @@ fn shared_directories(openers: &[Opener], runtime: &dyn Runtime) -> Result<Vec<(
 
 /// A database that is named and lies in no mount is the container's own: no directory is guessed in its place.
 fn refuse_what_is_in_no_mount(opener: &Opener) -> Result<(), LabError> {
-    let mut named = opener.hints.iter().flat_map(|hint| paths_in(hint));
-    match named.find(|path| !opener.mounts.iter().any(|mount| holds(mount, path))) {
+    match hinted(opener).into_iter().find(|path| !opener.mounts.iter().any(|mount| holds(mount, path))) {
         None => Ok(()),
         Some(path) => Err(unknown(
             format!("`{}` of {} is in no mount", path.display(), opener.name),
@@ -210,17 +233,28 @@ fn refuse_what_is_in_no_mount(opener: &Opener) -> Result<(), LabError> {
     }
 }
 
-/// Paths inside at which an opener's database may be, the surest first.
-fn candidates(opener: &Opener, runtime: &dyn Runtime) -> Vec<PathBuf> {
+/// Paths inside that an opener names itself: by a mounted file, a variable, a word of its command.
+fn named_by_itself(opener: &Opener) -> Vec<PathBuf> {
     let files = opener.mounts.iter().filter_map(of_a_file);
-    let hinted = opener.hints.iter().flat_map(|hint| paths_in(hint));
-    let hinted = hinted.filter(|path| opener.mounts.iter().any(|mount| holds(mount, path)));
     let mut all: Vec<PathBuf> = Vec::new();
-    for path in files.chain(hinted) {
+    for path in files.chain(hinted(opener)) {
         if !all.contains(&path) {
             all.push(path);
         }
     }
+    all
+}
+
+fn hinted(opener: &Opener) -> Vec<PathBuf> {
+    opener.hints.iter().flat_map(|hint| paths_in(hint)).collect()
+}
+
+/// Paths inside at which an opener's database may be, the surest first. One that it names itself counts more than
+/// anything that is found, also when no mount leads there: then it is the container's own.
+fn candidates(opener: &Opener, runtime: &dyn Runtime) -> Vec<PathBuf> {
+    let (mounted, elsewhere): (Vec<PathBuf>, Vec<PathBuf>) =
+        named_by_itself(opener).into_iter().partition(|path| opener.mounts.iter().any(|mount| holds(mount, path)));
+    let mut all = if mounted.is_empty() { elsewhere } else { mounted };
     if !all.is_empty() {
         return all;
     }
@@ -252,9 +286,21 @@ fn paths_in(text: &str) -> Vec<PathBuf> {
         let word = word.rsplit_once('=').map_or(word, |(_, value)| value);
         let path = SCHEMES.iter().find_map(|scheme| word.strip_prefix(scheme)).unwrap_or(word);
         let path = format!("/{}", path.strip_prefix('/')?.trim_start_matches('/'));
-        has_ending(&path).then(|| PathBuf::from(path))
+        has_ending(&path).then(|| normal(&path))
     };
     words.filter_map(of_word).collect()
+}
+
+/// Without `.` and `..`, as far as text can tell.
+fn normal(path: &str) -> PathBuf {
+    Path::new(path).components().fold(PathBuf::new(), |mut path, component| {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => drop(path.pop()),
+            other => path.push(other),
+        }
+        path
+    })
 }
 
 fn has_ending(path: &str) -> bool {
@@ -293,7 +339,8 @@ fn root_of(mount: &OwnMount, runtime: &dyn Runtime) -> Option<PathBuf> {
     }
 }
 
-/// What a file of the host is called inside, if it can be reached there at all.
+/// What a file of the host is called inside, if it can be reached there at all. An opener that names a database of this
+/// name itself means that one, wherever its mounts lead besides.
 fn inside_of(opener: &Opener, file: &Path, runtime: &dyn Runtime) -> Option<PathBuf> {
     let inside = |mount: &OwnMount| {
         let rest = file.strip_prefix(root_of(mount, runtime)?).ok()?;
@@ -302,7 +349,10 @@ fn inside_of(opener: &Opener, file: &Path, runtime: &dyn Runtime) -> Option<Path
     let reached = |path: &PathBuf| {
         reach::of(opener, path, runtime).is_ok_and(|reach| reach.database(path).as_deref() == Some(file))
     };
-    opener.mounts.iter().filter_map(inside).find(reached)
+    let named = named_by_itself(opener);
+    let by_name = named.iter().find(|path| reached(path)).cloned();
+    let means_another = named.iter().any(|path| path.file_name() == file.file_name());
+    by_name.or_else(|| opener.mounts.iter().filter_map(inside).find(reached).filter(|_| !means_another))
 }
 
 fn find_databases(folder: &Path, inside: &Path, depth: usize, entries_left: &mut usize, found: &mut Vec<PathBuf>) {
@@ -477,6 +527,25 @@ mod tests {
         assert!(error.what.contains("in no mount"), "{error}");
         let silent = vec![host.opener("a", &[("missing", "/data"), ("one", "/config")], "")];
         assert!(host.choose(silent, OwnBoundary::default()).expect_err("it may be there").blind);
+    }
+
+    #[test]
+    fn what_an_opener_is_told_counts_more_than_what_is_found() {
+        let host = Host::new("counts");
+        fs::write(host.root.join("one/app.db"), "").expect("written");
+        let web = || host.opener("web", &[("one", "/data")], "/data/app.db");
+        let typo = || host.opener("worker", &[("one", "/dta")], "/data/app.db");
+        let error = host.choose(vec![web(), typo()], OwnBoundary::default()).expect_err("worker is no bystander");
+        assert!(error.what.contains("worker is told `/data/app.db` as web is"), "{error}");
+        let both = || OwnBoundary { services: vec!["web".to_owned(), "worker".to_owned()], ..OwnBoundary::default() };
+        let found = host.choose(vec![web(), typo()], both()).expect("named");
+        assert_eq!(found, pairs(&[("web", "/data/app.db"), ("worker", "/data/app.db")]), "each its own");
+        let renamed = [("one", "/data"), ("one/app.db", "/data/other.db")];
+        let renamed = host.opener("worker", &renamed, "/data/other.db");
+        let found = host.choose(vec![web(), renamed], OwnBoundary::default()).expect("clear");
+        assert_eq!(found, pairs(&[("web", "/data/app.db"), ("worker", "/data/other.db")]));
+        let outside = vec![host.opener("a", &[("one", "/data")], "DB=/data/../private/app.db")];
+        assert!(host.choose(outside, OwnBoundary::default()).is_err(), "it leaves the mount");
     }
 
     #[test]

@@ -42,17 +42,17 @@ impl Layout<'_> {
 }
 
 impl Own {
-    /// Lays it out for so many agents; they are spread over the openers in turn, and the first one creates.
+    /// Lays it out for so many agents; they are spread over the openers in turn, and the first one of each database creates it.
     pub fn ground(&self, layout: &Layout<'_>, agents: u16) -> io::Result<Ground> {
         self.places().into_iter().try_for_each(|place| make_place(place, layout))?;
         self.make_files(layout)?;
         let openers: Vec<&Reached> = self.reached.iter().cycle().take(agents.into()).collect();
         let views = openers.iter().enumerate().map(|(agent, opener)| opener.view(layout, agent));
         let views: Vec<View> = views.collect::<io::Result<_>>()?;
-        let mut creator = self.reached.iter().position(|opener| !opener.reach.read_only()).unwrap_or(0);
-        creator = creator.min(views.len().saturating_sub(1));
-        let database = self.reached[creator].database_on_host(layout, creator);
-        Ok(Ground { creator: views[creator].clone(), views, database, host_mounts: Vec::new() })
+        let creating = creating(&openers, layout);
+        let database = openers[creating[0]].database_on_host(layout, creating[0]);
+        let creators = creating.iter().map(|agent| views[*agent].clone()).collect();
+        Ok(Ground { creators, views, database, host_mounts: Vec::new() })
     }
 
     /// Every file of the host that must be there before anybody comes: what is mounted as a file, and what is one file
@@ -66,7 +66,8 @@ impl Own {
             for original in all.collect::<Vec<_>>() {
                 let inode = fs::metadata(&original).ok().filter(|found| found.nlink() > 1);
                 let inode = inode.map(|found| (found.dev(), found.ino()));
-                if made.iter().any(|(path, _)| *path == original) {
+                // The same directory may be known by another path as well.
+                if made.iter().any(|(path, _)| *path == original) || layout.deeper(&original).exists() {
                     continue;
                 }
                 let twin = made.iter().find(|(_, other)| inode.is_some() && *other == inode);
@@ -78,6 +79,28 @@ impl Own {
             }
         }
         Ok(())
+    }
+}
+
+/// What a file is, whatever it is called.
+pub(super) fn inode(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
+}
+
+/// The first agent of every file that is to be the database; more than one where openers do not share it.
+fn creating(openers: &[&Reached], layout: &Layout<'_>) -> Vec<usize> {
+    let mut creating: Vec<(usize, PathBuf)> = Vec::new();
+    for (agent, opener) in openers.iter().enumerate().filter(|(_, opener)| !opener.reach.read_only()) {
+        let path = opener.database_on_host(layout, agent);
+        let same = |other: &Path| *other == path || (inode(&path).is_some() && inode(other) == inode(&path));
+        if !creating.iter().any(|(_, other)| same(other)) {
+            creating.push((agent, path));
+        }
+    }
+    match creating.is_empty() {
+        // Nobody may write: the first one tries, and says so.
+        true => vec![0],
+        false => creating.into_iter().map(|(agent, _)| agent).collect(),
     }
 }
 

@@ -101,6 +101,8 @@ pub struct OwnReport {
     pub openers: Vec<OpenerReport>,
     /// Who else reaches it, and was not named: no agent was like these.
     pub others: Vec<String>,
+    /// How many files of the host these databases are: more than one, and they are not one database.
+    pub files: usize,
 }
 
 /// What a report says of one opener.
@@ -151,8 +153,12 @@ impl Own {
     /// Every directory of the host in which scratch must be made.
     pub fn places(&self) -> Vec<&Path> {
         let mut places: Vec<&Path> = Vec::new();
+        let is_same = |one: &Path, other: &Path| {
+            one == other || ground::inode(one).is_some_and(|one| ground::inode(other) == Some(one))
+        };
         for place in self.reached.iter().flat_map(|reached| reached.reach.places()) {
-            if !places.contains(&place) {
+            // A directory may be known by several paths: a volume's device, a bind mount of the host's own.
+            if !places.iter().any(|known| is_same(known, place)) {
                 places.push(place);
             }
         }
@@ -169,7 +175,18 @@ impl Own {
             user: reached.opener.likeness.user.clone(),
             not_taken: reached.opener.not_taken.clone(),
         });
-        OwnReport { from: self.from.clone(), openers: openers.collect(), others: self.others.clone() }
+        let private = self.reached.iter().filter(|reached| reached.reach.database(&reached.database).is_none()).count();
+        let mut files: Vec<PathBuf> = Vec::new();
+        for file in self.reached.iter().filter_map(|reached| reached.reach.database(&reached.database)) {
+            let same = |known: &PathBuf| {
+                *known == file || ground::inode(&file).is_some_and(|one| ground::inode(known) == Some(one))
+            };
+            if !files.iter().any(same) {
+                files.push(file);
+            }
+        }
+        let files = files.len() + private;
+        OwnReport { from: self.from.clone(), openers: openers.collect(), others: self.others.clone(), files }
     }
 
     /// What could not be taken along, an opener's name before each; and who was left out.

@@ -154,6 +154,14 @@ fn folder_of(opener: &Opener, database: &Path, runtime: &dyn Runtime) -> Result<
         }
     };
     let place = root.join(rest);
+    // What a link on the way leads to inside is for the container to say, not for the host.
+    let linked =
+        fs::canonicalize(&place).is_ok_and(|real| fs::canonicalize(&root).is_ok_and(|root| real != root.join(rest)));
+    if linked {
+        let what = format!("cannot lay out what {} has at `{}`", opener.name, parent.display());
+        let because = format!("there is a symbolic link on the way to `{}`", place.display());
+        return Err(unknown(what, because, "`--database` with the path that it leads to, inside"));
+    }
     if !place.is_dir() {
         let what = format!("cannot lay out what {} has at `{}`", opener.name, parent.display());
         let because = format!("`{}` is no directory that can be seen here", place.display());
@@ -259,6 +267,8 @@ mod tests {
         let reach = host.reach(&[("", "/"), ("data", "/data"), ("data/sub", "/data/sub")], "/data/sub/app.db");
         let places = reach.expect("a reach");
         assert_eq!(places.places(), [host.root.join("data/sub")]);
+        std::os::unix::fs::symlink("sub", host.root.join("data/link")).expect("a link");
+        assert!(host.reach(&[("data", "/srv")], "/srv/link/app.db").expect_err("a link on the way").blind);
         let deeper = host.reach(&[("data", "/srv")], "/srv/sub/app.db").expect("a reach");
         assert_eq!(deeper.places(), [host.root.join("data/sub")]);
     }

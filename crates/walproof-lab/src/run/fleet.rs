@@ -16,11 +16,12 @@ use walproof_format::history::{ACKNOWLEDGED_OFFSET, segment_file_name};
 use walproof_format::protocol::{Command, Configuration, Hello, Reply, VERSION, Workload};
 use walproof_judge::checkers::PowerLoss;
 
-use crate::clients::Client;
+use crate::clients;
 use crate::clock::monotonic_ns;
 use crate::error::LabError;
 use crate::run::host_mounts::HostMounts;
 use crate::run::leavings::RunDirectory;
+use crate::runtimes::engine::Client;
 use crate::runtimes::{Container, ContainerSpec, Exit, Line, Mount, Runtime, RuntimeError};
 use crate::worlds::{Ground, View};
 
@@ -56,6 +57,29 @@ pub struct FleetPlan<'a> {
     pub program: Option<PathBuf>,
     /// Prefix of container names: `bang`, `control`, `probe`.
     pub prefix: &'static str,
+    /// Containers of the user's that may be struck.
+    pub targets: Vec<String>,
+}
+
+/// A container of the user's that may be struck.
+pub struct Target<'f> {
+    engine: &'f Client,
+    run: &'f RunDirectory,
+    name: &'f str,
+}
+
+impl Target<'_> {
+    /// Strikes it; noted before, so that `clean` heals it when nobody else does.
+    pub fn hurt(&self, words: &[&str]) -> Result<(), LabError> {
+        self.run.note_engine(&self.engine.noted_with_target(self.name))?;
+        Ok(self.engine.ask(&[words, &[self.name]].concat()).map(drop)?)
+    }
+
+    /// Heals it.
+    pub fn heal(&self, words: &[&str]) -> Result<(), LabError> {
+        self.engine.ask(&[words, &[self.name]].concat())?;
+        Ok(self.run.notes().forget_target(self.name)?)
+    }
 }
 
 /// The agents of one run.
@@ -162,7 +186,7 @@ impl<'a> Fleet<'a> {
     }
 
     /// The clients that its ground has, and their knobs.
-    pub fn clients(&self) -> &[Client] {
+    pub fn clients(&self) -> &[clients::Client] {
         self.mounts.clients()
     }
 
@@ -180,6 +204,16 @@ impl<'a> Fleet<'a> {
     pub fn pids(&self) -> Vec<u32> {
         let live = |slot: &Mutex<Slot>| slot.try_lock().ok()?.live.as_ref()?.container.pid();
         self.slots.iter().filter_map(live).collect()
+    }
+
+    /// A container of the user's, in turn.
+    pub fn target(&self, agent: u16) -> Result<Target<'_>, LabError> {
+        let targets = &self.plan.targets;
+        let name = targets.get(usize::from(agent) % targets.len().max(1));
+        match (self.plan.runtime.engine(), name) {
+            (Some(engine), Some(name)) => Ok(Target { engine, run: self.plan.run, name }),
+            _ => Err(LabError::new("cannot strike a container of yours", "none is named", "`--target NAME`")),
+        }
     }
 
     /// What the agents see.
@@ -217,14 +251,17 @@ impl<'a> Fleet<'a> {
 
     /// Runs one agent apart from the fleet: it creates the database and ends.
     pub fn create_database(&self) -> Result<Result<String, Reply>, LabError> {
-        let creator = &self.plan.ground.creator;
-        let mut live = self.enter_with(creator, u16::MAX, 0, None)?;
-        let reply = live.ask(&Command::Create, ANSWER_TIMEOUT, "the creator")?;
-        live.end();
-        match reply {
-            Reply::Created { journal_mode } => Ok(Ok(journal_mode)),
-            other => Ok(Err(other)),
+        let mut answered = String::new();
+        for creator in &self.plan.ground.creators {
+            let mut live = self.enter_with(creator, u16::MAX, 0, None)?;
+            let reply = live.ask(&Command::Create, ANSWER_TIMEOUT, "the creator")?;
+            live.end();
+            match reply {
+                Reply::Created { journal_mode } => answered = journal_mode,
+                other => return Ok(Err(other)),
+            }
         }
+        Ok(Ok(answered))
     }
 
     /// Whether the stress has ended: who strikes stops waiting.

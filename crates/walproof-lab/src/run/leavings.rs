@@ -196,6 +196,13 @@ impl RunNotes {
         if *record == before { Ok(()) } else { write_record(&self.folder, &record) }
     }
 
+    /// A container of the user's that is well again.
+    pub fn forget_target(&self, name: &str) -> Result<(), LeavingsError> {
+        self.note(|record| {
+            record.engines.iter_mut().for_each(|engine| engine.targets.retain(|target| target != name));
+        })
+    }
+
     /// A container that was removed needs no note any more.
     pub fn forget_container(&self, name: &str) -> Result<(), LeavingsError> {
         self.note(|record| record.containers.retain(|container| container.name != name))

@@ -53,6 +53,7 @@ fn options(Header { directory, replay, .. }: Header) -> Result<Options, String> 
         storage: replay.storage,
         own: replay.own,
         image: replay.image,
+        targets: replay.targets,
         ..Options::default()
     })
 }

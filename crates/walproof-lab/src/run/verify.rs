@@ -61,6 +61,8 @@ pub struct Options {
     pub own: Option<OwnBoundary>,
     /// The user's own image, into which agents are put.
     pub image: Option<String>,
+    /// Containers of the user's that are struck as well.
+    pub targets: Vec<String>,
     /// A runtime by name; `None`: the best that can serve.
     pub runtime: Option<String>,
     /// The workload.
@@ -102,6 +104,7 @@ impl Default for Options {
             world: "shared-directory".into(),
             own: None,
             image: None,
+            targets: Vec::new(),
             runtime: None,
             workload: Workload::default(),
             seed: 0,
@@ -139,13 +142,15 @@ impl Options {
             storage: self.storage,
             own: self.own.clone(),
             image: self.image.clone(),
+            targets: self.targets.clone(),
         }
     }
 
     /// The plan that these options draw.
     pub fn plan(&self) -> Result<Plan, LabError> {
         let of_world = if self.own.is_some() { &[][..] } else { find_world(&self.world)?.nemeses };
-        let nemeses = self.nemeses.clone().unwrap_or_else(|| plan::usual_and(of_world));
+        let of_targets = if self.targets.is_empty() { &[][..] } else { &["kill-target", "pause-target"] };
+        let nemeses = self.nemeses.clone().unwrap_or_else(|| plan::usual_and(&[of_world, of_targets].concat()));
         let drawn = plan::draw(self.seed, self.time.as_millis() as u64, self.agents, &nemeses);
         let strikes = self.strikes.clone().unwrap_or(drawn.strikes);
         Ok(Plan { strikes, ..drawn })
@@ -254,7 +259,7 @@ pub fn verify(
 
 /// The asked runtime; for the user's own containers and images the engine of this machine, and no other one instead.
 pub fn runtime_for(options: &Options) -> Result<Box<dyn Runtime>, LabError> {
-    let wants_engine = options.own.is_some() || options.image.is_some();
+    let wants_engine = options.own.is_some() || options.image.is_some() || !options.targets.is_empty();
     match &options.runtime {
         None if wants_engine => runtimes::choose_engine().map_err(|error| {
             let try_this =
@@ -272,31 +277,51 @@ pub fn verify_through(
     interrupted: &AtomicBool,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Evidence, LabError> {
-    let began_ns = crate::clock::monotonic_ns();
     let tested = Tested::find(&mut options, runtime)?;
-    let plan = options.plan()?;
     let places = tested.places(&options)?;
-    let directory = places[0].clone();
     places.iter().try_for_each(|place| check_space(place, &options.workload))?;
     lift_file_size_limit()?;
     tested.check_needs(runtime)?;
     check_image(&options, runtime)?;
+    check_targets(&options, runtime)?;
+    let run = RunDirectory::create(&RunId::random())?;
+    let is_own = matches!(tested, Tested::Own(_));
+    let outcome = carry_out(runtime, &run, (tested, places), options, interrupted, observe);
+    let left = run.leave();
+    let left_behind: Vec<String> = left.failed.into_iter().chain(left.kept).collect();
+    match outcome {
+        Ok(evidence) => Ok(Evidence { left_behind, ..evidence }),
+        // What the user's own containers would have shown is not known then.
+        Err(error) if is_own => Err(error.leaving(&left_behind).blind()),
+        Err(error) => Err(error.leaving(&left_behind)),
+    }
+}
+
+/// Everything that needs a run's folder.
+fn carry_out(
+    runtime: &dyn Runtime,
+    run: &RunDirectory,
+    (tested, places): (Tested, Vec<PathBuf>),
+    options: Options,
+    interrupted: &AtomicBool,
+    observe: &mut dyn FnMut(Event<'_>),
+) -> Result<Evidence, LabError> {
+    let began_ns = crate::clock::monotonic_ns();
+    let plan = options.plan()?;
     let sqlite = sqlite_of(options.program.as_deref())?;
-    let id = RunId::random();
-    let run = RunDirectory::create(&id)?;
     run.note_runtime(runtime.name())?;
-    let scratch = make_scratch(&run, &places)?;
-    let history = make_history(&run, &options, &directory)?;
-    let boundary = Boundary { sqlite, ..look(&options, &tested, runtime, &places, &id) };
+    let scratch = make_scratch(run, &places)?;
+    let history = make_history(run, &options, &places[0])?;
+    let boundary = Boundary { sqlite, ..look(&options, &tested, runtime, &places, run.id()) };
     observe(Event::Boundary(&boundary));
 
-    let site = Site { runtime, run: &run, scratch: &scratch, history: &history, interrupted };
+    let site = Site { runtime, run, scratch: &scratch, history: &history, interrupted };
     let mut ground = site.ground(&tested, &options, "bang", options.agents)?;
     if let (Some(duty), Some(last)) = (options.last_duty, ground.views.last_mut()) {
         last.duty = duty;
     }
     turn_knobs(&mut ground, options.storage)?;
-    check_nemeses(&plan, &ground)?;
+    check_nemeses(&plan, &ground, &options)?;
     let fleet = site.fleet(ground, &options, "bang", Some(site.folder(&history, "bang")?))?;
     let Prelude { probed, refusal, control, blind } = site.prelude(&tested, &options, &fleet)?;
     observe(Event::Probe(probed.as_ref()));
@@ -316,8 +341,6 @@ pub fn verify_through(
     if options.keep_history {
         run.forget_history(&history)?;
     }
-    let left = run.leave();
-    let left_behind = left.failed.into_iter().chain(left.kept).collect();
     let kept = stress.kept.take();
     let since_start = |ns: u64| Duration::from_nanos(ns.saturating_sub(began_ns));
     Ok(Evidence {
@@ -335,7 +358,7 @@ pub fn verify_through(
         shared_clock,
         sqlite,
         ran_full,
-        left_behind,
+        left_behind: Vec::new(),
     })
 }
 
@@ -369,7 +392,8 @@ impl Site<'_> {
         let workload = Workload { keep_lists: options.keep_history, ..options.workload.clone() };
         let (runtime, run, seed) = (self.runtime, self.run, options.seed);
         let program = options.program.clone();
-        Fleet::mounted(FleetPlan { runtime, run, ground, workload, seed, history, program, prefix })
+        let targets = options.targets.clone();
+        Fleet::mounted(FleetPlan { runtime, run, ground, workload, seed, history, program, prefix, targets })
     }
 
     /// A subdirectory of scratch or history.
@@ -394,15 +418,19 @@ impl Site<'_> {
                 agents,
             ),
         };
-        laid_out.map_err(|error| {
-            LabError::path("cannot lay out the world in", &folder, error, "test a directory of another file system")
+        laid_out.map_err(|error| match (tested, error.kind()) {
+            (Tested::Own(_), io::ErrorKind::PermissionDenied) => {
+                let what = "cannot lay out what your containers have in";
+                LabError::path(what, &folder, error, "run as root, who can give files to others")
+            }
+            _ => LabError::path("cannot lay out the world in", &folder, error, "test another file system's directory"),
         })
     }
 
     fn ground_of_world(&self, world: &World, options: &Options, folder: &Path, agents: u16) -> io::Result<Ground> {
         let mut ground = (world.prepare)(folder, agents)?;
         if let Some(image) = &options.image {
-            ground.views.iter_mut().chain([&mut ground.creator]).for_each(|view| view.likeness = Some(of_image(image)));
+            ground.views.iter_mut().chain(&mut ground.creators).for_each(|view| view.likeness = Some(of_image(image)));
             let scratch = folder.parent().unwrap_or(folder);
             open_to_the_user_of(scratch.parent().unwrap_or(scratch), scratch)?;
         }
@@ -457,7 +485,7 @@ impl Site<'_> {
         }
         let parties = tested.openers().clamp(2, PROBED_MAX);
         let mut ground = self.ground(tested, options, "probe", parties)?;
-        ground.creator = ground.views[0].clone();
+        ground.creators = vec![ground.views[0].clone()];
         let fleet = self.fleet(ground, options, "probe", None)?;
         let database = &fleet.ground().database;
         if !database.exists() {
@@ -514,7 +542,7 @@ impl Site<'_> {
             Tested::Own(_) => {
                 let mut ground = self.ground(tested, options, "control", agents)?;
                 let faked = |view: &mut View| view.quirks = Quirks::refusing(Call::Lock, 0);
-                ground.views.iter_mut().chain([&mut ground.creator]).for_each(faked);
+                ground.views.iter_mut().chain(&mut ground.creators).for_each(faked);
                 ground
             }
         };
@@ -617,6 +645,24 @@ fn check_image(options: &Options, runtime: &dyn Runtime) -> Result<(), LabError>
     })
 }
 
+/// Only what runs can be struck: afterwards it must run again.
+fn check_targets(options: &Options, runtime: &dyn Runtime) -> Result<(), LabError> {
+    for target in &options.targets {
+        let what = format!("cannot strike `{target}`");
+        let Some(engine) = runtime.engine() else {
+            let because = format!("runtime `{}` has no containers of yours", runtime.name());
+            return Err(LabError::new(what, because, "`--runtime docker`, or `--runtime podman`"));
+        };
+        let running = engine.ask(&["container", "inspect", "--format", "{{.State.Running}}", target]);
+        match running.as_deref() {
+            Ok("true") => {}
+            Ok(_) => return Err(LabError::new(what, "it does not run", "start it first")),
+            Err(error) => return Err(LabError::new(what, error.because(), "a name that `ps` lists")),
+        }
+    }
+    Ok(())
+}
+
 /// Lets the ground's storage of ours behave as asked.
 fn turn_knobs(ground: &mut Ground, asked: StorageKnobs) -> Result<(), LabError> {
     let mut turned = asked.is_untouched();
@@ -633,16 +679,22 @@ fn turn_knobs(ground: &mut Ground, asked: StorageKnobs) -> Result<(), LabError> 
 }
 
 /// A nemesis that the ground has nothing for would strike in vain until the end.
-fn check_nemeses(plan: &Plan, ground: &Ground) -> Result<(), LabError> {
+fn check_nemeses(plan: &Plan, ground: &Ground, options: &Options) -> Result<(), LabError> {
     let client = |mount: &HostMount| matches!(mount, HostMount::Client { .. });
     let met = |needs| match needs {
         Needs::Nothing | Needs::Limits => true,
+        Needs::Target => !options.targets.is_empty(),
         Needs::Client => ground.host_mounts.iter().any(client),
         Needs::SmallDisk => ground.host_mounts.iter().any(|mount| !client(mount)),
     };
     let mut struck = plan.strikes.iter().filter_map(|strike| nemeses::find(&strike.nemesis));
     match struck.find(|nemesis| !met(nemesis.needs)) {
         None => Ok(()),
+        Some(nemesis) if nemesis.needs == Needs::Target => Err(LabError::new(
+            format!("cannot let `{}` strike", nemesis.name),
+            "it strikes containers of yours, and none is named",
+            "`--target NAME`",
+        )),
         Some(nemesis) => Err(LabError::new(
             format!("cannot let `{}` strike", nemesis.name),
             "the world has no storage of ours that it could strike",

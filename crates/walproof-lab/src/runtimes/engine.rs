@@ -151,7 +151,12 @@ impl Client {
     fn noted(&self) -> NotedEngine {
         let set = |name: &&str| Some(((*name).to_owned(), std::env::var(name).ok()?));
         let environment: BTreeMap<String, String> = VARIABLES.iter().filter_map(set).collect();
-        NotedEngine { program: self.program.clone(), environment, images: Vec::new() }
+        NotedEngine { program: self.program.clone(), environment, images: Vec::new(), targets: Vec::new() }
+    }
+
+    /// The same with a container of the user's that is hurt for a while.
+    pub fn noted_with_target(&self, target: &str) -> NotedEngine {
+        NotedEngine { targets: vec![target.to_owned()], ..self.noted() }
     }
 }
 

@@ -24,9 +24,9 @@ const GROUP: u32 = 12_345;
 
 fn prepare(scratch: &Path, agents: u16) -> io::Result<Ground> {
     let mut ground = every_second(scratch, agents, |view| view.user = Some((54_321, GROUP)))?;
-    ground.creator.user = Some((12_345, GROUP));
+    ground.creators[0].user = Some((12_345, GROUP));
     ground.views.iter_mut().step_by(2).for_each(|view| view.user = Some((12_345, GROUP)));
-    let folder = &ground.creator.folder;
+    let folder = &ground.creators[0].folder;
     chown(folder, Some(12_345), Some(GROUP))?;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o2770))?;
     // SQLite gives the sidecars the mode of the database.

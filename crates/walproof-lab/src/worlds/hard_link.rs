@@ -28,5 +28,5 @@ fn prepare(scratch: &Path, agents: u16) -> io::Result<Ground> {
         Ok(View::of_folder(&folder, "/db"))
     });
     let views: Vec<View> = views.collect::<io::Result<_>>()?;
-    Ok(Ground { creator: views[0].clone(), views, database, host_mounts: Vec::new() })
+    Ok(Ground { creators: vec![views[0].clone()], views, database, host_mounts: Vec::new() })
 }

@@ -198,8 +198,8 @@ impl Needs {
 /// What a world laid out.
 #[derive(Clone, Debug)]
 pub struct Ground {
-    /// Who creates the database, before all others start.
-    pub creator: View,
+    /// Who creates the database, before all others start; several where what should be one database is several.
+    pub creators: Vec<View>,
     /// What each agent sees.
     pub views: Vec<View>,
     /// The database file on the host, past all clients: for its header bytes.
@@ -312,7 +312,7 @@ fn shared(scratch: &Path, agents: u16, quirks: Quirks) -> io::Result<Ground> {
     fs::create_dir_all(&folder)?;
     let view = View::of_folder(&folder, "/db").with_quirks(quirks);
     Ok(Ground {
-        creator: view.clone(),
+        creators: vec![view.clone()],
         views: vec![view; agents.into()],
         database: folder.join(DATABASE),
         host_mounts: Vec::new(),
@@ -345,7 +345,7 @@ fn sides(scratch: &Path, agents: u16, sides: &[Side]) -> io::Result<Ground> {
     }
     let creator = views[0].clone();
     let views = (0..usize::from(agents)).map(|agent| views[agent % sides.len()].clone()).collect();
-    Ok(Ground { creator, views, database: backing.join(DATABASE), host_mounts })
+    Ok(Ground { creators: vec![creator], views, database: backing.join(DATABASE), host_mounts })
 }
 
 /// Everybody at one directory; every second agent changes its view.
@@ -358,7 +358,7 @@ fn every_second(scratch: &Path, agents: u16, change: impl Fn(&mut View)) -> io::
 /// A private directory for each agent, with the one database file mounted into it.
 fn one_file_mounted(scratch: &Path, agents: u16, lost_on_recreate: bool) -> io::Result<Ground> {
     let mut ground = files_mounted(scratch, agents, &[""])?;
-    for view in ground.views.iter_mut().chain([&mut ground.creator]).filter(|_| lost_on_recreate) {
+    for view in ground.views.iter_mut().chain(&mut ground.creators).filter(|_| lost_on_recreate) {
         view.lost_on_recreate = Some(view.folder.clone());
     }
     Ok(ground)
@@ -382,7 +382,7 @@ fn files_mounted(scratch: &Path, agents: u16, suffixes: &[&str]) -> io::Result<G
         Ok(view)
     });
     let views: Vec<View> = views.collect::<io::Result<_>>()?;
-    Ok(Ground { creator: views[0].clone(), views, database: data.join(DATABASE), host_mounts: Vec::new() })
+    Ok(Ground { creators: vec![views[0].clone()], views, database: data.join(DATABASE), host_mounts: Vec::new() })
 }
 
 #[cfg(test)]

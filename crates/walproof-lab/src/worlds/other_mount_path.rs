@@ -22,5 +22,5 @@ fn prepare(scratch: &Path, agents: u16) -> io::Result<Ground> {
     let folder = scratch.join("data");
     fs::create_dir_all(&folder)?;
     let views: Vec<View> = (0..agents).map(|agent| View::of_folder(&folder, &format!("/mount-{agent}/db"))).collect();
-    Ok(Ground { creator: views[0].clone(), views, database: folder.join(DATABASE), host_mounts: Vec::new() })
+    Ok(Ground { creators: vec![views[0].clone()], views, database: folder.join(DATABASE), host_mounts: Vec::new() })
 }

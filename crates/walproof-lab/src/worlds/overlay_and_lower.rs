@@ -35,5 +35,5 @@ fn prepare(scratch: &Path, agents: u16) -> io::Result<Ground> {
         Ok(view)
     });
     let views: Vec<View> = views.collect::<io::Result<_>>()?;
-    Ok(Ground { creator: below, views, database: lower.join(DATABASE), host_mounts: Vec::new() })
+    Ok(Ground { creators: vec![below], views, database: lower.join(DATABASE), host_mounts: Vec::new() })
 }

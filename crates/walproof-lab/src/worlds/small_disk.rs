@@ -27,5 +27,5 @@ fn prepare(scratch: &Path, agents: u16) -> io::Result<Ground> {
     let view = View::of_folder(&target, "/db");
     let views = vec![view.clone(); agents.into()];
     let host_mounts = vec![HostMount::Tmpfs { target: target.clone(), bytes: BYTES }];
-    Ok(Ground { creator: view, views, database: target.join(DATABASE), host_mounts })
+    Ok(Ground { creators: vec![view], views, database: target.join(DATABASE), host_mounts })
 }

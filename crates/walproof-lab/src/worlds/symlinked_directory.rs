@@ -31,5 +31,5 @@ fn prepare(scratch: &Path, agents: u16) -> io::Result<Ground> {
         view
     };
     let views: Vec<View> = (0..agents).map(view).collect();
-    Ok(Ground { creator: views[0].clone(), views, database: folder.join(DATABASE), host_mounts: Vec::new() })
+    Ok(Ground { creators: vec![views[0].clone()], views, database: folder.join(DATABASE), host_mounts: Vec::new() })
 }

@@ -32,7 +32,7 @@ fn prepare(scratch: &Path, agents: u16) -> io::Result<Ground> {
     });
     let views: Vec<View> = views.collect::<io::Result<_>>()?;
     Ok(Ground {
-        creator: View::of_folder(&lower, "/db"),
+        creators: vec![View::of_folder(&lower, "/db")],
         views,
         database: lower.join(DATABASE),
         host_mounts: Vec::new(),

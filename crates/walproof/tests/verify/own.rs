@@ -282,12 +282,20 @@ fn agents_are_put_into_the_users_own_image_volume_and_user() {
     let _alone = stress_alone();
     let project = Project::new();
     let app = Application::start(&project.bench);
+    let begun = || engine("docker", &["container", "inspect", "--format", "{{.State.StartedAt}}", &app.container]);
+    let begun_before = begun();
     let ended = project.verify(&["--like", &app.container]);
     project.comes_out(&ended, 0, "safe");
+    assert_eq!(begun(), begun_before, "nobody touched it");
     let report = project.bench.report();
     assert_eq!(report["own"]["openers"][0]["user"], "app");
     assert!(report["own"]["openers"][0]["reach"].as_str().is_some_and(|text| text.contains(&app.volume)), "{ended}");
     assert_eq!(engine("docker", &["container", "inspect", "--format", "{{.State.Running}}", &app.container]), "true");
+    let ended = project.verify(&["--like", &app.container, "--target", &app.container]);
+    project.comes_out(&ended, 0, "safe");
+    assert_ne!(begun(), begun_before, "it was killed and started, since it was named");
+    assert_eq!(project.bench.report()["strikes"]["missed"], 0, "{ended}");
+    assert_eq!(engine("docker", &["container", "inspect", "--format", "{{.State.Status}}", &app.container]), "running");
     // A directory that this user may not write to.
     let tested = project.bench.beside("other").display().to_string();
     let ended = project.verify(&["--image", &app.image, &tested]);

@@ -26,6 +26,8 @@ pub struct NotedEngine {
     pub environment: BTreeMap<String, String>,
     /// Images that were loaded, by tag.
     pub images: Vec<String>,
+    /// Containers of the user's that are hurt.
+    pub targets: Vec<String>,
 }
 
 /// An OCI command line that keeps state of its own.
@@ -41,14 +43,17 @@ pub struct NotedTool {
 pub(super) fn note(noted: &mut Vec<NotedEngine>, new: &NotedEngine) {
     let same = |one: &&mut NotedEngine| one.program == new.program && one.environment == new.environment;
     match noted.iter_mut().find(same) {
-        Some(one) => new.images.iter().for_each(|image| super::add(&mut one.images, image.clone())),
+        Some(one) => {
+            new.images.iter().for_each(|image| super::add(&mut one.images, image.clone()));
+            new.targets.iter().for_each(|target| super::add(&mut one.targets, target.clone()));
+        }
         None => noted.push(new.clone()),
     }
 }
 
 impl NotedEngine {
     fn here(program: PathBuf) -> NotedEngine {
-        NotedEngine { program, environment: BTreeMap::new(), images: Vec::new() }
+        NotedEngine { program, environment: BTreeMap::new(), images: Vec::new(), targets: Vec::new() }
     }
 
     fn ask(&self, arguments: &[&str]) -> Result<String, String> {
@@ -96,6 +101,15 @@ pub(super) fn sweep(run: &RunId, engines: &[NotedEngine], report: &mut CleanRepo
                 let what = format!("container {} of run {run} on {name}", &id[..id.len().min(12)]);
                 tell(engine.remove_container(id).map(|()| true), what, report);
             }),
+        }
+        for target in &engine.targets {
+            // Paused or down: of the two only one applies, and the other is refused.
+            let _ = engine.ask(&["unpause", target]);
+            let healed = engine.ask(&["start", target]).map(|_| true);
+            // One that the user has removed needs nothing any more.
+            let gone = healed.is_err() && engine.ask(&["container", "inspect", "--format", "{{.Id}}", target]).is_err();
+            let healed = if gone { Ok(false) } else { healed };
+            tell(healed, format!("what was done to your container `{target}` on {name}"), report);
         }
         for tag in engine.images.iter().filter(|tag| **tag == format!("{IMAGE_PREFIX}{run}")) {
             tell(engine.remove_image(tag), format!("image `{tag}` on {name}"), report);

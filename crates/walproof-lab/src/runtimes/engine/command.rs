@@ -17,8 +17,11 @@ pub fn run(engine: &Engine, run: &str, spec: &ContainerSpec, program: Option<&Pa
     words.pair("--hostname", &spec.name);
     words.pair("--label", &format!("{LABEL}={run}"));
     words.flags(engine.client.tool.flags);
-    for variable in ["HOME=/", "TMPDIR=/tmp", "SQLITE_TMPDIR=/tmp"] {
-        words.pair("--env", variable);
+    // In an image of the user's `/tmp` may be anything; at a place that no image has, the mode holds.
+    let temporary =
+        if spec.likeness.as_ref().is_some_and(|one| one.image.is_some()) { "/walproof-tmp" } else { "/tmp" };
+    for variable in ["HOME", "TMPDIR", "SQLITE_TMPDIR"] {
+        words.pair("--env", &format!("{variable}={}", if variable == "HOME" { "/" } else { temporary }));
     }
     words.pair("--env", &format!("WALPROOF_RUN={run}"));
     words.pair("--env", &format!("WALPROOF_CONTAINER={}", spec.name));
@@ -35,8 +38,8 @@ pub fn run(engine: &Engine, run: &str, spec: &ContainerSpec, program: Option<&Pa
     if let Some(oci_runtime) = asked_runtime {
         words.pair("--runtime", oci_runtime);
     }
-    if !spec.mounts.iter().any(|mount| mount.destination() == Path::new("/tmp")) {
-        words.pair("--tmpfs", "/tmp:mode=1777,size=64m");
+    if !spec.mounts.iter().any(|mount| mount.destination() == Path::new(temporary)) {
+        words.pair("--tmpfs", &format!("{temporary}:mode=1777,size=64m"));
     }
     if let Some(program) = program {
         let source = program.to_path_buf();

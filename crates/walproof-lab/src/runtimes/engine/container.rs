@@ -112,7 +112,9 @@ impl EngineContainer {
     }
 
     fn lost(&self) -> RuntimeError {
-        RuntimeError::HelperLost { container: self.name.clone(), stderr: self.attached.stderr_tail() }
+        let command = format!("{} container inspect {}", self.client.tool.name, self.full_name);
+        let because = format!("container `{}` is lost to us: {}", self.name, self.attached.stderr_tail());
+        RuntimeError::Engine { command, because }
     }
 
     fn try_remove(&mut self) -> Result<(), RuntimeError> {

@@ -167,6 +167,10 @@ impl Record {
         }
     }
 
+    fn holds_images(&self) -> bool {
+        self.engines.iter().any(|engine| !engine.images.is_empty())
+    }
+
     fn supervisor_lives(&self) -> bool {
         self.boot_id == boot_id() && self.supervisor.lives()
     }
@@ -421,10 +425,12 @@ pub struct CleanReport {
 /// Removes what dead runs of this user left: all of them, or only one.
 pub fn clean(only: Option<&RunId>) -> CleanReport {
     let mut report = CleanReport::default();
-    for folder in bases().iter().filter(|base| is_ours(base).is_ok()).flat_map(|base| run_folders(base)) {
-        if only.is_none_or(|run| folder.1 == *run) {
-            clean_one(&folder.0, &folder.1, &mut report);
-        }
+    let bases = bases().into_iter().filter(|base| is_ours(base).is_ok());
+    let mut folders: Vec<(PathBuf, RunId)> = bases.flat_map(|base| run_folders(&base)).collect();
+    // An image is in use as long as a container of another run is made of it.
+    folders.sort_by_key(|(folder, _)| read_record(folder).is_ok_and(|record| record.holds_images()));
+    for (folder, run) in folders.iter().filter(|(_, run)| only.is_none_or(|only| run == only)) {
+        clean_one(folder, run, &mut report);
     }
     for run in cgroups::runs().iter().filter_map(|digits| RunId::parse(digits)) {
         if only.is_none_or(|only| run == *only) {

@@ -221,10 +221,10 @@ fn containers_that_are_not_allowed() {
     bench.assert_nothing_left();
 }
 
-/// `verify` in a user namespace whose own limit allows no mount namespace and no further user namespace.
+/// `verify` in a user namespace whose own limit allows no mount namespace and no further user namespace, and where no
+/// engine is to be found.
 fn without_namespaces(bench: &Bench, more: &[&str]) -> Command {
-    const LIMIT: &str =
-        "for kind in mnt user; do echo 0 > /proc/sys/user/max_${kind}_namespaces || exit 90; done; exec \"$@\"";
+    const LIMIT: &str = "for kind in mnt user; do echo 0 > /proc/sys/user/max_${kind}_namespaces || exit 90; done; PATH=/nowhere exec \"$@\"";
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "sh", "-c", LIMIT, "sh"]).arg(Path::new(BINARY));
     command.args(bench.verify_arguments(more));

@@ -95,8 +95,16 @@ fn a_seed_gives_its_plan_byte_for_byte() {
     assert_ne!(first, plan("7f3a91c3", "3"));
     assert_ne!(first, plan("7f3a91c2", "4"));
     let plan: Value = serde_json::from_str(&first).expect("a plan is JSON");
-    assert_eq!(plan["seed"], "000000007f3a91c2");
-    assert!(plan["strikes"].as_array().is_some_and(|strikes| strikes.len() >= 10));
+    assert_eq!(plan["replay"]["seed"], "000000007f3a91c2");
+    assert!(plan["replay"]["strikes"].as_array().is_some_and(|strikes| strikes.len() >= 10));
+    let bench = Bench::new();
+    let printed = bench.beside("plan.json");
+    fs::write(&printed, &first).expect("written");
+    let tested = bench.tested().display().to_string();
+    let again = bench.run(&["verify", "--print-plan", "--replay", &printed.display().to_string(), &tested]);
+    again.assert_code(0);
+    let again: Value = serde_json::from_str(&again.out).expect("a plan is JSON");
+    assert_eq!(again["replay"]["strikes"], plan["replay"]["strikes"], "a printed plan can be run");
 }
 
 #[test]

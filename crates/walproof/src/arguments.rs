@@ -59,6 +59,11 @@ pub enum Command {
     ///
     /// An OCI image layout and a docker-archive in one tar, made without an engine, byte for byte reproducible.
     Image(ImageFlags),
+    /// Ask whether this path may use WAL, in a millisecond: for entry points of containers.
+    ///
+    /// Looks at the mount and tries a scratch file beside the database, which is never opened. Exit code 0 when WAL may
+    /// be used, 1 when not, 3 when it cannot be told from here.
+    Guard(GuardFlags),
     /// Explain an anomaly, a world, a nemesis or a workload; without a name, list them all.
     Explain {
         /// Its name, as reports print it.
@@ -154,6 +159,28 @@ pub struct OwnFlags {
     /// A file with variables of the Compose file; without it, `.env` beside it.
     #[arg(long = "env-file", value_name = "FILE", requires = "compose")]
     pub env_files: Vec<String>,
+}
+
+/// Flags of `guard`.
+#[derive(Clone, Debug, Args)]
+pub struct GuardFlags {
+    /// The database; it need not exist yet.
+    pub path: PathBuf,
+    /// Print the pragmas to set, and the reason on standard error.
+    #[arg(long, conflicts_with = "json")]
+    pub set: bool,
+    /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
+    /// Make no scratch file: nothing is written, and the answer is `unknown` at best.
+    #[arg(long)]
+    pub no_probe: bool,
+    /// Let a forked child meet a POSIX lock as well, as SQLite's own locks meet.
+    #[arg(long)]
+    pub posix_child: bool,
+    /// When it cannot be told, recommend WAL and exit 0.
+    #[arg(long)]
+    pub fail_open: bool,
 }
 
 /// Flags of `image`.

@@ -14,6 +14,7 @@ mod arguments;
 mod bang;
 mod clean;
 mod explain;
+mod guard;
 mod image;
 mod inspect;
 mod interrupt;
@@ -62,6 +63,7 @@ fn user_command() -> ExitCode {
         Command::Selftest(flags) => selftest::run(&flags),
         Command::Runtimes { json } => runtime_list::run(json),
         Command::Image(flags) => image::run(&flags),
+        Command::Guard(flags) => guard::run(&flags),
         Command::Explain { name } => explain::run(name.as_deref()),
         Command::Clean { run } => clean::run(run.as_deref()),
     };

@@ -280,3 +280,108 @@ impl Project<'_> {
         variables.chain(words).chain(lines).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtimes::choose;
+
+    struct Project {
+        root: PathBuf,
+    }
+
+    impl Project {
+        fn new(name: &str, text: &str) -> Project {
+            let root = std::env::temp_dir().join(format!("walproof-compose-{name}-{}", std::process::id()));
+            fs::create_dir_all(root.join("My.App")).expect("a folder");
+            let root = fs::canonicalize(root.join("My.App")).expect("real");
+            fs::write(root.join("compose.yaml"), text).expect("written");
+            Project { root }
+        }
+
+        fn openers(&self, asked: OwnBoundary) -> Result<Vec<Opener>, LabError> {
+            let compose = vec![self.root.join("compose.yaml").display().to_string()];
+            let runtime = choose(Some("process")).expect("always there");
+            openers(&OwnBoundary { compose, ..asked }, runtime.as_ref())
+        }
+
+        fn sources(&self) -> Vec<Source> {
+            let openers = self.openers(OwnBoundary::default()).expect("a compose file");
+            openers.into_iter().flat_map(|opener| opener.mounts).map(|mount| mount.source).collect()
+        }
+    }
+
+    impl Drop for Project {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(self.root.parent().expect("it has one"));
+        }
+    }
+
+    fn one_service(mounts: &str) -> String {
+        format!("services:\n  web: {{image: x, volumes: [{mounts}]}}\nvolumes: {{data: {{}}}}\n")
+    }
+
+    #[test]
+    fn volumes_have_the_projects_name_before_theirs() {
+        let project = Project::new("volume", &one_service("\"data:/data\""));
+        assert_eq!(project.sources(), [Source::Volume { name: "myapp_data".to_owned(), subpath: None }]);
+        let named = Project::new("named", &format!("name: shop\n{}", one_service("\"data:/data\"")));
+        assert_eq!(named.sources(), [Source::Volume { name: "shop_data".to_owned(), subpath: None }]);
+    }
+
+    #[test]
+    fn paths_start_where_the_file_is() {
+        let project = Project::new("paths", &one_service("\"./data:/data\""));
+        assert_eq!(project.sources(), [Source::Path(project.root.join("data"))]);
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_unknown() {
+        for (name, mounts) in [
+            ("anonymous", "/data"),
+            ("overlay", "\"./data:/data:O\""),
+            ("unset", "\"${NOT_SET_ANYWHERE}:/data\""),
+            ("inside", "\"${NOT_SET_ANYWHERE}/x:/data\""),
+        ] {
+            let found = Project::new(name, &one_service(mounts)).sources();
+            assert!(matches!(found[..], [Source::Unknown { .. }]), "{name}: {found:?}");
+        }
+        let text = "services:\n  web: {image: x, volumes_from: [\"container:other\"]}\n";
+        let found = Project::new("from", text).sources();
+        assert!(matches!(found[..], [Source::Unknown { .. }]), "{found:?}");
+    }
+
+    #[test]
+    fn variables_and_profiles_come_from_the_file_beside_it() {
+        let text =
+            "services:\n  web: {image: x, volumes: [\"${PLACE}:/data\"]}\n  worker: {image: x, profiles: [more]}\n";
+        let project = Project::new("env", text);
+        assert_eq!(project.openers(OwnBoundary::default()).expect("a compose file").len(), 1);
+        fs::write(project.root.join(".env"), "PLACE=./data\nCOMPOSE_PROFILES=more\n").expect("written");
+        let found = project.openers(OwnBoundary::default()).expect("a compose file");
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].mounts[0].source, Source::Path(project.root.join("data")));
+    }
+
+    #[test]
+    fn a_name_that_only_the_image_knows_is_an_obstacle() {
+        let project =
+            Project::new("user", "services:\n  web: {image: x, user: app}\n  worker: {image: x, user: \"1:2\"}\n");
+        let found = project.openers(OwnBoundary::default()).expect("a compose file");
+        assert!(found[0].obstacle.as_ref().is_some_and(|obstacle| obstacle.blind));
+        assert_eq!((found[1].obstacle.as_ref(), found[1].likeness.user.as_deref()), (None, Some("1:2")));
+    }
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let project = Project::new("pipe", "");
+        let pipe = project.root.join("pipe.yaml");
+        let name = std::ffi::CString::new(pipe.display().to_string()).expect("no NUL");
+        // SAFETY: a string that outlives the call.
+        assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+        let compose = vec![pipe.display().to_string()];
+        let runtime = choose(Some("process")).expect("always there");
+        let error = openers(&OwnBoundary { compose, ..OwnBoundary::default() }, runtime.as_ref()).expect_err("a pipe");
+        assert!(error.because.contains("no regular file"), "{error}");
+    }
+}

@@ -245,6 +245,14 @@ impl Runtime for Engine {
 }
 
 impl Engine {
+    /// Root of a rootful engine, without root's capabilities, may not write into what belongs to a user who is not
+    /// root: agents are that user then.
+    fn own_user(&self) -> Option<(u32, u32)> {
+        // SAFETY: these calls have no preconditions.
+        let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+        (uid != 0 && !self.told.rootless).then_some((uid, gid))
+    }
+
     fn hold_volume(&self, volume: &str) -> Result<(), RuntimeError> {
         let mut anchors = self.anchors.lock().unwrap_or_else(PoisonError::into_inner);
         if anchors.iter().any(|anchor| anchor.volume == volume) {

@@ -97,7 +97,7 @@ impl Words {
             // What is mounted is scratch of ours, which bears no label of a container.
             self.pair("--security-opt", "label=disable");
         }
-        if let Some((uid, gid)) = spec.user {
+        if let Some((uid, gid)) = spec.user.or(engine.own_user()) {
             self.pair("--user", &format!("{uid}:{gid}"));
             if engine.client.tool.umask {
                 self.pair("--umask", "0002");

@@ -183,11 +183,10 @@ impl Engine {
                  container itself"
                     .to_owned(),
             )),
-            (true, false) => Err(unavailable(
-                &self.client,
-                "its containers may not write into a directory of ours: their users are others outside (userns-remap)"
-                    .to_owned(),
-            )),
+            (true, false) => {
+                let why = if self.told.remapped { ": their users are others outside (userns-remap)" } else { "" };
+                Err(unavailable(&self.client, format!("its containers may not write into a directory of ours{why}")))
+            }
         }
     }
 

@@ -634,7 +634,8 @@ fn limits_hold(bench: &Bench) -> Outcome {
 /// Where the cgroups of a process are.
 fn folders_of(pid: u32) -> Vec<PathBuf> {
     let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("it lives");
-    let paths = text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    // In hierarchies without limits it is at the root.
+    let paths = text.lines().filter_map(|line| line.splitn(3, ':').nth(2)).filter(|path| *path != "/");
     paths.flat_map(|path| cgroup_folders(path.trim_start_matches('/'))).collect()
 }
 

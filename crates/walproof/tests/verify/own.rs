@@ -185,7 +185,7 @@ fn bind_mounts_need_no_engine() {
 #[test]
 fn what_cannot_be_laid_out_is_unknown_or_misuse_and_says_why() {
     let project = Project::new();
-    let runtime: &[&str] = if containers().is_ok() { &["--runtime", "embedded"] } else { &[] };
+    let runtime: &[&str] = &["--runtime", if containers().is_ok() { "embedded" } else { "process" }];
     let refused = |mounts: &[&str], more: &[&str], code: i32, words: &str| {
         let file = project.services(mounts, mounts);
         let ended = project.verify(&[&["--compose", file.as_str()], runtime, more].concat());
@@ -200,12 +200,12 @@ fn what_cannot_be_laid_out_is_unknown_or_misuse_and_says_why() {
     refused(&[DIRECTORY], &["--database", "relative.db"], 2, "no absolute path");
     refused(&[DIRECTORY], &["--database", "nobody=/data/app.db"], 2, "there is no service or container");
     let kubernetes = project.file("deployment.yaml", "apiVersion: v1\nkind: Pod\n");
-    let ended = project.verify(&["--compose", &kubernetes]);
+    let ended = project.verify(&[&["--compose", kubernetes.as_str()], runtime].concat());
     ended.assert_code(2);
     assert!(ended.error.contains("deployment.yaml") && ended.error.contains("because:"), "{ended}");
     let broken = project.file("broken.yaml", "services:\n  web: [\n");
-    project.verify(&["--compose", &broken]).assert_code(2);
-    project.verify(&["--compose", "no-such-file.yaml"]).assert_code(2);
+    project.verify(&[&["--compose", broken.as_str()], runtime].concat()).assert_code(2);
+    project.verify(&[&["--compose", "no-such-file.yaml"], runtime].concat()).assert_code(2);
 }
 
 /// An application with a user of its own, a volume, and nothing to do.

@@ -1,4 +1,5 @@
-//! Nemesis `close-all-connections`: everybody closes, each of them last in turn; who is last checkpoints and deletes the WAL.
+//! Nemesis `close-all-connections`: everybody closes, and where their mounts differ each of them last in turn; who is
+//! last checkpoints and deletes the WAL.
 
 use std::sync::atomic::Ordering;
 
@@ -22,11 +23,14 @@ pub static NEMESIS: Nemesis = Nemesis {
 };
 
 fn strike<'f>(fleet: &'f Fleet<'f>, _: &Strike) -> Result<Wound<'f>, LabError> {
-    // Who closes last acts alone, through mounts of its own: everybody must, in turn, the last agent first.
     let mut order: Vec<u16> = fleet.agents().collect();
-    let strikes_before = fleet.tally.closings.fetch_add(1, Ordering::Relaxed) as usize;
-    let agents = order.len();
-    order.rotate_right(strikes_before % agents.max(1));
+    let views = &fleet.ground().views;
+    if views.iter().any(|view| view.folder != views[0].folder) {
+        // Who closes last acts alone, through mounts of its own: everybody must, in turn, the last agent first.
+        let strikes_before = fleet.tally.closings.fetch_add(1, Ordering::Relaxed) as usize;
+        let agents = order.len();
+        order.rotate_right(strikes_before % agents.max(1));
+    }
     for &agent in &order {
         fleet.ask(agent, &Command::Close, ANSWER_TIMEOUT)?;
     }

@@ -28,8 +28,9 @@ const LOUD_TIME: Duration = Duration::from_secs(7);
 /// How long it runs at most until SQLite has refused somebody: a side that only reads is refused in DELETE mode when a
 /// kill left a hot journal and nobody else came first.
 const REFUSED_TIME: Duration = Duration::from_secs(30);
-/// How long a broken case may take; it ends soon after the first anomaly.
-const BROKEN_TIME: Duration = Duration::from_secs(45);
+/// How long a broken case may take; it ends soon after the first anomaly. `one-client-reopening` waits for a race: on two
+/// busy cores 9 s on average and 22 s at most in 12 runs, so that 45 s were too few once in a hundred.
+const BROKEN_TIME: Duration = Duration::from_secs(120);
 /// The first strike of the nemesis that a case is about, at the latest.
 const FIRST_STRIKE_MS_MAX: u64 = 400;
 /// The modes: one of each family.

@@ -12,6 +12,7 @@ use std::path::{Component, Path, PathBuf};
 
 use walproof_format::plan::OwnBoundary;
 
+use super::ground::is_same_file;
 use super::reach::{self, SUFFIXES};
 use super::{Opener, OwnMount, Source, unknown};
 use crate::error::LabError;
@@ -347,7 +348,8 @@ fn inside_of(opener: &Opener, file: &Path, runtime: &dyn Runtime) -> Option<Path
         Some(if rest.as_os_str().is_empty() { mount.target.clone() } else { mount.target.join(rest) })
     };
     let reached = |path: &PathBuf| {
-        reach::of(opener, path, runtime).is_ok_and(|reach| reach.database(path).as_deref() == Some(file))
+        let found = reach::of(opener, path, runtime).ok().and_then(|reach| reach.database(path));
+        found.is_some_and(|found| is_same_file(&found, file))
     };
     let named = named_by_itself(opener);
     let by_name = named.iter().find(|path| reached(path)).cloned();

@@ -42,7 +42,8 @@ impl Layout<'_> {
 }
 
 impl Own {
-    /// Lays it out for so many agents; they are spread over the openers in turn, and the first one of each database creates it.
+    /// Lays it out for so many agents; they are spread over the openers in turn, and the first one of each database
+    /// creates it.
     pub fn ground(&self, layout: &Layout<'_>, agents: u16) -> io::Result<Ground> {
         self.places().into_iter().try_for_each(|place| make_place(place, layout))?;
         self.make_files(layout)?;
@@ -87,13 +88,21 @@ pub(super) fn inode(path: &Path) -> Option<(u64, u64)> {
     fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
+/// Whether two paths are one file, also where it is not there yet: one inode, or one name in one directory.
+pub(super) fn is_same_file(one: &Path, other: &Path) -> bool {
+    let folder = |path: &Path| inode(path.parent()?);
+    let both = |one: Option<(u64, u64)>, other| one.is_some() && one == other;
+    one == other
+        || both(inode(one), inode(other))
+        || (one.file_name() == other.file_name() && both(folder(one), folder(other)))
+}
+
 /// The first agent of every file that is to be the database; more than one where openers do not share it.
 fn creating(openers: &[&Reached], layout: &Layout<'_>) -> Vec<usize> {
     let mut creating: Vec<(usize, PathBuf)> = Vec::new();
     for (agent, opener) in openers.iter().enumerate().filter(|(_, opener)| !opener.reach.read_only()) {
         let path = opener.database_on_host(layout, agent);
-        let same = |other: &Path| *other == path || (inode(&path).is_some() && inode(other) == inode(&path));
-        if !creating.iter().any(|(_, other)| same(other)) {
+        if !creating.iter().any(|(_, other)| is_same_file(other, &path)) {
             creating.push((agent, path));
         }
     }
@@ -222,6 +231,20 @@ mod tests {
         let layout = Layout { scratch_name: ".walproof-1", phase: "bang", private: Path::new("/p"), likeness: false };
         assert_eq!(layout.deeper(Path::new("/data/app.db")), Path::new("/data/.walproof-1/bang/app.db"));
         assert_eq!(layout.deeper(Path::new("/app.db")), Path::new("/.walproof-1/bang/app.db"));
+    }
+
+    #[test]
+    fn a_file_is_the_same_by_whatever_path_also_before_it_is_there() {
+        let root = std::env::temp_dir().join(format!("walproof-same-{}", std::process::id()));
+        fs::create_dir_all(root.join("data")).expect("made");
+        std::os::unix::fs::symlink("data", root.join("alias")).expect("a link");
+        let (one, other) = (root.join("data/app.db"), root.join("alias/app.db"));
+        assert!(is_same_file(&one, &other), "not there yet");
+        assert!(!is_same_file(&one, &root.join("alias/other.db")));
+        fs::write(&one, "").expect("written");
+        fs::hard_link(&one, root.join("linked.db")).expect("linked");
+        assert!(is_same_file(&root.join("linked.db"), &other));
+        fs::remove_dir_all(root).expect("removes");
     }
 
     #[test]

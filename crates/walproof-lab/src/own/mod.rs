@@ -178,10 +178,7 @@ impl Own {
         let private = self.reached.iter().filter(|reached| reached.reach.database(&reached.database).is_none()).count();
         let mut files: Vec<PathBuf> = Vec::new();
         for file in self.reached.iter().filter_map(|reached| reached.reach.database(&reached.database)) {
-            let same = |known: &PathBuf| {
-                *known == file || ground::inode(&file).is_some_and(|one| ground::inode(known) == Some(one))
-            };
-            if !files.iter().any(same) {
+            if !files.iter().any(|known| ground::is_same_file(known, &file)) {
                 files.push(file);
             }
         }

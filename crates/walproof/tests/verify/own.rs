@@ -193,7 +193,7 @@ fn what_cannot_be_laid_out_is_unknown_or_misuse_and_says_why() {
         assert!(ended.error.contains(words) && ended.error.contains("try:"), "no `{words}`\n{ended}");
     };
     if containers().is_ok() {
-        refused(&["./missing:/data"], &["--database", "/data/app.db"], 3, "`");
+        refused(&["./missing:/data"], &["--database", "/data/app.db"], 3, "which web mounts");
         refused(&["${UNSET_HERE}:/data"], &["--database", "/data/app.db"], 3, "cannot tell what");
     }
     refused(&[DIRECTORY], &["--service", "no-such"], 2, "there is no service");

@@ -20,8 +20,8 @@ use crate::runtimes::{Likeness, Runtime};
 /// The largest file that is read.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
-/// The services of the asked files; none when no file was named.
-pub fn openers(asked: &OwnBoundary, runtime: &dyn Runtime) -> Result<Vec<Opener>, LabError> {
+/// The services of the asked files; none when no file was named. `image`: in place of the services' own.
+pub fn openers(asked: &OwnBoundary, image: Option<&str>, runtime: &dyn Runtime) -> Result<Vec<Opener>, LabError> {
     let Some(first) = asked.compose.first() else { return Ok(Vec::new()) };
     let first = fs::canonicalize(first)
         .map_err(|error| LabError::path("cannot read", Path::new(first), error, "name a Compose file"))?;
@@ -36,7 +36,7 @@ pub fn openers(asked: &OwnBoundary, runtime: &dyn Runtime) -> Result<Vec<Opener>
     }
     let project = project(asked, &read, &first, &variables);
     let wanted = |service: &&Service| service.active || asked.services.contains(&service.name.value);
-    let project = Project { read: &read, name: project, runtime };
+    let project = Project { read: &read, name: project, image, runtime };
     Ok(read.services.iter().filter(wanted).map(|service| project.opener(service)).collect())
 }
 
@@ -114,6 +114,7 @@ fn project(asked: &OwnBoundary, read: &Compose, first: &Path, variables: &HashMa
 struct Project<'a> {
     read: &'a Compose,
     name: String,
+    image: Option<&'a str>,
     runtime: &'a dyn Runtime,
 }
 
@@ -240,6 +241,9 @@ impl Project<'_> {
             Some(image) => vec![image.value.clone()],
             None => vec![format!("{}-{service_name}", self.name), format!("{}_{service_name}", self.name)],
         };
+        if let Some(image) = self.image {
+            return Some(image.to_owned());
+        }
         let Some(engine) = self.runtime.engine() else {
             not_taken.push("its image, security options and capabilities: only an engine can take them".to_owned());
             return None;
@@ -302,7 +306,7 @@ mod tests {
         fn openers(&self, asked: OwnBoundary) -> Result<Vec<Opener>, LabError> {
             let compose = vec![self.root.join("compose.yaml").display().to_string()];
             let runtime = choose(Some("process")).expect("always there");
-            openers(&OwnBoundary { compose, ..asked }, runtime.as_ref())
+            openers(&OwnBoundary { compose, ..asked }, None, runtime.as_ref())
         }
 
         fn sources(&self) -> Vec<Source> {
@@ -381,7 +385,8 @@ mod tests {
         assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
         let compose = vec![pipe.display().to_string()];
         let runtime = choose(Some("process")).expect("always there");
-        let error = openers(&OwnBoundary { compose, ..OwnBoundary::default() }, runtime.as_ref()).expect_err("a pipe");
+        let error =
+            openers(&OwnBoundary { compose, ..OwnBoundary::default() }, None, runtime.as_ref()).expect_err("a pipe");
         assert!(error.because.contains("no regular file"), "{error}");
     }
 }

@@ -125,7 +125,7 @@ pub struct OpenerReport {
 impl Own {
     /// Finds out who opens what through what. Nothing is changed by it.
     pub fn find(asked: &OwnBoundary, image: Option<&str>, runtime: &dyn Runtime) -> Result<Own, LabError> {
-        let mut openers = compose::openers(asked, runtime)?;
+        let mut openers = compose::openers(asked, image, runtime)?;
         openers.extend(container::openers(&asked.like, runtime)?);
         for opener in &mut openers {
             opener.likeness.image = image.map(str::to_owned).or_else(|| opener.likeness.image.take());

@@ -170,17 +170,7 @@ fn probe_spec(run: &RunDirectory, overlay: bool) -> Result<ContainerSpec, Runtim
             destination: "/overlay".into(),
         });
     }
-    let arguments = vec![helper::HELPER.to_owned(), "probe".to_owned()];
-    Ok(ContainerSpec {
-        name: name.to_owned(),
-        mounts,
-        arguments,
-        memory_bytes_max: 64 << 20,
-        pids_max: 16,
-        user: None,
-        program: None,
-        likeness: None,
-    })
+    Ok(ContainerSpec::of_ourselves(name, mounts, &[helper::HELPER, "probe"]))
 }
 
 fn first_line(from: &mut File) -> io::Result<String> {

@@ -259,16 +259,7 @@ impl Engine {
             return Ok(());
         }
         let mount = Mount::Volume { name: volume.to_owned(), destination: "/held".into(), read_only: false };
-        let spec = ContainerSpec {
-            name: format!("anchor-{}", anchors.len()),
-            mounts: vec![mount],
-            arguments: [HELPER, "probe"].map(str::to_owned).to_vec(),
-            memory_bytes_max: 64 << 20,
-            pids_max: 16,
-            user: None,
-            program: None,
-            likeness: None,
-        };
+        let spec = ContainerSpec::of_ourselves(&format!("anchor-{}", anchors.len()), vec![mount], &[HELPER, "probe"]);
         let container = self.start(&self.keeper, &spec)?;
         anchors.push(Anchor { volume: volume.to_owned(), _container: container });
         Ok(())

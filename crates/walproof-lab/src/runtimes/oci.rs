@@ -145,16 +145,7 @@ impl Oci {
             let (lower, upper, work) = (made("lower")?, made("upper")?, made("work")?);
             mounts.push(Mount::Overlay { lower, upper, work, destination: "/overlay".into() });
         }
-        let spec = ContainerSpec {
-            name: "probe".to_owned(),
-            mounts,
-            arguments: [HELPER, "probe"].map(str::to_owned).to_vec(),
-            memory_bytes_max: 64 << 20,
-            pids_max: 16,
-            user: None,
-            program: None,
-            likeness: None,
-        };
+        let spec = ContainerSpec::of_ourselves("probe", mounts, &[HELPER, "probe"]);
         let mut container = self.start(&run, &spec)?;
         if self.abilities.limits {
             let path = cgroups::path_of(run.id().as_str(), &spec.name);

@@ -130,6 +130,22 @@ pub struct ContainerSpec {
     pub likeness: Option<Likeness>,
 }
 
+impl ContainerSpec {
+    /// A small container of this very program, to find something out or to hold something.
+    pub fn of_ourselves(name: &str, mounts: Vec<Mount>, arguments: &[&str]) -> ContainerSpec {
+        ContainerSpec {
+            name: name.to_owned(),
+            mounts,
+            arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+            memory_bytes_max: 64 << 20,
+            pids_max: 16,
+            user: None,
+            program: None,
+            likeness: None,
+        }
+    }
+}
+
 /// A name must be a host's name, a folder's name and a cgroup's name at once.
 pub fn check_name(runtime: &str, name: &str) -> Result<(), RuntimeError> {
     let name_is_good = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);

@@ -138,16 +138,7 @@ impl Engine {
             fs::create_dir_all(&folder).and_then(|()| fs::write(folder.join(NONCE), self.keeper.id().as_str()));
         written.map_err(|error| RuntimeError::system(format!("write in `{}`", folder.display()), error))?;
         let mount = Mount::Bind { source: folder, destination: "/bound".into(), read_only: false };
-        let spec = ContainerSpec {
-            name: "probe".to_owned(),
-            mounts: vec![mount],
-            arguments: [HELPER, "probe", "/bound"].map(str::to_owned).to_vec(),
-            memory_bytes_max: 64 << 20,
-            pids_max: 16,
-            user: None,
-            program: None,
-            likeness: None,
-        };
+        let spec = ContainerSpec::of_ourselves("probe", vec![mount], &[HELPER, "probe", "/bound"]);
         let mut container = self.start(&self.keeper, &spec)?;
         let mut line = String::new();
         if let Some(mut ends) = container.take_line() {

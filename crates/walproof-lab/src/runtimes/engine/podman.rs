@@ -8,7 +8,7 @@ use super::{Told, Tool};
 
 /// Podman. Debian's crun refuses a hybrid cgroup hierarchy, and runc does not. Left alone it raises
 /// the limits of open files and of processes, which takes a capability that root may lack. On
-/// cgroup v1 its conmon misses that the kernel killed for want of memory.
+/// cgroup v1 `inspect` does not say that the kernel killed for want of memory; a file of conmon does.
 pub static PODMAN: Tool = Tool {
     name: "podman",
     read,

@@ -32,6 +32,12 @@ pub enum Command {
     /// accounts for every acknowledged commit. Works in a subdirectory `.walproof-<run>` of DIR that is removed again.
     #[command(after_help = EXIT_CODES)]
     Bang(Box<BangFlags>),
+    /// Settle it by measurement, in about a second: two or more parties ask each other on scratch files.
+    ///
+    /// Locks, shared memory, freshness and latency, in both directions, then what follows for each journal mode. Works
+    /// in a subdirectory `.walproof-<run>` of DIR that is removed again, and never touches your own files.
+    #[command(after_help = EXIT_CODES)]
+    Probe(Box<ProbeFlags>),
     /// Judge a saved history again, or export it for an independent checker.
     ///
     /// A history is the folder that `--keep-history` left, or files in it. Exit code 1 when an anomaly is found, 3 when
@@ -225,6 +231,28 @@ pub struct BangFlags {
     /// How often a world's networked storage fails with EIO: one request in N, or `reads=N,writes=N,syncs=N`.
     #[arg(long, value_name = "N", value_parser = parse_failing, conflicts_with = "replay")]
     pub io_errors: Option<Failing>,
+}
+
+/// Flags of `probe`.
+#[derive(Clone, Debug, Args)]
+pub struct ProbeFlags {
+    /// The directory whose storage is tested; without it, the current one.
+    pub directory: Option<PathBuf>,
+    /// Where the parties run (see `walproof runtimes`); without it, the best that can serve here.
+    #[arg(long)]
+    pub runtime: Option<String>,
+    /// Measure the storage instead: how long each call takes, what SQLite makes of it, which settings are worth it.
+    #[arg(long)]
+    pub storage: bool,
+    /// Show the latency of the storage over time, and flag stalls, until Ctrl-C.
+    #[arg(long, conflicts_with = "storage")]
+    pub watch: bool,
+    /// How long `--storage` measures and `--watch` looks: `30s`, `2m`.
+    #[arg(long, value_parser = parse_time)]
+    pub time: Option<std::time::Duration>,
+    /// Print one JSON document; with `--watch` one a line.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Flags of `judge`.

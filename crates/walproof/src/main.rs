@@ -20,6 +20,7 @@ mod inspect;
 mod interrupt;
 mod judge;
 mod output;
+mod probe;
 mod render;
 mod runtime_list;
 mod selftest;
@@ -57,6 +58,7 @@ fn user_command() -> ExitCode {
     let outcome = match arguments.command {
         Command::Verify(flags) => verify::run(&flags),
         Command::Bang(flags) => bang::run(&flags),
+        Command::Probe(flags) => probe::run(&flags),
         Command::Judge(flags) => judge::run(&flags),
         Command::Inspect(flags) => inspect::run(&flags),
         Command::Shrink(flags) => shrink::run(&flags),

@@ -113,7 +113,7 @@ impl Agent {
     fn carry_out(&mut self, command: Command) -> Reply {
         match command {
             Command::Configure(configuration) => self.configure(*configuration),
-            Command::Probe(step) => Reply::Probe(self.prober.carry_out(step)),
+            Command::Probe { steps } => Reply::Probe { answers: self.prober.carry_out(steps) },
             Command::Halt => {
                 self.working = false;
                 Reply::Halted
@@ -160,7 +160,7 @@ impl Agent {
                 held
             }
             Command::Vacuum => worker.vacuum().map(|()| Reply::Vacuumed),
-            Command::Configure(_) | Command::Probe(_) | Command::Halt | Command::Starve { .. } => Ok(Reply::Halted),
+            Command::Configure(_) | Command::Probe { .. } | Command::Halt | Command::Starve { .. } => Ok(Reply::Halted),
         };
         outcome.unwrap_or_else(|failure: SqlFailure| {
             failed(failure.place.word(), failure.extended_code, failure.errno, failure.message)

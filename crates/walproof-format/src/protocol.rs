@@ -8,9 +8,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::FinalState;
+use crate::probe_step::{ProbeAnswer, ProbeStep};
 
 /// Version of the protocol; an agent of another version is refused.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// What the lab asks of an agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,8 +46,11 @@ pub enum Command {
         /// Bytes.
         bytes: u64,
     },
-    /// One step of a probe.
-    Probe(ProbeStep),
+    /// Steps of a probe, carried out one after the other, whether or not the one before failed.
+    Probe {
+        /// In this order.
+        steps: Vec<ProbeStep>,
+    },
 }
 
 /// What working means.
@@ -142,8 +146,11 @@ pub enum Reply {
     Turned,
     /// Memory is being taken; the workload goes on meanwhile.
     Starving,
-    /// What a probe step gave.
-    Probe(ProbeAnswer),
+    /// What the steps of a probe gave, one answer each.
+    Probe {
+        /// In the order of the steps.
+        answers: Vec<ProbeAnswer>,
+    },
     /// The command failed.
     Failed {
         /// What the agent was doing.
@@ -416,119 +423,14 @@ pub enum Call {
     Unlink,
 }
 
-/// One step of a probe, carried out in the agent. Handles name what an earlier step opened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "step", rename_all = "kebab-case")]
-pub enum ProbeStep {
-    /// open(O_RDWR), with O_CREAT|O_EXCL when `create`.
-    Open {
-        /// Name for later steps.
-        handle: u32,
-        /// Path as the agent sees it.
-        path: String,
-        /// Whether it must not exist and is made.
-        create: bool,
-    },
-    /// close().
-    Close {
-        /// The file.
-        handle: u32,
-    },
-    /// pwrite() of eight bytes, little-endian.
-    Write {
-        /// The file.
-        handle: u32,
-        /// Bytes from the start.
-        offset: u64,
-        /// What to write.
-        value: u64,
-    },
-    /// pread() of eight bytes.
-    Read {
-        /// The file.
-        handle: u32,
-        /// Bytes from the start.
-        offset: u64,
-    },
-    /// ftruncate().
-    Truncate {
-        /// The file.
-        handle: u32,
-        /// New size in bytes.
-        size: u64,
-    },
-    /// fcntl(F_SETLK, F_WRLCK) of one byte; the answer is 1: got it, 0: refused.
-    Lock {
-        /// The file.
-        handle: u32,
-        /// The byte.
-        offset: u64,
-    },
-    /// fcntl(F_SETLK, F_UNLCK) of one byte.
-    Unlock {
-        /// The file.
-        handle: u32,
-        /// The byte.
-        offset: u64,
-    },
-    /// mmap(MAP_SHARED, 32 KiB), and touch it.
-    Map {
-        /// The file.
-        handle: u32,
-    },
-    /// A store of eight bytes into the mapping.
-    Store {
-        /// The file.
-        handle: u32,
-        /// Bytes from the start.
-        offset: u64,
-        /// What to store.
-        value: u64,
-    },
-    /// A load of eight bytes from the mapping, repeated until it gives `until` or `wait_ms` have passed.
-    Load {
-        /// The file.
-        handle: u32,
-        /// Bytes from the start.
-        offset: u64,
-        /// The value waited for.
-        until: u64,
-        /// How long, in milliseconds.
-        wait_ms: u32,
-    },
-    /// stat(path); the answer is the size, or ENOENT as errno.
-    Size {
-        /// Path as the agent sees it.
-        path: String,
-    },
-    /// unlink(path).
-    Unlink {
-        /// Path as the agent sees it.
-        path: String,
-    },
-    /// `/proc/self/mountinfo` as the agent sees it; the answer is its text.
-    Mountinfo,
-}
-
-/// What a probe step gave.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct ProbeAnswer {
-    /// The value read, the size, or 1 and 0 for yes and no.
-    pub value: u64,
-    /// Why it failed; `None`: it did not.
-    pub errno: Option<i32>,
-    /// Text, where the step gives text.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub text: String,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_command_is_one_line_and_survives_the_round_trip() {
-        let command = Command::Probe(ProbeStep::Load { handle: 1, offset: 8, until: u64::MAX, wait_ms: 3 });
+        let command =
+            Command::Probe { steps: vec![ProbeStep::Load { handle: 1, offset: 8, until: u64::MAX, wait_ms: 3 }] };
         let line = serde_json::to_string(&command).expect("serializes");
         assert!(!line.contains('\n'));
         assert_eq!(serde_json::from_str::<Command>(&line).expect("parses"), command);

@@ -238,9 +238,34 @@ pub struct BangFlags {
 pub struct ProbeFlags {
     /// The directory whose storage is tested; without it, the current one.
     pub directory: Option<PathBuf>,
+    /// Only what decides, in well under 1.5 s: no lock matrix, no races, no fdatasync.
+    #[arg(long, conflicts_with_all = ["storage", "watch"])]
+    pub quick: bool,
+    /// The journal mode that the exit code is about.
+    #[arg(long, value_name = "MODE", default_value = "wal", value_parser = ["wal", "wal-exclusive", "delete", "truncate", "persist"], ignore_case = true)]
+    pub journal: String,
+    /// How many parties; every pair is asked in both directions.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(2..=8))]
+    pub parties: u16,
+    /// One more party that is a plain process on the host, beside those in containers.
+    #[arg(long)]
+    pub with_host: bool,
+    /// The prepared boundary between the parties (see `walproof explain`).
+    #[arg(long, default_value = "shared-directory")]
+    pub world: String,
+    /// Cripple the last party and see what the probe says: deny-locks, deny-shared-memory, fake-locks, freeze-server,
+    /// kill-party, other-user, pause-party, read-only.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["storage", "watch"])]
+    pub cripple: Option<String>,
+    /// How long the probe may take; what did not answer by then is unknown.
+    #[arg(long, value_parser = parse_time, default_value = "30s")]
+    pub timeout: std::time::Duration,
     /// Where the parties run (see `walproof runtimes`); without it, the best that can serve here.
     #[arg(long)]
     pub runtime: Option<String>,
+    /// How slow a world's networked storage is: `FIXED[:JITTER[:EVERY:LONGEST]]`, one request in EVERY up to LONGEST.
+    #[arg(long, value_name = "TIME", value_parser = parse_latency)]
+    pub latency: Option<Latency>,
     /// Measure the storage instead: how long each call takes, what SQLite makes of it, which settings are worth it.
     #[arg(long)]
     pub storage: bool,
@@ -253,6 +278,42 @@ pub struct ProbeFlags {
     /// Print one JSON document; with `--watch` one a line.
     #[arg(long)]
     pub json: bool,
+    /// `risky` makes a risky verdict exit 1.
+    #[arg(long, value_name = "VERDICT", value_parser = ["risky", "unsafe"], default_value = "unsafe")]
+    pub fail_on: String,
+    /// The user's own containers.
+    #[command(flatten)]
+    pub own: ProbeOwnFlags,
+}
+
+/// Containers of the user's, instead of a directory and a world.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Your own containers")]
+pub struct ProbeOwnFlags {
+    /// Probe the boundary that a Compose file describes; as often as wanted, a later file over an earlier one.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["directory", "world"])]
+    pub compose: Vec<String>,
+    /// A service that opens the database, as often as wanted; without it, those that share one.
+    #[arg(long = "service", value_name = "NAME", requires = "compose")]
+    pub services: Vec<String>,
+    /// A container that opens the database, running or not; as often as wanted.
+    #[arg(long, value_name = "CONTAINER", conflicts_with_all = ["directory", "world"])]
+    pub like: Vec<String>,
+    /// Where the database is inside: `/data/app.db` for all, `NAME=/data/app.db` for one service or container.
+    #[arg(long = "database", value_name = "[NAME=]PATH")]
+    pub databases: Vec<String>,
+    /// Put the parties into this image: its user, its files. Nothing is pulled.
+    #[arg(long, value_name = "IMAGE")]
+    pub image: Option<String>,
+    /// A profile of the Compose file.
+    #[arg(long = "profile", value_name = "NAME", requires = "compose")]
+    pub profiles: Vec<String>,
+    /// The project's name, which stands in the names of its volumes; without it, as Compose finds it.
+    #[arg(long, value_name = "NAME", requires = "compose")]
+    pub project_name: Option<String>,
+    /// A file with variables of the Compose file; without it, `.env` beside it.
+    #[arg(long = "env-file", value_name = "FILE", requires = "compose")]
+    pub env_files: Vec<String>,
 }
 
 /// Flags of `judge`.

@@ -188,7 +188,7 @@ fn show_boundary(boundary: &Boundary) {
 type Question = fn(&SideFacts) -> &Answer;
 
 /// Both directions of each fact in one mark.
-fn facts_line(facts: &PairFacts) -> String {
+pub fn facts_line(facts: &PairFacts) -> String {
     let questions: [(&str, Question); 7] = [
         ("open", |side| &side.opens_read_write),
         ("sibling", |side| &side.sibling),
@@ -355,7 +355,7 @@ fn witness_words(witness: &WitnessLine, first_commit_ns: u64) -> String {
     )
 }
 
-fn show_surroundings(verdict: &Verdict) {
+pub fn show_surroundings(verdict: &Verdict) {
     for (index, condition) in verdict.conditions().iter().enumerate() {
         line(if index == 0 { "if" } else { "" }, condition);
     }
@@ -372,7 +372,7 @@ pub fn quoted(path: &Path) -> String {
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-fn first_reason(verdict: &Verdict) -> String {
+pub fn first_reason(verdict: &Verdict) -> String {
     verdict.reasons().first().map_or(String::new(), |reason| format!(": {reason}"))
 }
 
@@ -385,7 +385,7 @@ fn paint(kind: VerdictKind, word: &str) -> String {
     format!("\x1b[1;{colour}m{word}\x1b[0m")
 }
 
-fn line(name: &str, text: &str) {
+pub fn line(name: &str, text: &str) {
     say!("  {name:<10} {text}");
 }
 

@@ -85,13 +85,15 @@ pub fn check_own(flags: &RunFlags) -> Result<(), LabError> {
     ))
 }
 
-/// The user's own boundary, when one is asked for. Its files by absolute paths: a report is read elsewhere.
+/// Files by absolute paths: a report is read elsewhere.
+pub fn absolute(files: &[String]) -> Vec<String> {
+    let path =
+        |file: &String| std::path::absolute(file).map_or_else(|_| file.clone(), |path| path.display().to_string());
+    files.iter().map(path).collect()
+}
+
+/// The user's own boundary, when one is asked for.
 fn own(flags: &OwnFlags) -> Option<OwnBoundary> {
-    let absolute = |files: &[String]| {
-        let path =
-            |file: &String| std::path::absolute(file).map_or_else(|_| file.clone(), |path| path.display().to_string());
-        files.iter().map(path).collect::<Vec<String>>()
-    };
     let asked = !flags.compose.is_empty() || !flags.like.is_empty();
     asked.then(|| OwnBoundary {
         compose: absolute(&flags.compose),

@@ -171,6 +171,7 @@ impl Reached {
         });
         let reads_only = self.reach.read_only();
         Ok(View {
+            on_host: false,
             mounts: std::iter::once(first).chain(files).collect(),
             database: inside,
             folder,

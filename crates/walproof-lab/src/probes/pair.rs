@@ -6,17 +6,21 @@
 
 use std::cell::Cell;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use walproof_format::protocol::{Command, ProbeAnswer, ProbeStep, Reply};
+use serde::Serialize;
+use walproof_format::probe_step::{ByteRange, LockKind, LockOwner, ProbeAnswer, ProbeStep};
 use walproof_judge::probe::{Answer, PairFacts, SideFacts, decide};
 use walproof_judge::verdict::JournalMode;
 
+use super::asking::{Asking, is, microseconds, yes};
+use super::litmus;
+use super::locks::LockSide;
+use super::visibility::Sight;
 use crate::error::LabError;
 use crate::run::fleet::Fleet;
 
-/// How long one system call may take before the storage counts as silent.
-const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Between a read and the change it must not hide.
 const BEFORE: Duration = Duration::from_millis(50);
 /// Between a change and the look at it.
@@ -32,6 +36,19 @@ const HAND_OFF_LOCK_AT: u64 = 400;
 /// SQLite's PENDING_BYTE: beyond it lie the lock bytes of a database.
 const DATABASE_LOCK_AT: u64 = 0x4000_0001;
 
+/// How much is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Depth {
+    /// What decides.
+    Quick,
+    /// Also the lock matrix, names and sizes that are taken away, races on shared memory.
+    Full,
+}
+
+/// How long `verify` lets a probe take.
+pub const TIME_MAX: Duration = Duration::from_secs(30);
+
 /// What a probe gave, and how long it took.
 #[derive(Clone, Debug)]
 pub struct Probed {
@@ -41,16 +58,19 @@ pub struct Probed {
     pub between: (u16, u16),
     /// Since its start.
     pub took: Duration,
-    /// `/proc/self/mountinfo` as the first party sees it, when readable.
-    pub mountinfo: Option<String>,
 }
 
-/// Probes every pair of a fleet that has been started, and gives the one that does worst in a journal mode.
-pub fn probe_all(fleet: &Fleet<'_>, mode: JournalMode) -> Result<Probed, LabError> {
+/// Probes every pair of a fleet that has been started.
+pub fn probe_pairs(asking: &Asking<'_>, depth: Depth) -> Vec<Probed> {
+    let agents = || asking.fleet.agents();
+    let pairs = agents().flat_map(|one| agents().filter(move |other| one < *other).map(move |other| (one, other)));
+    pairs.map(|(one, other)| probe(asking, one, other, depth)).collect()
+}
+
+/// The same, quick; gives the one that does worst in a journal mode.
+pub fn probe_all(fleet: &Fleet<'_>, mode: JournalMode, interrupted: &AtomicBool) -> Result<Probed, LabError> {
     let began = Instant::now();
-    let pairs =
-        fleet.agents().flat_map(|one| fleet.agents().filter(move |other| one < *other).map(move |other| (one, other)));
-    let probed: Vec<Probed> = pairs.map(|(one, other)| probe(fleet, one, other)).collect::<Result<_, LabError>>()?;
+    let probed = probe_pairs(&Asking::until(fleet, began + TIME_MAX, interrupted), Depth::Quick);
     // Of equals the first.
     let worst = probed.into_iter().rev().max_by_key(|probed| decide(&probed.facts, mode).kind);
     let nobody = || LabError::new("cannot probe", "it takes two agents", "more `--agents`");
@@ -58,9 +78,9 @@ pub fn probe_all(fleet: &Fleet<'_>, mode: JournalMode) -> Result<Probed, LabErro
 }
 
 /// Probes two agents.
-fn probe(fleet: &Fleet<'_>, one: u16, other: u16) -> Result<Probed, LabError> {
+fn probe(asking: &Asking<'_>, one: u16, other: u16, depth: Depth) -> Probed {
     let began = Instant::now();
-    let side = |actor, looker| Side { fleet, actor, looker, by_sidecars: Cell::new(false) };
+    let side = |actor, looker| Side { asking, actor, looker, by_sidecars: Cell::new(false) };
     let sides = [side(one, other), side(other, one)];
     let mut facts = [SideFacts::default(), SideFacts::default()];
     let mut both = |stage: &dyn Fn(&Side<'_>, &mut SideFacts)| {
@@ -71,15 +91,23 @@ fn probe(fleet: &Fleet<'_>, one: u16, other: u16) -> Result<Probed, LabError> {
     both(&|side, facts| side.act(facts));
     std::thread::sleep(AFTER);
     both(&|side, facts| side.look(facts));
+    if depth == Depth::Full {
+        both(&|side, facts| side.ask_locks(facts));
+        both(&|side, facts| side.when_shared(facts, |sight| sight.set_up()));
+        std::thread::sleep(BEFORE);
+        both(&|side, facts| side.when_shared(facts, |sight| sight.act()));
+        std::thread::sleep(AFTER);
+        both(&|side, facts| side.look_again(facts));
+        both(&|side, facts| side.race(facts));
+    }
     sides.iter().for_each(Side::tidy);
-    let mountinfo = sides[0].ask(one, ProbeStep::Mountinfo).ok().map(|answer| answer.text);
     let [a_to_b, b_to_a] = facts;
-    Ok(Probed { facts: PairFacts { a_to_b, b_to_a }, between: (one, other), took: began.elapsed(), mountinfo })
+    Probed { facts: PairFacts { a_to_b, b_to_a }, between: (one, other), took: began.elapsed() }
 }
 
 /// One direction: `actor` changes, `looker` looks. Handles: see the constants below.
 struct Side<'a> {
-    fleet: &'a Fleet<'a>,
+    asking: &'a Asking<'a>,
     actor: u16,
     looker: u16,
     /// What is asked is asked of `-shm`, which both directions then have in common.
@@ -89,7 +117,7 @@ struct Side<'a> {
 impl Side<'_> {
     /// Handle numbers, apart for each direction.
     fn handle(&self, which: u32) -> u32 {
-        u32::from(self.actor) * 100 + which
+        u32::from(self.actor) * 1000 + u32::from(self.looker) * 20 + which
     }
     fn created(&self) -> u32 {
         self.handle(1)
@@ -106,42 +134,35 @@ impl Side<'_> {
     fn database(&self) -> u32 {
         self.handle(5)
     }
+    fn spare(&self) -> u32 {
+        self.handle(6)
+    }
 
     /// Offsets of the two directions lie apart, since they may have one file in common.
     fn at(&self, offset: u64) -> u64 {
         offset + u64::from(self.actor) * 8
     }
 
+    fn lock_step(&self, handle: u32, offset: u64, kind: LockKind) -> ProbeStep {
+        ProbeStep::Lock { handle, range: ByteRange::byte(offset), kind, owner: LockOwner::Process }
+    }
+
     /// A file in the directory of the database, as `party` sees it.
     fn path(&self, party: u16, name: &str) -> String {
-        let database = self.fleet.database_inside(party);
+        let database = self.asking.fleet.database_inside(party);
         if name == "scratch" && self.by_sidecars.get() {
             return format!("{database}-shm");
         }
         let folder = Path::new(&database).parent().unwrap_or(Path::new("/")).to_owned();
-        folder.join(format!("probe-{}-{name}", self.actor)).display().to_string()
-    }
-
-    fn ask(&self, party: u16, step: ProbeStep) -> Result<ProbeAnswer, Answer> {
-        match self.fleet.ask(party, &Command::Probe(step), CALL_TIMEOUT) {
-            Ok(Reply::Probe(ProbeAnswer { errno: Some(errno), .. })) => Err(Answer::Errno(errno)),
-            Ok(Reply::Probe(answer)) => Ok(answer),
-            Ok(other) => Err(Answer::Unknown(format!("the agent answered `{other:?}`"))),
-            Err(error) if error.blind => {
-                // Its call hangs: nothing more will come from it.
-                let _ = self.fleet.kill(party);
-                Err(Answer::Unknown(format!("the storage did not answer within {} s", CALL_TIMEOUT.as_secs())))
-            }
-            Err(error) => Err(Answer::Unknown(error.what)),
-        }
+        folder.join(format!("probe-{}-{}-{name}", self.actor, self.looker)).display().to_string()
     }
 
     fn actor(&self, step: ProbeStep) -> Result<ProbeAnswer, Answer> {
-        self.ask(self.actor, step)
+        self.asking.one(self.actor, step)
     }
 
     fn looker(&self, step: ProbeStep) -> Result<ProbeAnswer, Answer> {
-        self.ask(self.looker, step)
+        self.asking.one(self.looker, step)
     }
 
     /// Facts 0, 1 and 3's mappings; then the looker reads what will change.
@@ -162,15 +183,18 @@ impl Side<'_> {
         let created = self.created();
         let path = self.path(self.actor, "scratch");
         let create = !self.by_sidecars.get();
-        let made = self.actor(ProbeStep::Open { handle: created, path: path.clone(), create }).and_then(|_| {
+        let opened = self.actor(ProbeStep::Open { handle: created, path: path.clone(), create });
+        let made = opened.and_then(|_| {
             self.actor(ProbeStep::Truncate { handle: created, size: SCRATCH_BYTES })?;
             self.actor(ProbeStep::Write { handle: created, offset: 0, value: MAGIC })
         });
-        if let Err(answer) = made {
-            facts.opens_read_write = answer;
+        facts.creates = yes(made);
+        if facts.creates != Answer::Yes {
             return;
         }
-        facts.mmap_creator = yes(self.actor(ProbeStep::Map { handle: created }));
+        let mapped = self.actor(ProbeStep::Map { handle: created });
+        facts.times.map_us = microseconds(&mapped);
+        facts.mmap_creator = yes(mapped);
         let again = self.actor(ProbeStep::Open { handle: self.second_open(), path, create: false });
         facts.mmap_second_open = yes(again.and_then(|_| self.actor(ProbeStep::Map { handle: self.second_open() })));
         self.look_for_sibling(facts);
@@ -183,7 +207,7 @@ impl Side<'_> {
     /// A file that is not found may still lie beside ones that are: where `-wal` and `-shm` are mounts of their own,
     /// everything is asked of `-shm` instead.
     fn look_for_sidecars(&self, facts: &mut SideFacts) {
-        let wal = |party| format!("{}-wal", self.fleet.database_inside(party));
+        let wal = |party| format!("{}-wal", self.asking.fleet.database_inside(party));
         let handle = self.database();
         // A mounted one is there before anybody comes.
         let written = self.actor(ProbeStep::Open { handle, path: wal(self.actor), create: false });
@@ -204,6 +228,7 @@ impl Side<'_> {
         let looked_at = self.looked_at();
         let path = self.path(self.looker, "scratch");
         let opened = self.looker(ProbeStep::Open { handle: looked_at, path, create: false });
+        facts.times.open_us = microseconds(&opened);
         (facts.opens_read_write, facts.sibling) = match opened {
             Ok(_) => {
                 let content = self.looker(ProbeStep::Read { handle: looked_at, offset: 0 });
@@ -221,9 +246,10 @@ impl Side<'_> {
         if facts.mmap_creator == Answer::Yes {
             let _ = self.actor(ProbeStep::Store { handle, offset: self.at(64), value: MAGIC + 1 });
         }
-        let _ = self.actor(ProbeStep::Lock { handle, offset: self.at(HAND_OFF_LOCK_AT) });
-        let _ = self.actor(ProbeStep::Write { handle, offset: self.at(PAGE_AT), value: MAGIC + 2 });
-        let _ = self.actor(ProbeStep::Unlock { handle, offset: self.at(HAND_OFF_LOCK_AT) });
+        let _ = self.actor(self.lock_step(handle, self.at(HAND_OFF_LOCK_AT), LockKind::Write));
+        let written = self.actor(ProbeStep::Write { handle, offset: self.at(PAGE_AT), value: MAGIC + 2 });
+        facts.times.write_us = microseconds(&written);
+        let _ = self.actor(self.lock_step(handle, self.at(HAND_OFF_LOCK_AT), LockKind::None));
         let _ = self.actor(ProbeStep::Write { handle, offset: SCRATCH_BYTES, value: MAGIC });
         let path = self.path(self.actor, "new");
         let _ = self.actor(ProbeStep::Open { handle: self.new_file(), path, create: true });
@@ -236,9 +262,10 @@ impl Side<'_> {
             return;
         }
         let handle = self.looked_at();
-        let locked = self.looker(ProbeStep::Lock { handle, offset: self.at(HAND_OFF_LOCK_AT) });
+        let locked = self.looker(self.lock_step(handle, self.at(HAND_OFF_LOCK_AT), LockKind::Write));
         let content = self.looker(ProbeStep::Read { handle, offset: self.at(PAGE_AT) });
-        let _ = self.looker(ProbeStep::Unlock { handle, offset: self.at(HAND_OFF_LOCK_AT) });
+        let _ = self.looker(self.lock_step(handle, self.at(HAND_OFF_LOCK_AT), LockKind::None));
+        (facts.times.lock_us, facts.times.read_us) = (microseconds(&locked), microseconds(&content));
         facts.hand_off_fresh = locked.err().unwrap_or_else(|| is(content, MAGIC + 2));
         let size = self.looker(ProbeStep::Size { path: self.path(self.looker, "scratch") });
         facts.size_fresh = is(size, SCRATCH_BYTES + 8);
@@ -263,8 +290,8 @@ impl Side<'_> {
     fn conflict_on_database(&self) -> Answer {
         let handle = self.database();
         for party in [self.actor, self.looker] {
-            let path = self.fleet.database_inside(party);
-            if let Err(answer) = self.ask(party, ProbeStep::Open { handle, path, create: false }) {
+            let path = self.asking.fleet.database_inside(party);
+            if let Err(answer) = self.asking.one(party, ProbeStep::Open { handle, path, create: false }) {
                 return answer;
             }
         }
@@ -273,30 +300,71 @@ impl Side<'_> {
 
     /// The actor holds a lock; is the looker's refused?
     fn conflict(&self, held: u32, wanted: u32, offset: u64) -> Answer {
-        if let Err(answer) = self.actor(ProbeStep::Lock { handle: held, offset }) {
+        if let Err(answer) = self.actor(self.lock_step(held, offset, LockKind::Write)) {
             return answer;
         }
-        let answer = is(self.looker(ProbeStep::Lock { handle: wanted, offset }), 0);
-        let _ = self.looker(ProbeStep::Unlock { handle: wanted, offset });
-        let _ = self.actor(ProbeStep::Unlock { handle: held, offset });
+        let answer = is(self.looker(self.lock_step(wanted, offset, LockKind::Write)), 0);
+        let _ = self.looker(self.lock_step(wanted, offset, LockKind::None));
+        let _ = self.actor(self.lock_step(held, offset, LockKind::None));
         answer
+    }
+
+    /// Every pair of locks; where a single one fails already, that is the answer.
+    fn ask_locks(&self, facts: &mut SideFacts) {
+        let locks_work = matches!(facts.lock_conflict_seen, Answer::Yes | Answer::No);
+        if self.shares_a_file(facts) && locks_work {
+            let (actor, looker) = ((self.actor, self.created()), (self.looker, self.looked_at()));
+            let path = self.path(self.actor, "scratch");
+            facts.locks = Some(LockSide { asking: self.asking, actor, path, looker }.facts());
+        }
+    }
+
+    /// Names and sizes that are taken away, where anything is shared.
+    fn when_shared(&self, facts: &SideFacts, stage: impl FnOnce(&Sight<'_>)) {
+        if self.shares_a_file(facts) {
+            stage(&self.sight(&|party, name| self.path(party, name)));
+        }
+    }
+
+    fn look_again(&self, facts: &mut SideFacts) {
+        if !self.shares_a_file(facts) {
+            return;
+        }
+        let path = |party, name: &str| self.path(party, name);
+        let sight = self.sight(&path);
+        sight.look(facts);
+        if facts.store_seen == Answer::Yes {
+            sight.cut_under_mapping(facts);
+        }
+        sight.tidy();
+    }
+
+    fn sight<'s>(&'s self, path: &'s dyn Fn(u16, &str) -> String) -> Sight<'s> {
+        Sight {
+            asking: self.asking,
+            actor: (self.actor, self.created()),
+            looker: (self.looker, self.looked_at()),
+            path,
+            size: SCRATCH_BYTES,
+            content: MAGIC,
+            spare: self.spare(),
+        }
+    }
+
+    fn race(&self, facts: &mut SideFacts) {
+        if !self.shares_a_file(facts) {
+            return;
+        }
+        let racer = |party, handle| (party, handle, self.path(party, "scratch"));
+        let (writer, reader) = (racer(self.actor, self.created()), racer(self.looker, self.looked_at()));
+        let mapped = facts.store_seen == Answer::Yes;
+        facts.litmus = litmus::races(self.asking, &writer, &reader, mapped, self.actor < self.looker);
+        facts.times.store_us = litmus::store_us(&facts.litmus);
     }
 
     fn tidy(&self) {
         for name in ["scratch", "new"] {
             let _ = self.actor(ProbeStep::Unlink { path: self.path(self.actor, name) });
         }
-    }
-}
-
-fn yes(answer: Result<ProbeAnswer, Answer>) -> Answer {
-    answer.map_or_else(|failure| failure, |_| Answer::Yes)
-}
-
-fn is(answer: Result<ProbeAnswer, Answer>, expected: u64) -> Answer {
-    match answer {
-        Ok(answer) if answer.value == expected => Answer::Yes,
-        Ok(_) => Answer::No,
-        Err(failure) => failure,
     }
 }

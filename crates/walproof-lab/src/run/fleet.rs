@@ -22,6 +22,7 @@ use crate::error::LabError;
 use crate::run::host_mounts::HostMounts;
 use crate::run::leavings::RunDirectory;
 use crate::runtimes::engine::Client;
+use crate::runtimes::process::Process;
 use crate::runtimes::{Container, ContainerSpec, Exit, Line, Mount, Runtime, RuntimeError};
 use crate::worlds::{Ground, View};
 
@@ -95,6 +96,8 @@ pub struct Fleet<'a> {
     hellos: Mutex<Vec<Hello>>,
     /// Set when the stress ends: nobody waits for an agent that waits for a lock any more.
     stopping: AtomicBool,
+    /// For who is no container.
+    host: Process,
     /// What the ground has mounted on the host; last, so that it goes after the agents.
     mounts: HostMounts,
 }
@@ -175,6 +178,7 @@ impl<'a> Fleet<'a> {
             pauses: Mutex::default(),
             hellos: Mutex::default(),
             stopping: AtomicBool::new(false),
+            host: Process::default(),
             mounts: HostMounts::default(),
         }
     }
@@ -303,6 +307,21 @@ impl<'a> Fleet<'a> {
             self.tally.kills.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// The state of an agent's process, as `/proc/PID/stat` has it; `None`: it cannot be seen from here.
+    pub fn state_of(&self, agent: u16) -> Option<char> {
+        let pid = self.slot(agent).live.as_ref()?.container.pid()?;
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit_once(") ")?.1.chars().next()
+    }
+
+    /// SIGKILL, and nobody waits for the end: an agent inside a call of silent storage may not die before that answers.
+    pub fn give_up_on(&self, agent: u16) {
+        if let Some(live) = &mut self.slot(agent).live {
+            live.killed = true;
+            let _ = live.container.kill();
+        }
     }
 
     /// True when it was us who ended it.
@@ -557,7 +576,12 @@ impl<'a> Fleet<'a> {
     /// The path of the database as an agent sees it.
     pub fn database_inside(&self, agent: u16) -> String {
         let view = &self.plan.ground.views[usize::from(agent)];
-        self.plan.runtime.path_for_agent(&view.mounts, &view.database).display().to_string()
+        self.runtime_of(view).path_for_agent(&view.mounts, &view.database).display().to_string()
+    }
+
+    /// What a party runs in.
+    fn runtime_of(&self, view: &View) -> &dyn Runtime {
+        if view.on_host { &self.host } else { self.plan.runtime }
     }
 
     /// Ends everybody by ending their standard input; kills who does not go.
@@ -598,7 +622,8 @@ impl<'a> Fleet<'a> {
             destination: HISTORY_INSIDE.into(),
             read_only: false,
         }));
-        let inside = |path: &Path| self.plan.runtime.path_for_agent(&mounts, path).display().to_string();
+        let runtime = self.runtime_of(view);
+        let inside = |path: &Path| runtime.path_for_agent(&mounts, path).display().to_string();
         let configuration = Configuration {
             agent,
             incarnation,
@@ -624,7 +649,7 @@ impl<'a> Fleet<'a> {
             fs::set_permissions(folder, fs::Permissions::from_mode(0o777))
                 .map_err(|error| LabError::path("cannot open to others", folder, error, "another `--history`"))?;
         }
-        let mut live = Live::begin(self.plan.runtime.start(self.plan.run, &spec)?, &who)?;
+        let mut live = Live::begin(runtime.start(self.plan.run, &spec)?, &who)?;
         lock(&self.hellos).push(live.hear_hello(&who)?);
         match live.ask(&Command::Configure(Box::new(configuration)), ANSWER_TIMEOUT, &who)? {
             Reply::Configured => Ok(live),

@@ -23,8 +23,12 @@ pub struct Process {
 
 /// Can always serve.
 pub fn detect() -> Result<Box<dyn Runtime>, RuntimeError> {
-    Ok(Box::new(Process {
-        abilities: Abilities {
+    Ok(Box::new(Process::default()))
+}
+
+impl Default for Process {
+    fn default() -> Self {
+        let abilities = Abilities {
             isolation: "processes, not containers: one set of namespaces, no limits".to_owned(),
             containers: false,
             bind_mounts: false,
@@ -34,8 +38,9 @@ pub fn detect() -> Result<Box<dyn Runtime>, RuntimeError> {
             version: None,
             missing: vec!["containers: agents are plain processes of this user".to_owned()],
             notes: Vec::new(),
-        },
-    }))
+        };
+        Self { abilities }
+    }
 }
 
 impl Runtime for Process {

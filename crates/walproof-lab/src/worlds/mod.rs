@@ -259,6 +259,8 @@ pub struct View {
     pub lost_on_recreate: Option<PathBuf>,
     /// What its container takes from one of the user's.
     pub likeness: Option<Likeness>,
+    /// A plain process on the host, whatever the runtime.
+    pub on_host: bool,
 }
 
 impl View {
@@ -276,7 +278,13 @@ impl View {
             memory_bytes_max: None,
             lost_on_recreate: None,
             likeness: None,
+            on_host: false,
         }
+    }
+
+    /// The same files from the host: no container, no mounts of its own.
+    pub fn on_host(&self) -> Self {
+        Self { on_host: true, user: None, likeness: None, ..self.clone() }
     }
 
     /// A file beside its database, on the host: `-wal`, `-shm`, `-journal`.

@@ -1,126 +1,13 @@
-//! What a probe between two parties found, and the table that decides from it.
+//! The table: facts of a pair in, a decision for a journal mode out.
 //!
-//! A probe works on a scratch file in the same directory, never on bytes of the database. Each direction is tested
-//! apart, since caches are often stale in one direction only: in `a_to_b` party A acts and party B looks.
-//!
-//! | facts | WAL | DELETE family |
-//! |---|---|---|
-//! | a side cannot open the file read-write (fact 0) | refuses | refuses |
-//! | all yes, both directions | safe | safe |
-//! | mapping fails with errno everywhere on a side | refuses (5386) | by the other facts |
-//! | mapping works for some opens of a side only | unknown | by the other facts |
-//! | a store is not seen | unsafe | by the other facts |
-//! | new file stale (fact 5) | unsafe | unsafe after a crash: a hot journal is missed |
-//! | hand-off or size stale (fact 4) | unsafe | unsafe, although locks work |
-//! | a conflicting lock is granted (fact 2) | unsafe | unsafe |
-//! | locking fails with errno | refuses | refuses |
-//! | siblings not seen (fact 1), the database's lock is | unsafe | unsafe after a crash |
-//! | the same, but `-wal` and `-shm` themselves are shared | risky: by the other facts, asked of `-shm` | unsafe after a crash |
-//! | an open file cannot be unlinked (fact 6) | by the other facts | DELETE refuses (2570); TRUNCATE, PERSIST do not unlink |
-//! | an answer that is needed did not come | unknown | unknown |
-//!
-//! A single probe earns no `safe` by itself: `verdict` decides what a decision is worth.
+//! Where to look next: the table as text is in `mod.rs`, the questions are in `facts`.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use super::facts::{Answer, PairFacts, SideFacts};
+use super::{litmus, locks};
 use crate::finding::Certainty;
 use crate::verdict::{JournalMode, VerdictKind};
-
-/// The answer to one question of a probe.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "answer", content = "detail")]
-pub enum Answer {
-    /// As a sound boundary answers.
-    Yes,
-    /// It was tried, no error, and it is not so.
-    No,
-    /// It failed with this errno.
-    Errno(i32),
-    /// It could not be tried, or nothing came back in time.
-    Unknown(String),
-}
-
-impl Answer {
-    /// The answer to a question that was not asked.
-    pub fn not_asked() -> Self {
-        Answer::Unknown("not asked".to_owned())
-    }
-}
-
-impl Default for Answer {
-    fn default() -> Self {
-        Self::not_asked()
-    }
-}
-
-/// What one direction showed: the first party acts, the second looks.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, rename_all = "snake_case")]
-pub struct SideFacts {
-    /// 0: the looking party can open the acting party's existing file O_RDWR.
-    pub opens_read_write: Answer,
-    /// 1: the looking party finds the acting party's scratch file, same content.
-    pub sibling: Answer,
-    /// 1, where the scratch file is not found: the looking party finds the `-wal` and the `-shm` that the acting party
-    /// wrote, since both have them mounted one by one. The other facts were then asked of `-shm`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sidecars_mounted: Option<Answer>,
-    /// 2: while the acting party holds a lock, the looking party's conflicting F_SETLK is refused (`Yes`: refused;
-    /// `No`: granted; `Errno`: it failed with something else than EAGAIN or EACCES).
-    pub lock_conflict_seen: Answer,
-    /// 3: the acting party maps MAP_SHARED the file that it created.
-    pub mmap_creator: Answer,
-    /// 3: the acting party maps the file through a second open on the same mount.
-    pub mmap_second_open: Answer,
-    /// 3: the looking party maps the file.
-    pub mmap_other_party: Answer,
-    /// 3: a store of the acting party into a page that the looking party has faulted in is seen within 1 s.
-    pub store_seen: Answer,
-    /// 4: after lock, write, unlock here and lock there, a page read before is fresh.
-    pub hand_off_fresh: Answer,
-    /// 4: st_size after the acting party appended is fresh.
-    pub size_fresh: Answer,
-    /// 5: a file that the looking party had found absent is found after it was created.
-    pub new_file_seen: Answer,
-    /// 6: the acting party can unlink a file that the looking party has open.
-    pub unlink_while_open: Answer,
-}
-
-impl SideFacts {
-    /// Every answer `Yes`: a sound direction.
-    pub fn sound() -> Self {
-        Self {
-            opens_read_write: Answer::Yes,
-            sibling: Answer::Yes,
-            sidecars_mounted: None,
-            lock_conflict_seen: Answer::Yes,
-            mmap_creator: Answer::Yes,
-            mmap_second_open: Answer::Yes,
-            mmap_other_party: Answer::Yes,
-            store_seen: Answer::Yes,
-            hand_off_fresh: Answer::Yes,
-            size_fresh: Answer::Yes,
-            new_file_seen: Answer::Yes,
-            unlink_while_open: Answer::Yes,
-        }
-    }
-}
-
-/// Both directions between two parties.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PairFacts {
-    /// A acts, B looks.
-    pub a_to_b: SideFacts,
-    /// B acts, A looks.
-    pub b_to_a: SideFacts,
-}
-
-impl PairFacts {
-    /// Every answer `Yes` in both directions.
-    pub fn sound() -> Self {
-        Self { a_to_b: SideFacts::sound(), b_to_a: SideFacts::sound() }
-    }
-}
 
 /// One reason of a decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -142,9 +29,14 @@ pub struct Decision {
     pub reasons: Vec<Reason>,
 }
 
-/// Decide for a pair of parties.
+/// Decide for a pair of parties, called A and B.
 pub fn decide(pair: &PairFacts, mode: JournalMode) -> Decision {
-    let table = Table { pair, mode };
+    decide_between(pair, ["A", "B"], mode)
+}
+
+/// Decide for a pair of parties by their names.
+pub fn decide_between(pair: &PairFacts, names: [&str; 2], mode: JournalMode) -> Decision {
+    let table = Table { pair, names, mode };
     let refusals = table.refusals();
     if !refusals.is_empty() {
         return Decision::of(refusals);
@@ -152,13 +44,14 @@ pub fn decide(pair: &PairFacts, mode: JournalMode) -> Decision {
     Decision::of(table.breakages())
 }
 
-/// Decide for all pairs of a boundary: one careful and one careless party are broken together.
-pub fn decide_all<'a>(pairs: impl IntoIterator<Item = &'a PairFacts>, mode: JournalMode) -> Decision {
+/// Decide for all pairs of a boundary, each with the names of its parties: one careful and one careless party are broken
+/// together.
+pub fn decide_all<'a>(pairs: impl IntoIterator<Item = (&'a PairFacts, [&'a str; 2])>, mode: JournalMode) -> Decision {
     let mut pairs = pairs.into_iter().peekable();
     if pairs.peek().is_none() {
         return Decision::of(vec![unknown("no pair of parties was probed".to_owned())]);
     }
-    Decision::of(pairs.flat_map(|pair| decide(pair, mode).reasons).collect())
+    Decision::of(pairs.flat_map(|(pair, names)| decide_between(pair, names, mode).reasons).collect())
 }
 
 impl Decision {
@@ -179,6 +72,7 @@ enum Mapping {
 
 struct Table<'a> {
     pair: &'a PairFacts,
+    names: [&'a str; 2],
     mode: JournalMode,
 }
 
@@ -187,6 +81,9 @@ impl Table<'_> {
     fn refusals(&self) -> Vec<Reason> {
         let mut reasons = Vec::new();
         for (acting, looking, facts) in self.directions() {
+            if let Answer::Errno(errno) = facts.creates {
+                reasons.push(refuses(format!("{acting} cannot make a file beside the database (errno {errno})")));
+            }
             if let Answer::Errno(errno) = facts.opens_read_write {
                 reasons.push(refuses(format!("{looking} cannot open the file read-write (errno {errno})")));
             }
@@ -246,6 +143,8 @@ impl Table<'_> {
             Answer::Unknown(why) => reasons.push(unknown(format!("{question}: {why}"))),
         };
         let wal = self.mode == JournalMode::Wal;
+        let creates = format!("whether {acting} can make files beside the database");
+        ask(&facts.creates, &creates, refuses(format!("{acting} cannot make a file beside the database")));
         let opens = format!("whether {looking} can open the file read-write");
         ask(&facts.opens_read_write, &opens, refuses(format!("{looking} cannot open the file read-write")));
         let sibling = format!("whether {looking} finds the files of {acting}");
@@ -276,7 +175,28 @@ impl Table<'_> {
         if self.mode == JournalMode::Delete {
             reasons.extend(unlink(acting, &facts.unlink_while_open));
         }
+        reasons.extend(self.ended_journal(acting, looking, facts));
+        reasons.extend(facts.locks.iter().flat_map(|facts| locks::reasons(facts, acting, looking, self.mode)));
+        reasons.extend(litmus::reasons(&facts.litmus, acting, looking, self.mode));
+        if wal && facts.truncation_seen_in_mapping == Some(Answer::No) {
+            reasons.push(breaks(format!("{looking} still has in its mapping what {acting} has cut off")));
+        }
         reasons
+    }
+
+    /// A journal that is cut or unlinked is a commit: whoever still sees the old one rolls the commit back.
+    fn ended_journal(&self, acting: &str, looking: &str, facts: &SideFacts) -> Option<Reason> {
+        let (seen, how) = match self.mode {
+            JournalMode::Truncate => (&facts.truncation_seen, "cut"),
+            JournalMode::Delete => (&facts.unlink_seen, "unlinked"),
+            _ => return None,
+        };
+        let text = format!("{looking} still sees a journal that {acting} has {how}: it would roll a commit back");
+        (*seen == Some(Answer::No)).then_some(Reason {
+            kind: VerdictKind::Unsafe,
+            text,
+            certainty: Certainty::Suspected,
+        })
     }
 
     fn no_sibling(&self, acting: &str, looking: &str, three_files: bool) -> Reason {
@@ -303,16 +223,17 @@ impl Table<'_> {
         breaks(format!("{looking} does not see a new file of {acting}: after a crash the hot journal is missed"))
     }
 
-    fn directions(&self) -> [(&'static str, &'static str, &SideFacts); 2] {
-        [("A", "B", &self.pair.a_to_b), ("B", "A", &self.pair.b_to_a)]
+    fn directions(&self) -> [(&str, &str, &SideFacts); 2] {
+        let [one, other] = self.names;
+        [(one, other, &self.pair.a_to_b), (other, one, &self.pair.b_to_a)]
     }
 
     /// Each party maps as creator, through a second open, and as the other party: refused only if all fail.
-    fn mappings(&self) -> [(&'static str, Mapping); 2] {
+    fn mappings(&self) -> [(&str, Mapping); 2] {
         let (ab, ba) = (&self.pair.a_to_b, &self.pair.b_to_a);
         [
-            ("A", mapping([&ab.mmap_creator, &ab.mmap_second_open, &ba.mmap_other_party])),
-            ("B", mapping([&ba.mmap_creator, &ba.mmap_second_open, &ab.mmap_other_party])),
+            (self.names[0], mapping([&ab.mmap_creator, &ab.mmap_second_open, &ba.mmap_other_party])),
+            (self.names[1], mapping([&ba.mmap_creator, &ba.mmap_second_open, &ab.mmap_other_party])),
         ]
     }
 
@@ -347,15 +268,15 @@ fn unlink(acting: &str, answer: &Answer) -> Option<Reason> {
     }
 }
 
-fn breaks(text: String) -> Reason {
+pub(super) fn breaks(text: String) -> Reason {
     Reason { kind: VerdictKind::Unsafe, text, certainty: Certainty::Measured }
 }
 
-fn refuses(text: String) -> Reason {
+pub(super) fn refuses(text: String) -> Reason {
     Reason { kind: VerdictKind::Refuses, text, certainty: Certainty::Measured }
 }
 
-fn unknown(text: String) -> Reason {
+pub(super) fn unknown(text: String) -> Reason {
     Reason { kind: VerdictKind::Unknown, text, certainty: Certainty::Measured }
 }
 
@@ -526,8 +447,11 @@ mod tests {
     fn one_broken_pair_breaks_the_boundary() {
         let mut broken = PairFacts::sound();
         broken.b_to_a.store_seen = Answer::No;
-        assert_eq!(decide_all([&PairFacts::sound(), &broken], JournalMode::Wal).kind, Unsafe);
-        assert_eq!(decide_all([&PairFacts::sound(), &broken], JournalMode::Persist).kind, Safe);
+        let sound = PairFacts::sound();
+        let pairs = [(&sound, ["A", "B"]), (&broken, ["A", "app"])];
+        assert_eq!(decide_all(pairs, JournalMode::Wal).kind, Unsafe);
+        assert!(decide_all(pairs, JournalMode::Wal).reasons[0].text.contains("app"));
+        assert_eq!(decide_all(pairs, JournalMode::Persist).kind, Safe);
     }
 
     #[test]

@@ -136,7 +136,7 @@ pub struct Release {
 pub(super) fn reasons(facts: &LockFacts, acting: &str, looking: &str, mode: JournalMode) -> Vec<Reason> {
     let matters = |place| mode == JournalMode::Wal || place == LockPlace::Database;
     let wrong = facts.wrong.iter().filter(|cell| matters(cell.place));
-    let mut reasons: Vec<Reason> = wrong.map(|cell| of_cell(cell, acting, looking)).collect();
+    let mut reasons = of_cells(&wrong.collect::<Vec<_>>(), acting, looking);
     if facts.upgrade_refused == Answer::No {
         reasons.push(breaks(format!("{acting} is granted EXCLUSIVE while {looking} holds SHARED")));
     }
@@ -165,9 +165,23 @@ pub(super) fn reasons(facts: &LockFacts, acting: &str, looking: &str, mode: Jour
     reasons
 }
 
-fn of_cell(cell: &LockCell, acting: &str, looking: &str) -> Reason {
+/// One reason for each kind of wrong answer, with the first pair that gave it.
+fn of_cells(cells: &[&LockCell], acting: &str, looking: &str) -> Vec<Reason> {
+    let mut kinds: Vec<&Answer> = cells.iter().map(|cell| &cell.refused).collect();
+    kinds.sort_by_key(|kind| format!("{kind:?}"));
+    kinds.dedup();
+    let of_kind = |kind: &Answer| {
+        let same: Vec<&&LockCell> = cells.iter().filter(|cell| cell.refused == *kind).collect();
+        let others = same.len() - 1;
+        let others = if others > 0 { format!(" (and {others} more pairs of SQLite's locks)") } else { String::new() };
+        of_cell(same[0], acting, looking, &others)
+    };
+    kinds.into_iter().map(of_kind).collect()
+}
+
+fn of_cell(cell: &LockCell, acting: &str, looking: &str, others: &str) -> Reason {
     let LockCell { held, wanted, .. } = cell;
-    let both = format!("{wanted} while {acting} holds {held}");
+    let both = format!("{wanted} while {acting} holds {held}{others}");
     match &cell.refused {
         Answer::No => breaks(format!("{looking} is granted {both}")),
         Answer::Yes => refuses(format!("{looking} is refused {both}, which do not conflict: BUSY")),

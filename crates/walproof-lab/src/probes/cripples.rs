@@ -40,8 +40,8 @@ pub enum How {
 
 /// A user that owns nothing here.
 const STRANGER: u32 = 64_321;
-/// After so long a probe is in its middle: the scratch files are made, and nothing is looked at yet.
-pub const MIDDLE: Duration = Duration::from_millis(70);
+/// After so long a probe is in its middle: the scratch files are made, and nothing was changed yet.
+pub const MIDDLE: Duration = Duration::from_millis(30);
 /// A server that is frozen stays so.
 const FROZEN: Duration = Duration::from_secs(60);
 

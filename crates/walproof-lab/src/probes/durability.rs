@@ -5,7 +5,6 @@
 //! itself is not tested by anybody here.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use walproof_format::probe_step::ProbeStep;
@@ -19,9 +18,9 @@ const SYNCS: u64 = 8;
 const FLUSH_COLUMN: usize = 15;
 const HANDLE: u32 = u32::MAX;
 
-/// Lets one party write and sync a file of its own; `folder` is where that lies on the host.
-pub fn ask(asking: &Asking<'_>, party: u16, folder: &Path) -> Durability {
-    let disk = Disk::under(folder);
+/// Lets one party write and sync a file of its own; `device` is what its mount lies on, by major and minor number.
+pub fn ask(asking: &Asking<'_>, party: u16, device: Option<(u32, u32)>) -> Durability {
+    let disk = device.and_then(Disk::of);
     let before = disk.as_ref().and_then(Disk::flushes);
     let times = sync_times(asking, party);
     let after = disk.as_ref().and_then(Disk::flushes);
@@ -61,11 +60,9 @@ struct Disk {
 }
 
 impl Disk {
-    /// The whole disk under a folder; `None`: there is none, or it is not seen.
-    fn under(folder: &Path) -> Option<Self> {
-        let device = fs::metadata(folder).ok()?.dev();
-        let link = format!("/sys/dev/block/{}:{}", libc::major(device), libc::minor(device));
-        let folder = fs::canonicalize(link).ok()?;
+    /// The whole disk of a device; `None`: there is none, or it is not seen.
+    fn of((major, minor): (u32, u32)) -> Option<Self> {
+        let folder = fs::canonicalize(format!("/sys/dev/block/{major}:{minor}")).ok()?;
         let whole = if folder.join("partition").exists() { folder.parent()?.to_owned() } else { folder };
         Some(Self { folder: whole })
     }

@@ -4,7 +4,7 @@
 //! 50 ms before the acting party changes it and again 100 ms after, so that a stale cache has something stale to
 //! show; the lock is tested after the hand-off, since some clients flush at unlock.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use walproof_judge::verdict::JournalMode;
 use super::asking::{Asking, is, microseconds, yes};
 use super::litmus;
 use super::locks::LockSide;
-use super::visibility::Sight;
+use super::visibility::{Changes, Sight};
 use crate::error::LabError;
 use crate::run::fleet::Fleet;
 
@@ -80,7 +80,7 @@ pub fn probe_all(fleet: &Fleet<'_>, mode: JournalMode, interrupted: &AtomicBool)
 /// Probes two agents.
 fn probe(asking: &Asking<'_>, one: u16, other: u16, depth: Depth) -> Probed {
     let began = Instant::now();
-    let side = |actor, looker| Side { asking, actor, looker, by_sidecars: Cell::new(false) };
+    let side = |actor, looker| Side::new(asking, actor, looker);
     let sides = [side(one, other), side(other, one)];
     let mut facts = [SideFacts::default(), SideFacts::default()];
     let mut both = |stage: &dyn Fn(&Side<'_>, &mut SideFacts)| {
@@ -95,7 +95,7 @@ fn probe(asking: &Asking<'_>, one: u16, other: u16, depth: Depth) -> Probed {
         both(&|side, facts| side.ask_locks(facts));
         both(&|side, facts| side.when_shared(facts, |sight| sight.set_up()));
         std::thread::sleep(BEFORE);
-        both(&|side, facts| side.when_shared(facts, |sight| sight.act()));
+        both(&|side, facts| side.when_shared(facts, |sight| side.changes.set(sight.act())));
         std::thread::sleep(AFTER);
         both(&|side, facts| side.look_again(facts));
         both(&|side, facts| side.race(facts));
@@ -112,9 +112,43 @@ struct Side<'a> {
     looker: u16,
     /// What is asked is asked of `-shm`, which both directions then have in common.
     by_sidecars: Cell<bool>,
+    /// What the actor has done: where it did nothing, nothing can be seen of it, which is nobody's fault.
+    acted: RefCell<Acted>,
+    changes: Cell<Changes>,
 }
 
-impl Side<'_> {
+/// Whether the actor's changes were made.
+#[derive(Debug)]
+struct Acted {
+    store: Answer,
+    write: Answer,
+    append: Answer,
+    new_file: Answer,
+}
+
+impl Default for Acted {
+    fn default() -> Self {
+        let not_yet = Answer::not_asked;
+        Self { store: not_yet(), write: not_yet(), append: not_yet(), new_file: not_yet() }
+    }
+}
+
+/// What was seen of a change, if it was made.
+fn seen_of(change: &Answer, seen: Answer) -> Answer {
+    match change {
+        Answer::Yes => seen,
+        Answer::No => Answer::Unknown("the other party could not change it".into()),
+        Answer::Errno(errno) => Answer::Unknown(format!("the other party could not change it (errno {errno})")),
+        Answer::Unknown(why) => Answer::Unknown(format!("the other party did not change it: {why}")),
+    }
+}
+
+impl<'a> Side<'a> {
+    fn new(asking: &'a Asking<'a>, actor: u16, looker: u16) -> Self {
+        let (by_sidecars, acted, changes) = (Cell::default(), RefCell::default(), Cell::default());
+        Self { asking, actor, looker, by_sidecars, acted, changes }
+    }
+
     /// Handle numbers, apart for each direction.
     fn handle(&self, which: u32) -> u32 {
         u32::from(self.actor) * 1000 + u32::from(self.looker) * 20 + which
@@ -243,56 +277,64 @@ impl Side<'_> {
     /// The acting party changes everything at once.
     fn act(&self, facts: &mut SideFacts) {
         let handle = self.created();
+        let mut acted = self.acted.borrow_mut();
         if facts.mmap_creator == Answer::Yes {
-            let _ = self.actor(ProbeStep::Store { handle, offset: self.at(64), value: MAGIC + 1 });
+            acted.store = yes(self.actor(ProbeStep::Store { handle, offset: self.at(64), value: MAGIC + 1 }));
         }
         let _ = self.actor(self.lock_step(handle, self.at(HAND_OFF_LOCK_AT), LockKind::Write));
         let written = self.actor(ProbeStep::Write { handle, offset: self.at(PAGE_AT), value: MAGIC + 2 });
         facts.times.write_us = microseconds(&written);
+        acted.write = yes(written);
         let _ = self.actor(self.lock_step(handle, self.at(HAND_OFF_LOCK_AT), LockKind::None));
-        let _ = self.actor(ProbeStep::Write { handle, offset: SCRATCH_BYTES, value: MAGIC });
+        acted.append = yes(self.actor(ProbeStep::Write { handle, offset: SCRATCH_BYTES, value: MAGIC }));
         let path = self.path(self.actor, "new");
-        let _ = self.actor(ProbeStep::Open { handle: self.new_file(), path, create: true });
+        acted.new_file = yes(self.actor(ProbeStep::Open { handle: self.new_file(), path, create: true }));
     }
 
     /// The looking party looks; last the lock and the unlinking.
     fn look(&self, facts: &mut SideFacts) {
         if !self.shares_a_file(facts) {
-            facts.lock_conflict_seen = self.conflict_on_database();
+            facts.lock_conflict_seen = self.conflict_on_database(facts);
             return;
         }
+        let acted = self.acted.borrow();
         let handle = self.looked_at();
         let locked = self.looker(self.lock_step(handle, self.at(HAND_OFF_LOCK_AT), LockKind::Write));
         let content = self.looker(ProbeStep::Read { handle, offset: self.at(PAGE_AT) });
         let _ = self.looker(self.lock_step(handle, self.at(HAND_OFF_LOCK_AT), LockKind::None));
         (facts.times.lock_us, facts.times.read_us) = (microseconds(&locked), microseconds(&content));
-        facts.hand_off_fresh = locked.err().unwrap_or_else(|| is(content, MAGIC + 2));
+        facts.hand_off_fresh = locked.err().unwrap_or_else(|| seen_of(&acted.write, is(content, MAGIC + 2)));
         let size = self.looker(ProbeStep::Size { path: self.path(self.looker, "scratch") });
-        facts.size_fresh = is(size, SCRATCH_BYTES + 8);
+        facts.size_fresh = seen_of(&acted.append, is(size, SCRATCH_BYTES + 8));
         let new = self.path(self.looker, "new");
         let found = self.looker(ProbeStep::Open { handle: self.new_file(), path: new, create: false });
-        facts.new_file_seen = match found {
+        let found = match found {
             Err(Answer::Errno(libc::ENOENT)) => Answer::No,
             other => yes(other),
         };
-        facts.store_seen = match &facts.mmap_other_party {
-            Answer::Yes => {
+        facts.new_file_seen = seen_of(&acted.new_file, found);
+        facts.store_seen = match (&facts.mmap_other_party, &acted.store) {
+            (Answer::Yes, Answer::Yes) => {
                 let until = MAGIC + 1;
                 is(self.looker(ProbeStep::Load { handle, offset: self.at(64), until, wait_ms: STORE_WAIT_MS }), until)
             }
-            other => other.clone(),
+            (Answer::Yes, not_made) => seen_of(not_made, Answer::not_asked()),
+            (other, _) => other.clone(),
         };
         facts.lock_conflict_seen = self.conflict(self.created(), handle, self.at(LOCK_AT));
         facts.unlink_while_open = yes(self.actor(ProbeStep::Unlink { path: self.path(self.actor, "new") }));
     }
 
     /// Where siblings are not seen, the one file that both may have is the database: here our own empty one.
-    fn conflict_on_database(&self) -> Answer {
+    fn conflict_on_database(&self, facts: &mut SideFacts) -> Answer {
         let handle = self.database();
         for party in [self.actor, self.looker] {
             let path = self.asking.fleet.database_inside(party);
             if let Err(answer) = self.asking.one(party, ProbeStep::Open { handle, path, create: false }) {
-                return answer;
+                if party == self.looker {
+                    facts.opens_read_write = answer.clone();
+                }
+                return Answer::Unknown("a party cannot open the database".into());
             }
         }
         self.conflict(handle, handle, DATABASE_LOCK_AT)
@@ -332,7 +374,7 @@ impl Side<'_> {
         }
         let path = |party, name: &str| self.path(party, name);
         let sight = self.sight(&path);
-        sight.look(facts);
+        sight.look(self.changes.get(), facts);
         if facts.store_seen == Answer::Yes {
             sight.cut_under_mapping(facts);
         }

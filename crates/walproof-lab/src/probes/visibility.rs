@@ -29,6 +29,14 @@ pub struct Sight<'a> {
     pub spare: u32,
 }
 
+/// What the acting party has changed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Changes {
+    truncated: bool,
+    renamed: bool,
+    unlinked: bool,
+}
+
 impl Sight<'_> {
     /// Files are made, and looked at.
     pub fn set_up(&self) {
@@ -55,22 +63,28 @@ impl Sight<'_> {
     }
 
     /// Everything changes.
-    pub fn act(&self) {
+    pub fn act(&self) -> Changes {
         let path = |name| (self.path)(self.actor.0, name);
-        let _ = self.actor(vec![
-            ProbeStep::Truncate { handle: self.actor.1, size: self.size },
-            ProbeStep::Rename { from: path("moved"), to: path("moved-on") },
-            ProbeStep::Unlink { path: path("gone") },
-        ]);
+        let answers = self.asking.all(
+            self.actor.0,
+            vec![
+                ProbeStep::Truncate { handle: self.actor.1, size: self.size },
+                ProbeStep::Rename { from: path("moved"), to: path("moved-on") },
+                ProbeStep::Unlink { path: path("gone") },
+            ],
+        );
+        let mut made = answers.unwrap_or_default().into_iter().map(|answer| answer.is_ok());
+        let mut next = || made.next().unwrap_or(false);
+        Changes { truncated: next(), renamed: next(), unlinked: next() }
     }
 
-    /// What of it is seen.
-    pub fn look(&self, facts: &mut SideFacts) {
+    /// What of it is seen; of what was not changed, nothing can be.
+    pub fn look(&self, changes: Changes, facts: &mut SideFacts) {
         let path = |name| (self.path)(self.looker.0, name);
-        let size = self.asking.one(self.looker.0, ProbeStep::Size { path: path("scratch") });
-        facts.truncation_seen = Some(is(size, self.size));
-        facts.unlink_seen = Some(self.is_gone("gone"));
-        facts.rename_seen = Some(match self.is_gone("moved") {
+        let size = || is(self.asking.one(self.looker.0, ProbeStep::Size { path: path("scratch") }), self.size);
+        facts.truncation_seen = changes.truncated.then(size);
+        facts.unlink_seen = changes.unlinked.then(|| self.is_gone("gone"));
+        facts.rename_seen = changes.renamed.then(|| match self.is_gone("moved") {
             Answer::Yes => self.content_of("moved-on"),
             other => other,
         });
@@ -84,7 +98,10 @@ impl Sight<'_> {
         if is(seen, until) != Answer::Yes {
             return;
         }
-        let _ = self.asking.one(self.actor.0, ProbeStep::Truncate { handle: self.actor.1, size: HALF });
+        let cut = self.asking.one(self.actor.0, ProbeStep::Truncate { handle: self.actor.1, size: HALF });
+        if cut.is_err() {
+            return;
+        }
         // A second file system need not know at once; a mapping of one kernel does.
         let touched = self.asking.one(self.looker.0, ProbeStep::Touch { handle, offset: CUT_AT });
         facts.truncation_seen_in_mapping = Some(match touched {

@@ -208,24 +208,18 @@ fn in_run(
     };
     let fleet = site.parties(tested, &asked.options, tested.openers().max(asked.parties), change)?;
     let asking = Asking::until(&fleet, deadline, interrupted);
+    let parties = parties(&asking, tested, &boundary);
     let pairs = match asked.cripple {
         Some(Cripple { how: How::Strike(strike), .. }) => struck(&asking, asked.depth, *strike)?,
         _ => probe_pairs(&asking, asked.depth),
     };
-    let folder = &fleet.ground().views[0].folder;
-    let durability =
-        (asked.depth == Depth::Full && !folder_is_ours_to_shun(&fleet)).then(|| durability::ask(&asking, 0, folder));
-    let parties = parties(&asking, tested, &boundary);
+    let device = parties.first().and_then(|party| party.mount.as_ref()).map(|mount| mount.device);
+    let durability = (asked.depth == Depth::Full).then(|| durability::ask(&asking, 0, device));
     let report = decided(asked, boundary, parties, &fleet, (pairs, durability), began)?;
     let _ = tell.send(Heard::Decided(Box::new(report.clone())));
     fleet.clients().iter().for_each(|client| client.knobs().release());
     fleet.disband();
     Ok(report)
-}
-
-/// Storage that we serve ourselves must never be touched by ourselves.
-fn folder_is_ours_to_shun(fleet: &Fleet<'_>) -> bool {
-    fleet.ground().host_mounts.iter().any(|mount| fleet.ground().views[0].folder.starts_with(mount.target()))
 }
 
 /// Probes while something happens to the last party.

@@ -143,11 +143,15 @@ fn races(facts: &PairFacts) {
         let of_name = || counts.iter().filter(|count| count.test.name() == name);
         let (wrong, observed) =
             (of_name().map(|count| count.wrong).sum::<u64>(), of_name().map(|count| count.observed).sum::<u64>());
-        format!("{name} {wrong} of {}", thousands(observed))
+        match wrong {
+            0 if observed == 0 => format!("{name} ? nothing seen"),
+            0 => format!("{name} ✓ {}", thousands(observed)),
+            wrong => format!("{name} ✗ {} of {}", thousands(wrong), thousands(observed)),
+        }
     });
     let words: Vec<String> = words.collect();
     for (index, some) in words.chunks(3).enumerate() {
-        line(if index == 0 { "races" } else { "" }, &format!("wrong: {}", some.join("  ")));
+        line(if index == 0 { "races" } else { "" }, &some.join("  "));
     }
 }
 

@@ -29,6 +29,7 @@ pub fn run(flags: &ProbeFlags) -> Result<i32, LabError> {
         time_max: flags.timeout,
         parties: flags.parties,
         with_host: flags.with_host,
+        guards: !flags.quick,
         cripple: flags.cripple.as_deref().map(cripples::find).transpose()?,
         fail_on_risky: flags.fail_on == "risky",
     };

@@ -54,7 +54,10 @@ fn check_free(path: &Path) -> Result<(), LabError> {
 }
 
 fn headline() -> String {
-    format!("  {:<38} {:<7} {:<19} {:>9} {:>8}  {}", "case", "journal", "expected", "caught", "took", "outcome")
+    format!(
+        "  {:<38} {:<7} {:<19} {:<8} {:<12} {:>9} {:>8}  {}",
+        "case", "journal", "expected", "probe", "guard", "caught", "took", "outcome"
+    )
 }
 
 fn words(row: &Row) -> String {
@@ -67,8 +70,9 @@ fn words(row: &Row) -> String {
     let because = row.because.as_ref().map_or(String::new(), |why| format!("   {why}"));
     let outcome = if row.standing == Standing::Skipped { "skipped:" } else { &row.outcome };
     let took = format!("{:.1} s", row.took_ms as f64 / 1e3);
+    let (probe, guard) = (row.probe.unwrap_or_default(), row.guard.as_deref().unwrap_or_default());
     format!(
-        "{mark} {:<38} {:<7} {:<19} {caught:>9} {took:>8}  {outcome}{because}",
+        "{mark} {:<38} {:<7} {:<19} {probe:<8} {guard:<12} {caught:>9} {took:>8}  {outcome}{because}",
         row.name, row.journal_mode, row.expected
     )
 }

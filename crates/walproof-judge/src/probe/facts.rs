@@ -46,6 +46,10 @@ pub struct SideFacts {
     /// wrote, since both have them mounted one by one. The other facts were then asked of `-shm`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sidecars_mounted: Option<Answer>,
+    /// Then also: at the acting party both are mount points, which nobody can unlink. `No`: it has them by their
+    /// directory, and its last close deletes what the other party has mounted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sidecars_stay: Option<Answer>,
     /// 2: while the acting party holds a lock, the looking party's conflicting F_SETLK is refused (`Yes`: refused;
     /// `No`: granted; `Errno`: it failed with something else than EAGAIN or EACCES).
     pub lock_conflict_seen: Answer,
@@ -95,7 +99,6 @@ impl SideFacts {
             creates: Answer::Yes,
             opens_read_write: Answer::Yes,
             sibling: Answer::Yes,
-            sidecars_mounted: None,
             lock_conflict_seen: Answer::Yes,
             mmap_creator: Answer::Yes,
             mmap_second_open: Answer::Yes,

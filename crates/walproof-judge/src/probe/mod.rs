@@ -17,6 +17,7 @@
 //! | locking fails with errno | refuses | refuses |
 //! | siblings not seen (fact 1), the database's lock is | unsafe | unsafe after a crash |
 //! | the same, but `-wal` and `-shm` themselves are shared | risky: by the other facts, asked of `-shm` | unsafe after a crash |
+//! | the same, and a party has the two by their directory | unsafe: its last close deletes them | unsafe after a crash |
 //! | an open file cannot be unlinked (fact 6) | by the other facts | DELETE refuses (2570); TRUNCATE, PERSIST do not unlink |
 //! | a pair of SQLite's locks that must conflict does not | unsafe | unsafe where it is on the database |
 //! | one that must not conflict does | refuses: BUSY | refuses where it is on the database |

@@ -200,6 +200,13 @@ impl Table<'_> {
     }
 
     fn no_sibling(&self, acting: &str, looking: &str, three_files: bool) -> Reason {
+        if self.mode == JournalMode::Wal && three_files && self.sidecars_go() {
+            return breaks(
+                "`-wal` and `-shm` are mounted one by one at one party, and the other has them by their directory: its last \
+                 close deletes them"
+                    .to_owned(),
+            );
+        }
         if self.mode == JournalMode::Wal && three_files {
             let text = "`-wal` and `-shm` are shared only because they are mounted one by one: whoever opens the database by \
                         its directory deletes them";
@@ -213,6 +220,10 @@ impl Table<'_> {
         breaks(format!(
             "after a crash {looking} does not find the hot journal of {acting}: safe until then, then damaged"
         ))
+    }
+
+    fn sidecars_go(&self) -> bool {
+        self.directions().iter().any(|(_, _, facts)| facts.sidecars_stay == Some(Answer::No))
     }
 
     fn new_file_missed(&self, acting: &str, looking: &str) -> Reason {
@@ -332,8 +343,17 @@ mod tests {
         let three_files = |facts: &mut SideFacts| {
             facts.sibling = Answer::No;
             facts.sidecars_mounted = Some(Answer::Yes);
+            facts.sidecars_stay = Some(Answer::Yes);
             facts.new_file_seen = Answer::not_asked();
         };
+        decides(
+            |pair| {
+                three_files(&mut pair.a_to_b);
+                three_files(&mut pair.b_to_a);
+                pair.b_to_a.sidecars_stay = Some(Answer::No);
+            },
+            [Unsafe, Unsafe, Unsafe],
+        );
         decides(
             |pair| {
                 three_files(&mut pair.a_to_b);

@@ -37,6 +37,11 @@ impl<'a> Asking<'a> {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
+    /// Whether everybody who was asked has answered.
+    pub fn all_answered(&self) -> bool {
+        self.silent.borrow().is_empty()
+    }
+
     /// One step.
     pub fn one(&self, party: u16, step: ProbeStep) -> Result<ProbeAnswer, Answer> {
         let mut answers = self.all(party, vec![step])?;

@@ -21,6 +21,8 @@ pub struct Cripple {
     pub name: &'static str,
     /// One line for people.
     pub explain: &'static str,
+    /// The world that has what it needs.
+    pub world: &'static str,
     /// What must come of it for WAL and for DELETE.
     pub expected: [VerdictKind; 2],
     /// What the reason must say.
@@ -52,6 +54,7 @@ pub static CRIPPLES: &[Cripple] = &[
     Cripple {
         name: "deny-locks",
         explain: "fcntl locks fail with EPERM",
+        world: "shared-directory",
         expected: [Refuses, Refuses],
         reason: "errno 1",
         how: How::View(|view| view.quirks = Quirks::refusing(Call::Lock, libc::EPERM)),
@@ -59,6 +62,7 @@ pub static CRIPPLES: &[Cripple] = &[
     Cripple {
         name: "deny-shared-memory",
         explain: "mmap of a wal-index fails with EPERM",
+        world: "shared-directory",
         expected: [Refuses, Safe],
         reason: "cannot map shared memory (errno 1)",
         how: How::View(|view| view.quirks = Quirks::refusing(Call::SharedMemory, libc::EPERM)),
@@ -66,6 +70,7 @@ pub static CRIPPLES: &[Cripple] = &[
     Cripple {
         name: "fake-locks",
         explain: "fcntl locks are answered with success and not taken",
+        world: "shared-directory",
         expected: [Unsafe, Unsafe],
         reason: "is granted a lock",
         how: How::View(|view| view.quirks = Quirks::refusing(Call::Lock, 0)),
@@ -73,6 +78,7 @@ pub static CRIPPLES: &[Cripple] = &[
     Cripple {
         name: "freeze-server",
         explain: "the server of the storage stops answering",
+        world: "one-client-shared",
         expected: [Unknown, Unknown],
         reason: "did not answer",
         how: How::Strike(freeze_server),
@@ -80,6 +86,7 @@ pub static CRIPPLES: &[Cripple] = &[
     Cripple {
         name: "kill-party",
         explain: "SIGKILL in the middle",
+        world: "shared-directory",
         expected: [Unknown, Unknown],
         reason: "this party has ended",
         how: How::Strike(|fleet, party| fleet.kill(party)),
@@ -87,6 +94,7 @@ pub static CRIPPLES: &[Cripple] = &[
     Cripple {
         name: "other-user",
         explain: "a user that may not write to the directory",
+        world: "shared-directory",
         expected: [Refuses, Refuses],
         reason: "errno 13",
         how: How::View(|view| view.user = Some((STRANGER, STRANGER))),
@@ -94,6 +102,7 @@ pub static CRIPPLES: &[Cripple] = &[
     Cripple {
         name: "pause-party",
         explain: "SIGSTOP in the middle",
+        world: "shared-directory",
         expected: [Unknown, Unknown],
         reason: "is stopped",
         how: How::Strike(|fleet, party| fleet.pause(party).map(drop)),
@@ -101,6 +110,7 @@ pub static CRIPPLES: &[Cripple] = &[
     Cripple {
         name: "read-only",
         explain: "its mount is read-only",
+        world: "shared-directory",
         expected: [Refuses, Refuses],
         reason: "errno 30",
         how: How::View(make_read_only),

@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use walproof_format::probe_step::{ByteRange, LockKind, LockOwner, ProbeAnswer, ProbeStep};
+use walproof_judge::mountinfo;
 use walproof_judge::probe::{Answer, PairFacts, SideFacts, decide};
 use walproof_judge::verdict::JournalMode;
 
 use super::asking::{Asking, is, microseconds, yes};
-use super::litmus;
+use super::litmus::{self, Racer};
 use super::locks::LockSide;
 use super::visibility::{Changes, Sight};
 use crate::error::LabError;
@@ -26,7 +27,7 @@ const BEFORE: Duration = Duration::from_millis(50);
 /// Between a change and the look at it.
 const AFTER: Duration = Duration::from_millis(100);
 /// How long a store may take to be seen.
-const STORE_WAIT_MS: u32 = 1000;
+const STORE_WAIT: Duration = Duration::from_secs(1);
 
 const SCRATCH_BYTES: u64 = 32 * 1024;
 const MAGIC: u64 = 0x7761_6c70_726f_6f66;
@@ -91,6 +92,9 @@ fn probe(asking: &Asking<'_>, one: u16, other: u16, depth: Depth) -> Probed {
     both(&|side, facts| side.act(facts));
     std::thread::sleep(AFTER);
     both(&|side, facts| side.look(facts));
+    // Meanwhile stores may still be on their way.
+    both(&|side, facts| side.race_reopening(facts));
+    both(&|side, facts| side.look_for_store(facts));
     if depth == Depth::Full {
         both(&|side, facts| side.ask_locks(facts));
         both(&|side, facts| side.when_shared(facts, |sight| sight.set_up()));
@@ -121,6 +125,7 @@ struct Side<'a> {
 #[derive(Debug)]
 struct Acted {
     store: Answer,
+    stored_at: Option<Instant>,
     write: Answer,
     append: Answer,
     new_file: Answer,
@@ -129,7 +134,7 @@ struct Acted {
 impl Default for Acted {
     fn default() -> Self {
         let not_yet = Answer::not_asked;
-        Self { store: not_yet(), write: not_yet(), append: not_yet(), new_file: not_yet() }
+        Self { store: not_yet(), stored_at: None, write: not_yet(), append: not_yet(), new_file: not_yet() }
     }
 }
 
@@ -256,6 +261,20 @@ impl<'a> Side<'a> {
         let not_found = facts.sibling.clone();
         self.make_scratch(facts);
         facts.sidecars_mounted = Some(std::mem::replace(&mut facts.sibling, not_found));
+        facts.sidecars_stay = Some(self.sidecars_are_mounts());
+    }
+
+    /// Whether nobody can unlink `-wal` and `-shm` at the acting party.
+    fn sidecars_are_mounts(&self) -> Answer {
+        let database = self.asking.fleet.database_inside(self.actor);
+        match self.actor(ProbeStep::Mountinfo) {
+            Err(failure) => failure,
+            Ok(answer) => {
+                let mounts = mountinfo::parse(&answer.text);
+                let is_mount = |end| mounts.iter().any(|mount| mount.mount_point == format!("{database}{end}"));
+                if ["-wal", "-shm"].into_iter().all(is_mount) { Answer::Yes } else { Answer::No }
+            }
+        }
     }
 
     fn look_for_sibling(&self, facts: &mut SideFacts) {
@@ -280,6 +299,7 @@ impl<'a> Side<'a> {
         let mut acted = self.acted.borrow_mut();
         if facts.mmap_creator == Answer::Yes {
             acted.store = yes(self.actor(ProbeStep::Store { handle, offset: self.at(64), value: MAGIC + 1 }));
+            acted.stored_at = Some(Instant::now());
         }
         let _ = self.actor(self.lock_step(handle, self.at(HAND_OFF_LOCK_AT), LockKind::Write));
         let written = self.actor(ProbeStep::Write { handle, offset: self.at(PAGE_AT), value: MAGIC + 2 });
@@ -313,16 +333,27 @@ impl<'a> Side<'a> {
             other => yes(other),
         };
         facts.new_file_seen = seen_of(&acted.new_file, found);
+        facts.lock_conflict_seen = self.conflict(self.created(), handle, self.at(LOCK_AT));
+        facts.unlink_while_open = yes(self.actor(ProbeStep::Unlink { path: self.path(self.actor, "new") }));
+    }
+
+    /// The store that was made before all this, in a page that was faulted in before that.
+    fn look_for_store(&self, facts: &mut SideFacts) {
+        if !self.shares_a_file(facts) {
+            return;
+        }
+        let (acted, handle) = (self.acted.borrow(), self.looked_at());
         facts.store_seen = match (&facts.mmap_other_party, &acted.store) {
             (Answer::Yes, Answer::Yes) => {
-                let until = MAGIC + 1;
-                is(self.looker(ProbeStep::Load { handle, offset: self.at(64), until, wait_ms: STORE_WAIT_MS }), until)
+                let (until, offset) = (MAGIC + 1, self.at(64));
+                // The wait of one direction is one of the other's as well.
+                let waited = acted.stored_at.map_or(Duration::ZERO, |at| at.elapsed());
+                let wait_ms = STORE_WAIT.saturating_sub(waited).as_millis() as u32;
+                is(self.looker(ProbeStep::Load { handle, offset, until, wait_ms }), until)
             }
             (Answer::Yes, not_made) => seen_of(not_made, Answer::not_asked()),
             (other, _) => other.clone(),
         };
-        facts.lock_conflict_seen = self.conflict(self.created(), handle, self.at(LOCK_AT));
-        facts.unlink_while_open = yes(self.actor(ProbeStep::Unlink { path: self.path(self.actor, "new") }));
     }
 
     /// Where siblings are not seen, the one file that both may have is the database: here our own empty one.
@@ -393,19 +424,37 @@ impl<'a> Side<'a> {
         }
     }
 
+    /// On a file of its own: whoever reopens a file may drop what its client remembers of it, also what is mapped.
+    fn race_reopening(&self, facts: &mut SideFacts) {
+        if facts.sibling != Answer::Yes {
+            return;
+        }
+        let handle = self.handle(19);
+        let racer = |party| (party, handle, self.path(party, "raced"));
+        let (writer, reader) = (racer(self.actor), racer(self.looker));
+        let open = |(party, handle, path): &Racer, create| {
+            self.asking.one(*party, ProbeStep::Open { handle: *handle, path: path.clone(), create })
+        };
+        if open(&writer, true).is_ok() && open(&reader, false).is_ok() {
+            facts.litmus.extend(litmus::race_reopening(self.asking, &writer, &reader));
+        }
+        let _ = self.actor(ProbeStep::Unlink { path: writer.2 });
+    }
+
     fn race(&self, facts: &mut SideFacts) {
-        if !self.shares_a_file(facts) {
+        if !self.shares_a_file(facts) || facts.store_seen != Answer::Yes {
             return;
         }
         let racer = |party, handle| (party, handle, self.path(party, "scratch"));
         let (writer, reader) = (racer(self.actor, self.created()), racer(self.looker, self.looked_at()));
-        let mapped = facts.store_seen == Answer::Yes;
-        facts.litmus = litmus::races(self.asking, &writer, &reader, mapped, self.actor < self.looker);
+        facts.litmus.extend(litmus::races(self.asking, &writer, &reader, self.actor < self.looker));
         facts.times.store_us = litmus::store_us(&facts.litmus);
     }
 
+    /// A mounted `-shm` is not ours to unlink, and a party that has it by its directory could.
     fn tidy(&self) {
-        for name in ["scratch", "new"] {
+        let names: &[&str] = if self.by_sidecars.get() { &["new"] } else { &["scratch", "new"] };
+        for name in names {
             let _ = self.actor(ProbeStep::Unlink { path: self.path(self.actor, name) });
         }
     }

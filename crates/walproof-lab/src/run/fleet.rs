@@ -4,7 +4,7 @@
 //! What it must not do: decide when to strike (`nemeses`), read histories (`record.rs`), judge.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -610,6 +610,48 @@ impl<'a> Fleet<'a> {
         lock(&self.slots[usize::from(agent)])
     }
 
+    /// What this program prints when it is run with these arguments where an agent would be. `{database}` in them stands
+    /// for the database as the agent sees it.
+    pub fn output_of(&self, agent: u16, arguments: &[&str]) -> Result<String, LabError> {
+        let view = &self.plan.ground.views[usize::from(agent)];
+        let database = self.database_inside(agent);
+        let arguments = arguments.iter().map(|argument| argument.replace("{database}", &database)).collect();
+        let who = format!("command-{agent}");
+        let spec = ContainerSpec { arguments, ..self.spec_of(view, &who, view.mounts.clone()) };
+        let mut container = self.runtime_of(view).start(self.plan.run, &spec)?;
+        let Line { to_agent, mut from_agent } = container.take_line().ok_or_else(|| gone(&who))?;
+        let (sender, output) = channel();
+        std::thread::spawn(move || {
+            let mut text = String::new();
+            let read = from_agent.read_to_string(&mut text).map(|_| text);
+            let _ = sender.send(read);
+        });
+        let heard = output.recv_timeout(ANSWER_TIMEOUT);
+        drop(to_agent);
+        let _ = container.kill();
+        container.remove()?;
+        match heard {
+            Ok(Ok(text)) => Ok(text),
+            Ok(Err(error)) => Err(LabError::new(format!("{who} could not be heard"), error, "run it again")),
+            Err(_) => {
+                Err(LabError::new(format!("{who} did not end"), "the storage hangs", "look at its server").blind())
+            }
+        }
+    }
+
+    fn spec_of(&self, view: &View, who: &str, mounts: Vec<Mount>) -> ContainerSpec {
+        ContainerSpec {
+            name: format!("{}-{who}", self.plan.prefix),
+            mounts,
+            arguments: vec!["agent".into()],
+            memory_bytes_max: view.memory_bytes_max.unwrap_or(MEMORY_BYTES_MAX),
+            pids_max: PIDS_MAX,
+            user: view.user,
+            program: self.plan.program.clone(),
+            likeness: view.likeness.clone(),
+        }
+    }
+
     fn enter(&self, view: &View, agent: u16, incarnation: u16) -> Result<Live, LabError> {
         self.enter_with(view, agent, incarnation, self.plan.history.as_deref())
     }
@@ -634,16 +676,7 @@ impl<'a> Fleet<'a> {
             duty: view.duty,
             quirks: view.quirks.clone(),
         };
-        let spec = ContainerSpec {
-            name: format!("{}-{who}", self.plan.prefix),
-            mounts: mounts.clone(),
-            arguments: vec!["agent".into()],
-            memory_bytes_max: view.memory_bytes_max.unwrap_or(MEMORY_BYTES_MAX),
-            pids_max: PIDS_MAX,
-            user: view.user,
-            program: self.plan.program.clone(),
-            likeness: view.likeness.clone(),
-        };
+        let spec = self.spec_of(view, &who, mounts.clone());
         if let (true, Some(folder)) = (view.user.is_some() || view.likeness.is_some(), history) {
             // Whoever is not root writes its history there as well.
             fs::set_permissions(folder, fs::Permissions::from_mode(0o777))

@@ -5,13 +5,14 @@
 //!
 //! What this file must not do: judge (`walproof_judge::probe`), stress (`verify.rs`).
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 use walproof_format::probe_step::ProbeStep;
-use walproof_judge::facts::{Mount, OtherKernels, other_kernels};
+use walproof_judge::facts::{OtherKernels, other_kernels};
 use walproof_judge::mountinfo;
 use walproof_judge::probe::{Answer, Durability, PairFacts, decide_all};
 use walproof_judge::verdict::{Coverage, ExitCode, JournalMode, Verdict, judge_probe};
@@ -30,7 +31,8 @@ use crate::run::leavings::{RunDirectory, RunId};
 use crate::run::report::{RuntimeReport, asked_mode};
 use crate::run::site::{Site, Tested, check_image, look, make_history, make_scratch, worse};
 use crate::run::verify::{Boundary, Options, runtime_for};
-use crate::runtimes::Runtime;
+use crate::runtimes::{Mount, Runtime};
+use crate::worlds::View;
 
 /// Version of the probe's JSON document.
 pub const VERSION: u32 = 1;
@@ -55,6 +57,8 @@ pub struct Asked {
     pub parties: u16,
     /// Whether one more party is a plain process on the host.
     pub with_host: bool,
+    /// Whether `walproof guard` is asked in the place of each party as well.
+    pub guards: bool,
     /// How the last party is crippled.
     pub cripple: Option<&'static Cripple>,
     /// Whether a risky verdict makes the exit code 1.
@@ -82,6 +86,7 @@ pub struct ProbeReport {
     pub same_kernel: Answer,
     pub pairs: Vec<PairReport>,
     pub durability: Option<Durability>,
+    pub guards: Vec<GuardReport>,
     pub verdicts: Vec<Verdict>,
     pub exit_code: u8,
     pub took_ms: f64,
@@ -96,7 +101,7 @@ pub struct Party {
     pub name: String,
     pub runtime: String,
     pub database: String,
-    pub mount: Option<Mount>,
+    pub mount: Option<mountinfo::Mount>,
 }
 
 /// What two parties found out about each other.
@@ -106,6 +111,15 @@ pub struct PairReport {
     pub between: [String; 2],
     pub facts: PairFacts,
     pub took_ms: f64,
+}
+
+/// What `walproof guard` says in the place of a party: from its own view alone, before anybody asks.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the field names are the document's own, explained in docs/probe.md")]
+pub struct GuardReport {
+    pub party: String,
+    pub verdict: String,
+    pub reason: Option<String>,
 }
 
 /// Runs it; ends in time, whatever the storage does.
@@ -162,18 +176,38 @@ fn frozen() -> LabError {
 fn carry_out(
     mut asked: Asked,
     deadline: Instant,
-    interrupted: &'static AtomicBool,
+    interrupted: &AtomicBool,
     tell: &Sender<Heard>,
 ) -> Result<ProbeReport, LabError> {
     let runtime = runtime_for(&asked.options)?;
+    through(runtime.as_ref(), &mut asked, deadline, interrupted, tell)
+}
+
+/// The same through a runtime that was found before, by a caller who has a wall clock.
+pub fn probe_through(
+    runtime: &dyn Runtime,
+    mut asked: Asked,
+    interrupted: &AtomicBool,
+) -> Result<ProbeReport, LabError> {
+    let deadline = Instant::now() + asked.time_max;
+    through(runtime, &mut asked, deadline, interrupted, &channel().0)
+}
+
+fn through(
+    runtime: &dyn Runtime,
+    asked: &mut Asked,
+    deadline: Instant,
+    interrupted: &AtomicBool,
+    tell: &Sender<Heard>,
+) -> Result<ProbeReport, LabError> {
     asked.options.agents = asked.parties;
-    let tested = Tested::find(&mut asked.options, runtime.as_ref())?;
+    let tested = Tested::find(&mut asked.options, runtime)?;
     let places = tested.places(&asked.options)?;
     places.iter().try_for_each(|place| check_free(place))?;
-    tested.check_needs(runtime.as_ref())?;
-    check_image(&asked.options, runtime.as_ref())?;
+    tested.check_needs(runtime)?;
+    check_image(&asked.options, runtime)?;
     let run = RunDirectory::create(&RunId::random())?;
-    let outcome = in_run(runtime.as_ref(), &run, (&tested, &places), &asked, deadline, interrupted, tell);
+    let outcome = in_run(runtime, &run, (&tested, &places), asked, deadline, interrupted, tell);
     let left = run.leave();
     let left_behind: Vec<String> = left.failed.into_iter().chain(left.kept).collect();
     match outcome {
@@ -186,7 +220,7 @@ fn carry_out(
 fn in_run(
     runtime: &dyn Runtime,
     run: &RunDirectory,
-    (tested, places): (&Tested, &[std::path::PathBuf]),
+    (tested, places): (&Tested, &[PathBuf]),
     asked: &Asked,
     deadline: Instant,
     interrupted: &AtomicBool,
@@ -198,7 +232,7 @@ fn in_run(
     let history = make_history(run, &asked.options, &places[0])?;
     let boundary = look(&asked.options, tested, runtime, places, run.id());
     let site = Site { runtime, run, scratch: &scratch, history: &history, interrupted };
-    let change = |views: &mut Vec<crate::worlds::View>| {
+    let change = |views: &mut Vec<View>| {
         if asked.with_host {
             views.push(views[0].on_host());
         }
@@ -215,7 +249,8 @@ fn in_run(
     };
     let device = parties.first().and_then(|party| party.mount.as_ref()).map(|mount| mount.device);
     let durability = (asked.depth == Depth::Full).then(|| durability::ask(&asking, 0, device));
-    let report = decided(asked, boundary, parties, &fleet, (pairs, durability), began)?;
+    let guards = if asked.guards && asking.all_answered() { guards(&asking, &parties) } else { Vec::new() };
+    let report = ProbeReport { guards, ..decided(asked, boundary, parties, &fleet, (pairs, durability), began)? };
     let _ = tell.send(Heard::Decided(Box::new(report.clone())));
     fleet.clients().iter().for_each(|client| client.knobs().release());
     fleet.disband();
@@ -243,7 +278,7 @@ fn struck(
     })
 }
 
-fn check_free(place: &std::path::Path) -> Result<(), LabError> {
+fn check_free(place: &Path) -> Result<(), LabError> {
     match storage::free_bytes(place) {
         Some(free) if free < FREE_BYTES_MIN => Err(LabError::path(
             "cannot probe",
@@ -347,6 +382,7 @@ fn decided(
         pairs: pairs.collect(),
         parties,
         durability,
+        guards: Vec::new(),
         verdicts,
         exit_code,
         took_ms: ms(began.elapsed()),
@@ -355,7 +391,32 @@ fn decided(
     })
 }
 
-fn by_mount(mount: &Mount) -> OtherKernels {
+/// One answer of each kind of party. A party that was crippled from within has no guard: that would not be crippled.
+fn guards(asking: &Asking<'_>, parties: &[Party]) -> Vec<GuardReport> {
+    let fleet = asking.fleet;
+    let views = &fleet.ground().views;
+    let mut asked: Vec<(&Path, &Vec<Mount>, Option<(u32, u32)>)> = Vec::new();
+    let mut guards = Vec::new();
+    for (agent, party) in fleet.agents().zip(parties) {
+        let view = &views[usize::from(agent)];
+        let kind = (view.database.as_path(), &view.mounts, view.user);
+        if view.on_host || !view.quirks.is_none() || asked.contains(&kind) || asking.time_left().is_zero() {
+            continue;
+        }
+        asked.push(kind);
+        let Ok(text) = fleet.output_of(agent, &["guard", "--json", "{database}"]) else { continue };
+        guards.extend(guard_report(&party.name, &text));
+    }
+    guards
+}
+
+fn guard_report(party: &str, text: &str) -> Option<GuardReport> {
+    let document: serde_json::Value = serde_json::from_str(text).ok()?;
+    let reason = document["reasons"][0]["says"].as_str().map(ToOwned::to_owned);
+    Some(GuardReport { party: party.to_owned(), verdict: document["verdict"].as_str()?.to_owned(), reason })
+}
+
+fn by_mount(mount: &mountinfo::Mount) -> OtherKernels {
     other_kernels(&mount.fstype, &[&mount.options[..], &mount.super_options].concat())
 }
 

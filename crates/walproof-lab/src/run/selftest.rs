@@ -1,12 +1,14 @@
 //! The detector tested: every broken world and nemesis must be caught, every sound one must come out clean.
 //!
 //! A case is a run without probe and control whose outcome (`outcome.rs`) is compared with what worlds and nemeses say
-//! of themselves as data. Cases are independent and run side by side.
+//! of themselves as data. Cases are independent and run side by side. Beside a world's stress stands what a quick probe
+//! and the guard say of it, and cases of their own cripple a party of a probe (`probes.rs`).
+
+mod probes;
 
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -14,9 +16,12 @@ use walproof_format::plan::{Chosen, Rhythm};
 use walproof_judge::checkers::AnomalyKind;
 use walproof_judge::verdict::JournalMode;
 
+use self::probes::Once;
 use crate::error::LabError;
 use crate::nemeses::{self, Effect, NEMESES, Needs, Nemesis};
+use crate::probes::cripples::{CRIPPLES, Cripple};
 use crate::run::outcome::{COMMITS_MIN, has_effect, meets, outcome};
+use crate::run::probe::ProbeReport;
 use crate::run::verify::{Evidence, Options, verify_through};
 use crate::runtimes::Runtime;
 use crate::worlds::{self, Expectation, WORLDS, World};
@@ -44,12 +49,15 @@ pub struct Case {
     /// What is run.
     pub options: Options,
     expected: Expected,
+    /// The probe of its world, shared by the cases of the world.
+    probe: Option<Arc<Once>>,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Expected {
     World(Expectation, &'static [AnomalyKind]),
     Nemesis(Effect),
+    Crippled(&'static Cripple),
 }
 
 impl Expected {
@@ -57,6 +65,7 @@ impl Expected {
         match self {
             Self::World(expectation, _) => expectation.word(),
             Self::Nemesis(effect) => effect.word(),
+            Self::Crippled(cripple) => cripple.expected[0].word(),
         }
     }
 
@@ -68,7 +77,7 @@ impl Expected {
             }
             Self::World(Expectation::Refuses, _) => (REFUSED_TIME, 0),
             Self::World(Expectation::Starves, _) => (LOUD_TIME, 0),
-            Self::World(..) | Self::Nemesis(Effect::Breaks(_)) => (BROKEN_TIME, 0),
+            Self::World(..) | Self::Nemesis(Effect::Breaks(_)) | Self::Crippled(_) => (BROKEN_TIME, 0),
         }
     }
 
@@ -76,6 +85,7 @@ impl Expected {
         match self {
             Self::World(expectation, names) => meets(expectation, names, evidence),
             Self::Nemesis(effect) => has_effect(effect, evidence),
+            Self::Crippled(_) => Ok(()),
         }
     }
 }
@@ -89,6 +99,10 @@ pub struct Row {
     pub journal_mode: String,
     /// What must come of it.
     pub expected: &'static str,
+    /// What a quick probe says of the world; nothing, where none is asked.
+    pub probe: Option<&'static str>,
+    /// What the guard says at its parties, from each one's own view.
+    pub guard: Option<String>,
     /// What came of it.
     pub outcome: String,
     /// Whether it is what must come.
@@ -115,17 +129,21 @@ pub enum Standing {
     Skipped,
 }
 
-/// Every case: worlds, then nemeses, then workloads, each in both families of journal modes.
+/// Every case: worlds, then nemeses, then workloads, each in both families of journal modes; then crippled parties.
 pub fn cases(directory: &Path, seed: u64) -> Vec<Case> {
     let directory = directory.to_owned();
     let base = Options { directory, seed, probe: false, control: false, ..Options::default() };
-    let of_worlds = WORLDS.iter().flat_map(|world| MODES.map(|mode| of_world(&base, world, mode)));
+    let of_worlds = WORLDS.iter().flat_map(|world| {
+        let probe = Arc::new(Once::default());
+        MODES.map(|mode| Case { probe: Some(Arc::clone(&probe)), ..of_world(&base, world, mode) })
+    });
+    let of_cripples = CRIPPLES.iter().map(|cripple| of_cripple(&base, cripple));
     // A target is a container of the user's: tests/verify/own.rs has one.
     let own = NEMESES.iter().filter(|nemesis| nemesis.needs != Needs::Target);
     let of_nemeses = own.flat_map(|nemesis| MODES.map(|mode| of_nemesis(&base, nemesis, mode)));
     let of_workloads = walproof_agent::workload_names();
     let of_workloads = of_workloads.iter().flat_map(|name| MODES.map(|mode| of_workload(&base, name, mode)));
-    of_worlds.chain(of_nemeses).chain(of_workloads).collect()
+    of_worlds.chain(of_nemeses).chain(of_workloads).chain(of_cripples).collect()
 }
 
 fn of_world(base: &Options, world: &World, mode: JournalMode) -> Case {
@@ -151,6 +169,14 @@ fn of_workload(base: &Options, name: &str, mode: JournalMode) -> Case {
     case(format!("workload {name}"), base, mode, expected, |options| options.workload.name = name.into())
 }
 
+/// A probe with a crippled party, on storage that has what it needs.
+fn of_cripple(base: &Options, cripple: &'static Cripple) -> Case {
+    let expected = Expected::Crippled(cripple);
+    case(format!("probe {}", cripple.name), base, JournalMode::Wal, expected, |options| {
+        options.world = cripple.world.into();
+    })
+}
+
 fn case(
     name: String,
     base: &Options,
@@ -165,7 +191,7 @@ fn case(
         options.loud_is_enough_after = Some(LOUD_TIME);
     }
     change(&mut options);
-    Case { name, options, expected }
+    Case { name, options, expected, probe: None }
 }
 
 /// Runs cases side by side; rows come in the order in which they end.
@@ -206,6 +232,8 @@ pub fn examine(runtime: &dyn Runtime, case: &Case, interrupted: &AtomicBool) -> 
         name: case.name.clone(),
         journal_mode: case.options.workload.journal_mode.clone(),
         expected: case.expected.word(),
+        probe: None,
+        guard: None,
         outcome: String::new(),
         standing: Standing::Skipped,
         because: None,
@@ -217,12 +245,14 @@ pub fn examine(runtime: &dyn Runtime, case: &Case, interrupted: &AtomicBool) -> 
         row.because = Some(why);
         return row;
     }
-    match verify_through(runtime, case.options.clone(), interrupted, &mut |_| ()) {
-        Ok(evidence) => fill_in(&mut row, case, &evidence),
-        Err(LabError { what, because, .. }) => {
-            row.standing = Standing::Failed;
-            row.because = Some(format!("{what}: {because}"));
+    if let Expected::Crippled(cripple) = case.expected {
+        fill_in_crippled(&mut row, probes::crippled(runtime, &case.options, cripple, interrupted));
+    } else {
+        match verify_through(runtime, case.options.clone(), interrupted, &mut |_| ()) {
+            Ok(evidence) => fill_in(&mut row, case, &evidence),
+            Err(LabError { what, because, .. }) => row.fail(format!("{what}: {because}")),
         }
+        compare_with_probe(&mut row, runtime, case, interrupted);
     }
     row.took_ms = began.elapsed().as_millis() as u64;
     row
@@ -237,6 +267,48 @@ fn fill_in(row: &mut Row, case: &Case, evidence: &Evidence) {
     row.because = met.err().or_else(|| evidence.left_behind.first().map(|line| format!("left behind: {line}")));
     if !evidence.left_behind.is_empty() {
         row.standing = Standing::Failed;
+    }
+}
+
+fn fill_in_crippled(row: &mut Row, probed: Result<ProbeReport, String>) {
+    match probed {
+        Ok(report) => {
+            row.standing = Standing::Met;
+            let verdicts = report.verdicts.iter().filter(|verdict| MODES.contains(&verdict.mode()));
+            let words = verdicts.map(|verdict| format!("{}: {}", verdict.mode().word(), verdict.kind().word()));
+            row.outcome = words.collect::<Vec<_>>().join(", ");
+        }
+        Err(because) => row.fail(because),
+    }
+}
+
+/// A probe that says otherwise than the stress must come to is a failure of the probe.
+fn compare_with_probe(row: &mut Row, runtime: &dyn Runtime, case: &Case, interrupted: &AtomicBool) {
+    let (Some(once), Some(world)) = (&case.probe, worlds::find(&case.options.world)) else { return };
+    let mode = JournalMode::from_word(&row.journal_mode).unwrap_or(JournalMode::Wal);
+    let report = match once.of(runtime, &case.options, interrupted) {
+        Ok(report) => report,
+        Err(because) => return row.fail(because.to_owned()),
+    };
+    let Some(verdict) = probes::verdict_of(report, mode) else { return row.fail("the probe has no verdict".into()) };
+    row.probe = Some(verdict.kind().word());
+    row.guard = Some(probes::guards_words(report));
+    if !probes::agrees(world, mode, verdict.kind()) {
+        row.fail(format!("the probe says {}: {}", verdict.kind().word(), verdict.reasons().join("; ")));
+    }
+    if let Err(because) = probes::guards_keep_to_it(world, report) {
+        row.fail(because);
+    }
+    if let Some(left) = report.left_behind.first() {
+        row.fail(format!("left behind by the probe: {left}"));
+    }
+}
+
+impl Row {
+    /// The first reason stays.
+    fn fail(&mut self, because: String) {
+        self.standing = Standing::Failed;
+        self.because.get_or_insert(because);
     }
 }
 

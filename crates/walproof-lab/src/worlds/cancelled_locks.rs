@@ -2,7 +2,7 @@
 
 use walproof_format::protocol::Quirks;
 
-use super::{Expectation, Needs, World, shared};
+use super::{Expectation, Fault, Needs, World, shared};
 
 /// a process opens and closes the database file beside SQLite.
 pub static WORLD: World = World {
@@ -10,6 +10,7 @@ pub static WORLD: World = World {
     explain: include_str!("cancelled_locks.md"),
     wal: Expectation::Unsafe,
     rollback: Expectation::Unsafe,
+    fault: Fault::Openers,
     needs: Needs::Nothing,
     nemeses: &[],
     names: &[],

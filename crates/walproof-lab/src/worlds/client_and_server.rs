@@ -1,6 +1,6 @@
 //! World `client-and-server`: one side is a network client, the other works on the server's own directory.
 
-use super::{BROKEN, Expectation, Needs, Side, World, sides};
+use super::{BROKEN, Expectation, Fault, Needs, Side, World, sides};
 use crate::clients::{ClientOptions, Pages};
 
 /// one side is a network client, the other works on the server's own directory.
@@ -9,6 +9,7 @@ pub static WORLD: World = World {
     explain: include_str!("client_and_server.md"),
     wal: Expectation::Unsafe,
     rollback: Expectation::Unsafe,
+    fault: Fault::Boundary,
     needs: Needs::Clients,
     nemeses: &[],
     names: BROKEN,

@@ -2,7 +2,7 @@
 
 use walproof_format::protocol::{Call, Quirks};
 
-use super::{Expectation, Needs, World, shared};
+use super::{Expectation, Fault, Needs, World, shared};
 
 /// shared mappings of the wal-index are refused.
 pub static WORLD: World = World {
@@ -10,6 +10,7 @@ pub static WORLD: World = World {
     explain: include_str!("deny_shared_memory.md"),
     wal: Expectation::Refuses,
     rollback: Expectation::Safe,
+    fault: Fault::Boundary,
     needs: Needs::Nothing,
     nemeses: &[],
     names: &[],

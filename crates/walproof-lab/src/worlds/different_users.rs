@@ -1,6 +1,6 @@
 //! World `different-users`: every second agent is another user, who may read the files and not write them.
 
-use super::{Expectation, Needs, World, every_second};
+use super::{Expectation, Fault, Needs, World, every_second};
 
 /// every second agent is another user, who may read the files and not write them.
 pub static WORLD: World = World {
@@ -8,6 +8,7 @@ pub static WORLD: World = World {
     explain: include_str!("different_users.md"),
     wal: Expectation::Refuses,
     rollback: Expectation::Refuses,
+    fault: Fault::Boundary,
     needs: Needs::BindMounts,
     nemeses: &[],
     names: &[],

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt, chown, fchown};
 use std::path::Path;
 
-use super::{Expectation, Ground, Needs, World, every_second};
+use super::{Expectation, Fault, Ground, Needs, World, every_second};
 
 /// every second agent is another user of the group that may write the directory.
 pub static WORLD: World = World {
@@ -13,6 +13,7 @@ pub static WORLD: World = World {
     explain: include_str!("different_users_one_group.md"),
     wal: Expectation::Safe,
     rollback: Expectation::Safe,
+    fault: Fault::Boundary,
     needs: Needs::BindMounts,
     nemeses: &[],
     names: &[],

@@ -2,7 +2,7 @@
 
 use walproof_format::protocol::{Call, Quirks};
 
-use super::{Expectation, Needs, World, shared};
+use super::{Expectation, Fault, Needs, World, shared};
 
 /// locks are answered with success and not taken.
 pub static WORLD: World = World {
@@ -10,6 +10,7 @@ pub static WORLD: World = World {
     explain: include_str!("fake_locks.md"),
     wal: Expectation::Unsafe,
     rollback: Expectation::Unsafe,
+    fault: Fault::Boundary,
     needs: Needs::Nothing,
     nemeses: &[],
     names: &[],

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{DATABASE, Expectation, Ground, Needs, View, World};
+use super::{DATABASE, Expectation, Fault, Ground, Needs, View, World};
 
 /// the database file has a name in a directory of its own for each container.
 pub static WORLD: World = World {
@@ -12,6 +12,7 @@ pub static WORLD: World = World {
     explain: include_str!("hard_link.md"),
     wal: Expectation::Unsafe,
     rollback: Expectation::UnsafeAfterCrash,
+    fault: Fault::Boundary,
     needs: Needs::Nothing,
     nemeses: &[],
     names: &[],

@@ -2,7 +2,7 @@
 
 use walproof_format::protocol::Quirks;
 
-use super::{BROKEN, Expectation, Needs, World, every_second};
+use super::{BROKEN, Expectation, Fault, Needs, World, every_second};
 
 /// every second agent opens the database with the VFS `unix-dotfile`.
 pub static WORLD: World = World {
@@ -10,6 +10,7 @@ pub static WORLD: World = World {
     explain: include_str!("mixed_vfs_dotfile.md"),
     wal: Expectation::Refuses,
     rollback: Expectation::Unsafe,
+    fault: Fault::Openers,
     needs: Needs::Nothing,
     nemeses: &[],
     names: BROKEN,

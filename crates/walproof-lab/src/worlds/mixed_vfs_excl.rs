@@ -2,7 +2,7 @@
 
 use walproof_format::protocol::Quirks;
 
-use super::{Expectation, Needs, World, every_second};
+use super::{Expectation, Fault, Needs, World, every_second};
 
 /// every second agent opens the database with the VFS `unix-excl`.
 pub static WORLD: World = World {
@@ -10,6 +10,7 @@ pub static WORLD: World = World {
     explain: include_str!("mixed_vfs_excl.md"),
     wal: Expectation::Starves,
     rollback: Expectation::Starves,
+    fault: Fault::Openers,
     needs: Needs::Nothing,
     nemeses: &[],
     names: &[],

@@ -110,6 +110,8 @@ pub struct World {
     pub wal: Expectation,
     /// What must come out in DELETE mode (and TRUNCATE, PERSIST).
     pub rollback: Expectation,
+    /// Where it is broken, if it is: what a probe of the boundary can see.
+    pub fault: Fault,
     /// What a runtime must be able to do.
     pub needs: Needs,
     /// Nemeses that belong to this world, beside the usual ones.
@@ -157,6 +159,15 @@ impl Expectation {
             Self::Starves => "starves",
         }
     }
+}
+
+/// Where a world is broken, if it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Between the openers: a probe, which puts parties of its own there, must come to what the stress comes to.
+    Boundary,
+    /// In what openers do to themselves or to the files, on a boundary that is sound: a probe must say that it is.
+    Openers,
 }
 
 /// What a runtime must be able to do for a world.

@@ -3,7 +3,7 @@
 use walproof_format::protocol::Duty;
 use walproof_judge::checkers::AnomalyKind;
 
-use super::{Expectation, Needs, Side, World, sides};
+use super::{Expectation, Fault, Needs, Side, World, sides};
 use crate::clients::{ClientOptions, Latency, Pages};
 
 /// one network client, its mount shared by all containers; an open() drops what is cached.
@@ -12,6 +12,7 @@ pub static WORLD: World = World {
     explain: include_str!("one_client_reopening.md"),
     wal: Expectation::Unsafe,
     rollback: Expectation::Unsafe,
+    fault: Fault::Boundary,
     needs: Needs::Clients,
     nemeses: &[],
     names: &[

@@ -1,6 +1,6 @@
 //! World `one-client-shared`: one network client, its mount shared by all containers.
 
-use super::{Expectation, Needs, Side, World, sides};
+use super::{Expectation, Fault, Needs, Side, World, sides};
 use crate::clients::{ClientOptions, Pages};
 
 /// one network client, its mount shared by all containers.
@@ -9,6 +9,7 @@ pub static WORLD: World = World {
     explain: include_str!("one_client_shared.md"),
     wal: Expectation::Safe,
     rollback: Expectation::Safe,
+    fault: Fault::Boundary,
     needs: Needs::Clients,
     nemeses: &[],
     names: &[],

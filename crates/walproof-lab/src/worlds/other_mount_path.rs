@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{DATABASE, Expectation, Ground, Needs, View, World};
+use super::{DATABASE, Expectation, Fault, Ground, Needs, View, World};
 
 /// the same directory under another path in each container.
 pub static WORLD: World = World {
@@ -12,6 +12,7 @@ pub static WORLD: World = World {
     explain: include_str!("other_mount_path.md"),
     wal: Expectation::Safe,
     rollback: Expectation::Safe,
+    fault: Fault::Boundary,
     needs: Needs::BindMounts,
     nemeses: &[],
     names: &[],

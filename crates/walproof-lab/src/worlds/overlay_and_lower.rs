@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{BROKEN, DATABASE, Expectation, Ground, Needs, View, World};
+use super::{BROKEN, DATABASE, Expectation, Fault, Ground, Needs, View, World};
 use crate::runtimes::Mount;
 
 /// one side has an overlay, the other writes the overlay's lower directory.
@@ -13,6 +13,7 @@ pub static WORLD: World = World {
     explain: include_str!("overlay_and_lower.md"),
     wal: Expectation::Unsafe,
     rollback: Expectation::Unsafe,
+    fault: Fault::Boundary,
     needs: Needs::OverlayMounts,
     nemeses: &[],
     names: BROKEN,

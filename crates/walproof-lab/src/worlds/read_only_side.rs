@@ -5,7 +5,7 @@ use std::path::Path;
 
 use walproof_format::protocol::{Duty, Quirks};
 
-use super::{Expectation, Ground, Needs, World, every_second};
+use super::{Expectation, Fault, Ground, Needs, World, every_second};
 use crate::runtimes::Mount;
 
 /// every second agent has a read-only mount of the directory and only reads.
@@ -14,6 +14,7 @@ pub static WORLD: World = World {
     explain: include_str!("read_only_side.md"),
     wal: Expectation::Refuses,
     rollback: Expectation::Refuses,
+    fault: Fault::Boundary,
     needs: Needs::BindMounts,
     nemeses: &[],
     names: &[],

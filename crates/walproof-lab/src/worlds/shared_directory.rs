@@ -2,7 +2,7 @@
 
 use walproof_format::protocol::Quirks;
 
-use super::{Expectation, Needs, World, shared};
+use super::{Expectation, Fault, Needs, World, shared};
 
 /// everybody mounts the one directory at /db.
 pub static WORLD: World = World {
@@ -10,6 +10,7 @@ pub static WORLD: World = World {
     explain: include_str!("shared_directory.md"),
     wal: Expectation::Safe,
     rollback: Expectation::Safe,
+    fault: Fault::Boundary,
     needs: Needs::Nothing,
     nemeses: &[],
     names: &[],

@@ -1,6 +1,6 @@
 //! World `single-file`: only the database file is mounted; each container keeps its own sidecars.
 
-use super::{Expectation, Needs, World, one_file_mounted};
+use super::{Expectation, Fault, Needs, World, one_file_mounted};
 
 /// only the database file is mounted; each container keeps its own sidecars.
 pub static WORLD: World = World {
@@ -8,6 +8,7 @@ pub static WORLD: World = World {
     explain: include_str!("single_file.md"),
     wal: Expectation::Unsafe,
     rollback: Expectation::UnsafeAfterCrash,
+    fault: Fault::Boundary,
     needs: Needs::BindMounts,
     nemeses: &[],
     names: &[],

@@ -1,6 +1,6 @@
 //! World `single-file-recreated`: only the database file is mounted; sidecars are lost with their container.
 
-use super::{Expectation, Needs, World, one_file_mounted};
+use super::{Expectation, Fault, Needs, World, one_file_mounted};
 
 /// only the database file is mounted; sidecars are lost with their container.
 pub static WORLD: World = World {
@@ -8,6 +8,7 @@ pub static WORLD: World = World {
     explain: include_str!("single_file_recreated.md"),
     wal: Expectation::Unsafe,
     rollback: Expectation::UnsafeAfterCrash,
+    fault: Fault::Boundary,
     needs: Needs::BindMounts,
     nemeses: &[],
     names: &[],

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{DATABASE, Expectation, Ground, HostMount, Needs, View, World};
+use super::{DATABASE, Expectation, Fault, Ground, HostMount, Needs, View, World};
 
 /// everybody shares a directory on a small file system of its own.
 pub static WORLD: World = World {
@@ -12,6 +12,7 @@ pub static WORLD: World = World {
     explain: include_str!("small_disk.md"),
     wal: Expectation::Safe,
     rollback: Expectation::Safe,
+    fault: Fault::Boundary,
     needs: Needs::HostMounts,
     nemeses: &[],
     names: &[],

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use super::{DATABASE, Expectation, Ground, Needs, View, World};
+use super::{DATABASE, Expectation, Fault, Ground, Needs, View, World};
 
 /// the directory is reached by a symbolic link in all containers but the first.
 pub static WORLD: World = World {
@@ -13,6 +13,7 @@ pub static WORLD: World = World {
     explain: include_str!("symlinked_directory.md"),
     wal: Expectation::Safe,
     rollback: Expectation::Safe,
+    fault: Fault::Boundary,
     needs: Needs::Nothing,
     nemeses: &[],
     names: &[],

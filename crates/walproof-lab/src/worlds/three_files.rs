@@ -1,6 +1,6 @@
 //! World `three-files`: database, `-wal` and `-shm` are mounted one by one into private directories.
 
-use super::{Expectation, Needs, World, files_mounted};
+use super::{Expectation, Fault, Needs, World, files_mounted};
 
 /// database, `-wal` and `-shm` are mounted one by one into private directories.
 pub static WORLD: World = World {
@@ -8,6 +8,7 @@ pub static WORLD: World = World {
     explain: include_str!("three_files.md"),
     wal: Expectation::Safe,
     rollback: Expectation::UnsafeAfterCrash,
+    fault: Fault::Boundary,
     needs: Needs::BindMounts,
     nemeses: &[],
     names: &[],

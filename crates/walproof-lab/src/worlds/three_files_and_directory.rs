@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::{Expectation, Ground, Needs, View, World, files_mounted};
+use super::{Expectation, Fault, Ground, Needs, View, World, files_mounted};
 
 /// some mount the directory, every second one database, `-wal` and `-shm` one by one.
 pub static WORLD: World = World {
@@ -11,6 +11,7 @@ pub static WORLD: World = World {
     explain: include_str!("three_files_and_directory.md"),
     wal: Expectation::Unsafe,
     rollback: Expectation::UnsafeAfterCrash,
+    fault: Fault::Boundary,
     needs: Needs::BindMounts,
     nemeses: &[],
     names: &[],

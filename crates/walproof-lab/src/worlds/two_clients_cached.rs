@@ -1,6 +1,6 @@
 //! World `two-clients-cached`: two network clients of one directory; locks are shared, attributes believed for 1 s.
 
-use super::{BROKEN, Expectation, Needs, Side, World, sides};
+use super::{BROKEN, Expectation, Fault, Needs, Side, World, sides};
 use crate::clients::{ClientOptions, Pages};
 
 /// two network clients of one directory; locks are shared, attributes believed for 1 s.
@@ -9,6 +9,7 @@ pub static WORLD: World = World {
     explain: include_str!("two_clients_cached.md"),
     wal: Expectation::Unsafe,
     rollback: Expectation::Unsafe,
+    fault: Fault::Boundary,
     needs: Needs::Clients,
     nemeses: &[],
     names: BROKEN,

@@ -1,6 +1,6 @@
 //! World `two-clients-direct-io`: two network clients of one directory; locks are shared, no page is kept, shared mappings are refused.
 
-use super::{Expectation, Needs, Side, World, sides};
+use super::{Expectation, Fault, Needs, Side, World, sides};
 use crate::clients::{ClientOptions, Pages};
 
 /// two network clients of one directory; locks are shared, no page is kept, shared mappings are refused.
@@ -9,6 +9,7 @@ pub static WORLD: World = World {
     explain: include_str!("two_clients_direct_io.md"),
     wal: Expectation::Refuses,
     rollback: Expectation::Safe,
+    fault: Fault::Boundary,
     needs: Needs::Clients,
     nemeses: &[],
     names: &[],

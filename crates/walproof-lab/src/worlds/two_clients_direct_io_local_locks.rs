@@ -1,6 +1,6 @@
 //! World `two-clients-direct-io-local-locks`: two network clients of one directory; no page is kept, each answers locks by itself.
 
-use super::{BROKEN, Expectation, Needs, Side, World, sides};
+use super::{BROKEN, Expectation, Fault, Needs, Side, World, sides};
 use crate::clients::{ClientOptions, Pages};
 
 /// two network clients of one directory; no page is kept, each answers locks by itself.
@@ -9,6 +9,7 @@ pub static WORLD: World = World {
     explain: include_str!("two_clients_direct_io_local_locks.md"),
     wal: Expectation::Refuses,
     rollback: Expectation::Unsafe,
+    fault: Fault::Boundary,
     needs: Needs::Clients,
     nemeses: &[],
     names: BROKEN,

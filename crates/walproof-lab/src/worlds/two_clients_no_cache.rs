@@ -1,6 +1,6 @@
 //! World `two-clients-no-cache`: two network clients of one directory; locks are shared, nothing is believed without asking.
 
-use super::{BROKEN, Expectation, Needs, Side, World, sides};
+use super::{BROKEN, Expectation, Fault, Needs, Side, World, sides};
 use crate::clients::{ClientOptions, Pages};
 
 /// two network clients of one directory; locks are shared, nothing is believed without asking.
@@ -9,6 +9,7 @@ pub static WORLD: World = World {
     explain: include_str!("two_clients_no_cache.md"),
     wal: Expectation::Unsafe,
     rollback: Expectation::Safe,
+    fault: Fault::Boundary,
     needs: Needs::Clients,
     nemeses: &[],
     names: BROKEN,

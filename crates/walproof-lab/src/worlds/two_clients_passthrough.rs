@@ -1,6 +1,6 @@
 //! World `two-clients-passthrough`: two network clients of one directory whose kernel uses the backing file itself.
 
-use super::{Expectation, Needs, Side, World, sides};
+use super::{Expectation, Fault, Needs, Side, World, sides};
 use crate::clients::{ClientOptions, Pages};
 
 /// two network clients of one directory whose kernel uses the backing file itself.
@@ -9,6 +9,7 @@ pub static WORLD: World = World {
     explain: include_str!("two_clients_passthrough.md"),
     wal: Expectation::Safe,
     rollback: Expectation::Safe,
+    fault: Fault::Boundary,
     needs: Needs::Clients,
     nemeses: &[],
     names: &[],

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{DATABASE, Expectation, Ground, Needs, View, World};
+use super::{DATABASE, Expectation, Fault, Ground, Needs, View, World};
 use crate::runtimes::Mount;
 
 /// each container has an overlay of its own over one lower directory.
@@ -13,6 +13,7 @@ pub static WORLD: World = World {
     explain: include_str!("two_overlays.md"),
     wal: Expectation::Unsafe,
     rollback: Expectation::Unsafe,
+    fault: Fault::Boundary,
     needs: Needs::OverlayMounts,
     nemeses: &[],
     names: &[],

@@ -2,7 +2,7 @@
 
 use walproof_format::protocol::Quirks;
 
-use super::{Expectation, Needs, World, shared};
+use super::{Expectation, Fault, Needs, World, shared};
 
 /// somebody deletes the `-wal` and `-shm` of a database in use.
 pub static WORLD: World = World {
@@ -10,6 +10,7 @@ pub static WORLD: World = World {
     explain: include_str!("unlinked_sidecars.md"),
     wal: Expectation::Unsafe,
     rollback: Expectation::Safe,
+    fault: Fault::Openers,
     needs: Needs::Nothing,
     nemeses: &["unlink-sidecars"],
     names: &[],

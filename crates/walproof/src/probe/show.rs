@@ -17,6 +17,7 @@ pub fn show(report: &ProbeReport, asked: &str) {
     for pair in &report.pairs {
         show_pair(pair, report);
     }
+    guards(report);
     if let Some(durability) = &report.durability {
         line("fsync", &durability.words());
     }
@@ -72,6 +73,15 @@ fn show_pair(pair: &PairReport, report: &ProbeReport) {
     }
     races(&pair.facts);
     calls(&pair.facts);
+}
+
+/// What each party could tell by itself.
+fn guards(report: &ProbeReport) {
+    for guard in &report.guards {
+        let reason = guard.reason.as_deref().filter(|_| guard.verdict != "safe");
+        let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
+        line("guard", &format!("{}: {}, from its own view{reason}", guard.party, guard.verdict));
+    }
 }
 
 fn both(facts: &PairFacts) -> [&SideFacts; 2] {
@@ -179,6 +189,7 @@ fn calls(facts: &PairFacts) {
 
 fn microseconds(us: f64) -> String {
     match us {
+        us if us < 1.0 => format!("{:.0} ns", us * 1e3),
         us if us < 10.0 => format!("{us:.1} us"),
         us if us < 1e4 => format!("{us:.0} us"),
         us => format!("{:.1} ms", us / 1e3),

@@ -22,8 +22,8 @@ pub struct Asking<'a> {
     pub fleet: &'a Fleet<'a>,
     deadline: Instant,
     interrupted: &'a AtomicBool,
-    /// Who did not answer.
-    silent: RefCell<Vec<u16>>,
+    /// Who did not answer, and why as far as it was seen.
+    silent: RefCell<Vec<(u16, Answer)>>,
 }
 
 impl<'a> Asking<'a> {
@@ -86,8 +86,8 @@ impl<'a> Asking<'a> {
     }
 
     fn not_to_be_asked(&self, party: u16) -> Option<Answer> {
-        if self.silent.borrow().contains(&party) {
-            return Some(Answer::Unknown("this party did not answer before".into()));
+        if let Some((_, why)) = self.silent.borrow().iter().find(|(silent, _)| *silent == party) {
+            return Some(why.clone());
         }
         if self.interrupted.load(Ordering::Relaxed) {
             return Some(Answer::Unknown("interrupted".into()));
@@ -105,10 +105,10 @@ impl<'a> Asking<'a> {
             Ok(Reply::Probe { answers }) => Ok(answers),
             Ok(other) => Err(Answer::Unknown(format!("the agent answered `{other:?}`"))),
             Err(error) if error.blind => {
-                self.silent.borrow_mut().push(party);
-                let state = self.fleet.state_of(party);
+                let why = Answer::Unknown(silence(timeout, self.fleet.state_of(party)));
+                self.silent.borrow_mut().push((party, why.clone()));
                 self.fleet.give_up_on(party);
-                Err(Answer::Unknown(silence(timeout, state)))
+                Err(why)
             }
             Err(_) => Err(Answer::Unknown("this party has ended".into())),
         }

@@ -400,7 +400,7 @@ fn guards(asking: &Asking<'_>, parties: &[Party]) -> Vec<GuardReport> {
     for (agent, party) in fleet.agents().zip(parties) {
         let view = &views[usize::from(agent)];
         let kind = (view.database.as_path(), &view.mounts, view.user);
-        if view.on_host || !view.quirks.is_none() || asked.contains(&kind) || asking.time_left().is_zero() {
+        if view.on_host || !view.quirks.refusals.is_empty() || asked.contains(&kind) || asking.time_left().is_zero() {
             continue;
         }
         asked.push(kind);

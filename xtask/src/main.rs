@@ -17,6 +17,7 @@ mod ground;
 mod prove;
 mod prove_hour;
 mod prove_memory;
+mod prove_probe;
 mod prove_scale;
 mod prove_sound;
 mod prove_wal_reset;
@@ -40,6 +41,7 @@ try: one of
   cargo xtask bench start [--rounds 15] [--only docker,podman,runc]
   cargo xtask prove sound   [--runs 20] [--time 20s] [--only ext4,tmpfs,xfs,btrfs] [--jobs 1]
   cargo xtask prove worlds  [--runs 20] [--time 10s] [--only WORLD,...] [--journal wal,delete] [--jobs 1]
+  cargo xtask prove probe   [--runs 200] [--broken-runs 50] [--kills 100] [--only sound,broken,killed] [--jobs 2]
   cargo xtask prove memory  [--time 5m]
   cargo xtask prove scale   [--time 3m] [--agents 75] [--workload NAME,...]
   cargo xtask prove wal-reset [--runs 5] [--time 20s] [--bundled-runs 1] [--bundled-time 180s] [--only canary,bundled]
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         ["prove", "sound", ..] => rest().and_then(prove_sound::run),
         ["prove", "worlds", ..] => rest().and_then(prove_worlds::run),
         ["prove", "wal-reset", ..] => rest().and_then(prove_wal_reset::run),
+        ["prove", "probe", ..] => rest().and_then(prove_probe::run),
         ["prove", "scale", ..] => rest().and_then(prove_scale::run),
         ["prove", "memory", ..] => rest().and_then(prove_memory::run),
         // What this binary is to itself: the agents and the bare loops of `bench harness`.

@@ -4,7 +4,7 @@
 //! goes on and fails in the end.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -37,6 +37,13 @@ impl Binary {
         let copy = folder.join(format!("walproof-{}", std::process::id()));
         fs::copy(&built, &copy).map_err(|error| at(&built, &error))?;
         Ok(Self(copy))
+    }
+}
+
+impl Binary {
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 }
 

@@ -257,6 +257,9 @@ pub struct ProbeFlags {
     /// kill-party, other-user, pause-party, read-only.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["storage", "watch"])]
     pub cripple: Option<String>,
+    /// When a cripple that strikes in the middle does so, after the parties have begun to ask each other.
+    #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "30ms", requires = "cripple")]
+    pub cripple_after: std::time::Duration,
     /// How long the probe may take; what did not answer by then is unknown.
     #[arg(long, value_parser = parse_time, default_value = "30s")]
     pub timeout: std::time::Duration,

@@ -31,6 +31,7 @@ pub fn run(flags: &ProbeFlags) -> Result<i32, LabError> {
         with_host: flags.with_host,
         guards: !flags.quick,
         cripple: flags.cripple.as_deref().map(cripples::find).transpose()?,
+        strike_after: flags.cripple_after,
         fail_on_risky: flags.fail_on == "risky",
     };
     let report = probe(asked, interrupt::install())?;

@@ -23,7 +23,7 @@ use crate::collect::storage::{self, Storage};
 use crate::error::LabError;
 use crate::own::OwnReport;
 use crate::probes::asking::Asking;
-use crate::probes::cripples::{Cripple, How, MIDDLE};
+use crate::probes::cripples::{Cripple, How};
 use crate::probes::durability;
 use crate::probes::pair::{Depth, Probed, probe_pairs};
 use crate::run::fleet::Fleet;
@@ -61,6 +61,8 @@ pub struct Asked {
     pub guards: bool,
     /// How the last party is crippled.
     pub cripple: Option<&'static Cripple>,
+    /// When a cripple that strikes in the middle does so.
+    pub strike_after: Duration,
     /// Whether a risky verdict makes the exit code 1.
     pub fail_on_risky: bool,
 }
@@ -244,7 +246,7 @@ fn in_run(
     let asking = Asking::until(&fleet, deadline, interrupted);
     let parties = parties(&asking, tested, &boundary);
     let pairs = match asked.cripple {
-        Some(Cripple { how: How::Strike(strike), .. }) => struck(&asking, asked.depth, *strike)?,
+        Some(Cripple { how: How::Strike(strike), .. }) => struck(&asking, asked, *strike)?,
         _ => probe_pairs(&asking, asked.depth),
     };
     let device = parties.first().and_then(|party| party.mount.as_ref()).map(|mount| mount.device);
@@ -260,17 +262,17 @@ fn in_run(
 /// Probes while something happens to the last party.
 fn struck(
     asking: &Asking<'_>,
-    depth: Depth,
+    asked: &Asked,
     strike: fn(&Fleet<'_>, u16) -> Result<(), LabError>,
 ) -> Result<Vec<Probed>, LabError> {
     let fleet = asking.fleet;
     let last = fleet.agents().last().unwrap_or(0);
     std::thread::scope(|scope| {
         let striking = scope.spawn(move || {
-            std::thread::sleep(MIDDLE);
+            std::thread::sleep(asked.strike_after);
             strike(fleet, last)
         });
-        let pairs = probe_pairs(asking, depth);
+        let pairs = probe_pairs(asking, asked.depth);
         striking
             .join()
             .map_err(|_| LabError::new("a thread of ours panicked", "a bug in walproof", "report this"))??;

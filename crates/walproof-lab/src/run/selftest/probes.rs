@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use walproof_judge::verdict::{JournalMode, Verdict, VerdictKind};
 
-use crate::probes::cripples::{Cripple, How};
+use crate::probes::cripples::{Cripple, How, MIDDLE};
 use crate::probes::pair::Depth;
 use crate::run::probe::{Asked, ProbeReport, probe_through};
 use crate::run::verify::Options;
@@ -67,6 +67,7 @@ fn asked(options: &Options, depth: Depth, cripple: Option<&'static Cripple>) -> 
         with_host: false,
         guards: cripple.is_none(),
         cripple,
+        strike_after: MIDDLE,
         fail_on_risky: false,
     }
 }

@@ -79,6 +79,9 @@ pub enum Command {
     Clean {
         /// Only this run (16 hex digits); without it, every run that no longer lives.
         run: Option<String>,
+        /// Remove scratch files of the guard library from this directory instead: those of hosts that were killed.
+        #[arg(long, value_name = "DIR", conflicts_with = "run")]
+        guard: Option<PathBuf>,
     },
 }
 

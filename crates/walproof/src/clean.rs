@@ -1,12 +1,17 @@
 //! `walproof clean`: removes what killed runs left behind, by label.
 
+use std::path::Path;
+
 use walproof_lab::error::LabError;
-use walproof_lab::run::leavings::{self, RunId};
+use walproof_lab::run::leavings::{self, RunId, guard_files};
 
 /// Cleans up and says what was done. Exit 0, or 2 when something could not be removed.
-pub fn run(only: Option<&str>) -> Result<i32, LabError> {
+pub fn run(only: Option<&str>, guard_files_in: Option<&Path>) -> Result<i32, LabError> {
     let only = only.map(parse).transpose()?;
-    let report = leavings::clean(only.as_ref());
+    let report = match guard_files_in {
+        Some(directory) => guard_files::clean(directory)?,
+        None => leavings::clean(only.as_ref()),
+    };
     for line in &report.removed {
         say!("removed  {line}");
     }

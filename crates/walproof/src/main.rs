@@ -67,7 +67,7 @@ fn user_command() -> ExitCode {
         Command::Image(flags) => image::run(&flags),
         Command::Guard(flags) => guard::run(&flags),
         Command::Explain { name } => explain::run(name.as_deref()),
-        Command::Clean { run } => clean::run(run.as_deref()),
+        Command::Clean { run, guard } => clean::run(run.as_deref(), guard.as_deref()),
     };
     code(outcome.unwrap_or_else(|error| fail(&error)))
 }

@@ -8,6 +8,7 @@
 //! Folders: `/run/walproof/<run>` as root, `$XDG_RUNTIME_DIR/walproof/<run>` or `/tmp/walproof-<uid>/<run>` otherwise.
 
 mod engines;
+pub mod guard_files;
 
 use std::fmt;
 use std::fs::{self, DirBuilder};

@@ -13,6 +13,9 @@ const IMAGE_BYTES: u64 = 512 * 1024 * 1024;
 /// Mounts `$1` of type `$2` with the options `$3` at `$4` and becomes the rest.
 const SCRIPT: &str = r#"mount -t "$2" -o "$3" "$1" "$4" || exit 90; shift 4; exec "$@""#;
 
+/// `$0` probes `$1`.
+const MANY_PROBES: &str = r#"for probe in 1 2 3 4 5 6 7 8; do "$0" probe --quick "$1" || exit $?; done"#;
+
 /// A file system that is made here.
 struct FileSystem {
     name: &'static str,
@@ -47,6 +50,11 @@ fn sound(file_system: &FileSystem) {
         Err(why) => return skip("filesystems", file_system.name, &why),
     };
     let _alone = stress_alone();
+    let probed = bench.start(many_probes(file_system, &image, &bench)).ended();
+    if probed.code == NOT_MOUNTED {
+        return skip("filesystems", file_system.name, probed.error.trim());
+    }
+    probed.assert_code(0);
     for journal in ["wal", "delete"] {
         let ended = bench.start(mounted(file_system, &image, &bench, journal)).ended();
         if ended.code == NOT_MOUNTED {
@@ -89,13 +97,26 @@ fn tool(program: &str) -> Command {
     command
 }
 
-/// `verify` in a mount namespace in which the tested directory is the file system.
+/// Quick probes, one after the other, none of which may be alarmed. Many more: `cargo xtask prove probe`.
+fn many_probes(file_system: &FileSystem, image: &Path, bench: &Bench) -> Command {
+    let mut command = in_file_system(file_system, image, bench);
+    command.args(["sh", "-c", MANY_PROBES, BINARY]).arg(bench.tested());
+    command
+}
+
+/// `verify` on the file system.
 fn mounted(file_system: &FileSystem, image: &Path, bench: &Bench, journal: &str) -> Command {
+    let mut command = in_file_system(file_system, image, bench);
+    command.arg(BINARY).args(bench.verify_arguments(&["--time", SOUND_TIME, "--journal", journal]));
+    command
+}
+
+/// What follows runs in a mount namespace in which the tested directory is the file system.
+fn in_file_system(file_system: &FileSystem, image: &Path, bench: &Bench) -> Command {
     let options = if file_system.make.is_some() { "loop" } else { "size=512m" };
     let mut command = tool("unshare");
     command.args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT, "sh"]);
-    command.arg(image).args([file_system.name, options]).arg(bench.tested()).arg(BINARY);
-    command.args(bench.verify_arguments(&["--time", SOUND_TIME, "--journal", journal]));
+    command.arg(image).args([file_system.name, options]).arg(bench.tested());
     command
 }
 

@@ -12,6 +12,7 @@ mod file_systems;
 mod leavings;
 mod misuse;
 mod own;
+mod probe;
 mod process_runtime;
 mod selftest;
 mod support;

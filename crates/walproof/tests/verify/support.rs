@@ -345,3 +345,9 @@ pub fn skip(requirement: &str, what: &str, why: &str) {
     let required = std::env::var("WALPROOF_REQUIRE").unwrap_or_default();
     assert!(!required.split(',').any(|name| name.trim() == requirement), "required: {requirement}; {line}");
 }
+
+/// Whether containers on networked storage of our own can be made here.
+pub fn clients() -> Result<(), String> {
+    containers()?;
+    walproof_lab::clients::why_not_here().map_or(Ok(()), Err)
+}

@@ -10,6 +10,9 @@
 
 pub mod compose;
 pub mod error;
+#[cfg(test)]
+mod mutation;
+mod reader;
 pub mod span;
 mod yaml;
 

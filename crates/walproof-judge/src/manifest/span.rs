@@ -87,7 +87,10 @@ pub enum WarningKind {
     UnknownKey,
     /// A value of the wrong type or form: it was left out.
     WrongValue,
-    /// Something that this reader does not follow, so that the model may differ from what Compose makes of it.
+    /// Something that only the machine knows (a shell's variable, what a command prints, a specifier of systemd): it
+    /// stays as written.
+    NotKnownHere,
+    /// Something that this reader does not follow, so that the model may differ from what is made of it.
     NotFollowed,
 }
 

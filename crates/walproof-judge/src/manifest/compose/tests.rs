@@ -3,6 +3,7 @@
 //! Where to look next: the tests in each file of this room for its own part.
 
 use super::*;
+use crate::manifest::mutation::{self, Numbers};
 use crate::manifest::{Place, Span, WarningKind};
 
 /// Text of files by path.
@@ -687,18 +688,6 @@ fn the_same_text_gives_the_same_model() {
 
 // ---- any text ----
 
-/// Numbers that look random and are the same every time (splitmix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % limit as u64).unwrap_or(0)
-    }
-}
-
 /// Pieces that YAML and Compose care about.
 const PIECES: &[&str] = &[
     "\n",
@@ -760,22 +749,7 @@ const PIECES: &[&str] = &[
 ];
 
 fn mutated(numbers: &mut Numbers) -> String {
-    let seeds = [TYPICAL, BASE, ""];
-    let mut text: Vec<char> = seeds[numbers.below(seeds.len())].chars().collect();
-    for _ in 0..1 + numbers.below(12) {
-        let at = numbers.below(text.len() + 1);
-        match numbers.below(4) {
-            0 if at < text.len() => {
-                let end = (at + 1 + numbers.below(20)).min(text.len());
-                text.drain(at..end);
-            }
-            1 if at < text.len() => text.truncate(at),
-            _ => {
-                text.splice(at..at, PIECES[numbers.below(PIECES.len())].chars());
-            }
-        }
-    }
-    text.into_iter().collect()
+    mutation::mutated(numbers, &[TYPICAL, BASE, ""], PIECES)
 }
 
 /// Every place lies in the text.

@@ -10,6 +10,7 @@
 
 pub mod compose;
 pub mod error;
+pub mod kubernetes;
 #[cfg(test)]
 mod mutation;
 mod reader;

@@ -55,6 +55,22 @@ pub struct Span {
     pub end: Place,
 }
 
+#[cfg(test)]
+impl Span {
+    /// `line:column-line:column`, for assertions.
+    pub(super) fn shown(self) -> String {
+        let Self { start, end, .. } = self;
+        format!("{}:{}-{}:{}", start.line, start.column, end.line, end.column)
+    }
+
+    /// Whether it begins and ends within this text, in this order.
+    pub(super) fn lies_in(self, text: &str) -> bool {
+        let line_count = text.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).count();
+        let Self { start, end, .. } = self;
+        start.line >= 1 && start.column >= 1 && end.line as usize <= line_count + 1 && start <= end
+    }
+}
+
 /// A value with the place where it was written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Spanned<T> {

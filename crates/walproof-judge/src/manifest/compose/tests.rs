@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::manifest::mutation::{self, Numbers};
-use crate::manifest::{Place, Span, WarningKind};
+use crate::manifest::{Span, WarningKind};
 
 /// Text of files by path.
 type Shelf<'a> = &'a [(&'a str, &'a str)];
@@ -56,8 +56,7 @@ fn warns(text: &str, kind: WarningKind, message: &str) {
 
 /// `line:column-line:column`.
 fn shown(span: Span) -> String {
-    let Span { start: Place { line, column }, end, .. } = span;
-    format!("{line}:{column}-{}:{}", end.line, end.column)
+    span.shown()
 }
 
 /// A mount in one line.
@@ -754,14 +753,9 @@ fn mutated(numbers: &mut Numbers) -> String {
 
 /// Every place lies in the text.
 fn assert_places(text: &str, compose: &Compose) {
-    let line_count = text.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).count();
     let warned = compose.warnings.iter().map(|warning| warning.span);
     for span in warned.chain(compose.services.iter().map(|service| service.span)) {
-        assert!(
-            span.start.line >= 1 && span.start.column >= 1 && span.end.line as usize <= line_count + 1,
-            "{span:?} in {text:?}"
-        );
-        assert!(span.start <= span.end, "{span:?} in {text:?}");
+        assert!(span.lies_in(text), "{span:?} in {text:?}");
     }
 }
 

@@ -9,12 +9,16 @@
 //! Where to look next: [`compose::parse`].
 
 pub mod compose;
+pub mod docker_run;
 pub mod error;
 pub mod kubernetes;
 #[cfg(test)]
 mod mutation;
+mod placed;
 mod reader;
 pub mod span;
+mod unit_file;
+mod words;
 mod yaml;
 
 pub use error::{ManifestError, ManifestErrorKind};

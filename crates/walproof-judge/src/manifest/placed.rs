@@ -66,10 +66,10 @@ impl Placed {
     pub fn span(&self, range: Range<usize>) -> Span {
         let start = match self.chars.get(range.start) {
             Some((_, place)) => *place,
-            None => self.chars.last().map_or(Place::START, |(_, place)| after(*place)),
+            None => self.chars.last().map_or(Place::START, |last| after(*last)),
         };
         let last = range.end.checked_sub(1).filter(|last| *last >= range.start).and_then(|last| self.chars.get(last));
-        let end = last.map_or(start, |(_, place)| after(*place));
+        let end = last.map_or(start, |last| after(*last));
         Span { source: self.source, start, end }
     }
 
@@ -106,8 +106,12 @@ impl Placed {
     }
 }
 
-fn after(place: Place) -> Place {
-    Place { line: place.line, column: place.column.saturating_add(1) }
+/// The place after a character.
+fn after((c, place): (char, Place)) -> Place {
+    match c {
+        '\n' => Place { line: place.line.saturating_add(1), column: 1 },
+        _ => Place { line: place.line, column: place.column.saturating_add(1) },
+    }
 }
 
 fn too_long(file: &str, byte_count: usize) -> ManifestError {
@@ -136,7 +140,7 @@ mod tests {
         assert_eq!(placed.text(0..4), "aü\nb");
         assert_eq!(placed.span(1..2).shown(), "1:2-1:3");
         assert_eq!(placed.span(3..4).shown(), "2:1-2:2");
-        assert_eq!(placed.span(9..9).shown(), "2:2-2:2");
+        assert_eq!(placed.span(9..9).shown(), "3:1-3:1");
         assert_eq!(placed.lines(), [0..2, 3..4, 5..5]);
     }
 

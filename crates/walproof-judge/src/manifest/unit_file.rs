@@ -108,8 +108,10 @@ mod tests {
 
     #[test]
     fn sections_comments_and_blanks_are_read() {
-        let found =
-            reads("[A]\n# no\n; no\n k = v w \r\n\n[B C]\nk=\nk=a=b", &[("A", "k", "v w"), ("B C", "k", ""), ("B C", "k", "a=b")]);
+        let found = reads(
+            "[A]\n# no\n; no\n k = v w \r\n\n[B C]\nk=\nk=a=b",
+            &[("A", "k", "v w"), ("B C", "k", ""), ("B C", "k", "a=b")],
+        );
         assert_eq!(found[0].key.span.shown(), "4:2-4:3");
         assert_eq!(found[0].value.whole().shown(), "4:6-4:9");
     }

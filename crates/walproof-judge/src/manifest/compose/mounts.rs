@@ -100,8 +100,7 @@ pub(in crate::manifest) fn from_text(text: &str, span: Span) -> Result<Mount, &'
     Ok(mount)
 }
 
-/// One word of the options of a mount.
-pub(in crate::manifest) fn take_word(mount: &mut Mount, word: Spanned<String>) {
+fn take_word(mount: &mut Mount, word: Spanned<String>) {
     let span = word.span;
     let options = &mut mount.options;
     match word.value.as_str() {

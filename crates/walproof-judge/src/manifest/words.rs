@@ -3,12 +3,14 @@
 //! Such a stretch is kept as one hidden character while a word is taken apart, so that a colon in `${A:-b}` separates
 //! nothing, and is shown as written in everything that comes out.
 //!
-//! What it must not do: know where words end; `docker_run::shell` knows for shells, [`split`] for units of systemd.
+//! What it must not do: know where words end; `docker_run::shell` knows for shells, [`split`] for units of systemd and
+//! Dockerfiles.
 //!
 //! Where to look next: `docker_run::mounts`, which takes words apart.
 
 use std::ops::Range;
 
+use super::compose::Pair;
 use super::placed::Placed;
 use super::span::{Span, Spanned};
 
@@ -16,6 +18,8 @@ use super::span::{Span, Spanned};
 const HIDDEN_FIRST: u32 = 0xe000;
 /// So many of them in one word; further ones are joined to the last.
 const HIDDEN_MAX: u32 = 0x1000;
+/// No real variable with its default is longer.
+const VARIABLE_CHARS_MAX: usize = 1000;
 
 /// One word.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +94,15 @@ impl Word {
         Spanned::new(self.shown(), self.span)
     }
 
+    /// `NAME=value` or `NAME`.
+    pub fn pair(&self) -> Pair {
+        let spanned = |text: &str| Spanned::new(self.reveal(text), self.span);
+        match self.hidden.split_once('=') {
+            Some((name, value)) => Pair { name: spanned(name), value: Some(spanned(value)) },
+            None => Pair { name: spanned(&self.hidden), value: None },
+        }
+    }
+
     /// The first stretch that is not known.
     pub fn first_unknown(&self) -> Option<&str> {
         self.unknown.first().map(String::as_str)
@@ -107,8 +120,20 @@ impl Word {
     }
 }
 
-/// The words of a value of a systemd unit: blanks separate, quotes and backslashes hold together, `%h` is not known.
-pub(super) fn split(value: &Placed) -> Vec<Word> {
+/// By whose rules words are split and what in them is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rules {
+    /// Of systemd: backslashes hold characters, `%h` is not known.
+    Systemd,
+    /// Of a Dockerfile: its escape character holds characters, `$A` and `${A}` are not known.
+    Dockerfile {
+        /// `\` or a backtick.
+        escape: char,
+    },
+}
+
+/// The words of a value: blanks separate, quotes hold together.
+pub(super) fn split(value: &Placed, rules: Rules) -> Vec<Word> {
     let mut words = Vec::new();
     let mut at = 0;
     while at < value.chars.len() {
@@ -116,14 +141,18 @@ pub(super) fn split(value: &Placed) -> Vec<Word> {
             at += 1;
             continue;
         }
-        let (word, end) = split_one(value, at);
+        let (word, end) = split_one(value, at, rules);
         words.push(word);
         at = end;
     }
     words
 }
 
-fn split_one(value: &Placed, start: usize) -> (Word, usize) {
+fn split_one(value: &Placed, start: usize, rules: Rules) -> (Word, usize) {
+    let escape = match rules {
+        Rules::Systemd => '\\',
+        Rules::Dockerfile { escape } => escape,
+    };
     let mut word = Word::empty(value.span(start..start));
     let mut quote = None;
     let mut at = start;
@@ -132,12 +161,17 @@ fn split_one(value: &Placed, start: usize) -> (Word, usize) {
             (c, None) if c.is_whitespace() => break,
             ('"' | '\'', None) => (quote, word.quoted) = (Some(c), true),
             (c, Some(open)) if c == open => quote = None,
-            ('\\', _) if value.at(at + 1).is_some() => {
+            (c, _) if c == escape && value.at(at + 1).is_some() => {
                 at += 1;
-                word.push(escaped(value.at(at).unwrap_or('\\')));
+                let next = value.at(at).unwrap_or(escape);
+                word.push(if rules == Rules::Systemd { escaped(next) } else { next });
             }
-            ('%', _) => {
+            ('%', _) if rules == Rules::Systemd => {
                 at = specifier(value, at, &mut word);
+                continue;
+            }
+            ('$', None | Some('"')) if rules != Rules::Systemd => {
+                at = variable(value, at, &mut word);
                 continue;
             }
             (c, _) => word.push(c),
@@ -146,6 +180,29 @@ fn split_one(value: &Placed, start: usize) -> (Word, usize) {
     }
     word.span = value.span(start..at);
     (word, at)
+}
+
+/// `$A` or `${A...}` is not known; any other dollar is itself.
+fn variable(value: &Placed, at: usize, word: &mut Word) -> usize {
+    let is_name = |index: &usize| value.at(*index).is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
+    let end = match value.at(at + 1) {
+        // Braces in braces do not occur; a brace that does not close within a line's length is no variable.
+        Some('{') => {
+            (at + 2..at + 2 + VARIABLE_CHARS_MAX).find(|index| value.at(*index) == Some('}')).map(|end| end + 1)
+        }
+        Some(c) if c.is_ascii_alphanumeric() || c == '_' => Some(at + 1 + (at + 1..).take_while(is_name).count()),
+        _ => None,
+    };
+    match end {
+        Some(end) => {
+            word.push_unknown(value.text(at..end));
+            end
+        }
+        None => {
+            word.push('$');
+            at + 1
+        }
+    }
 }
 
 fn escaped(c: char) -> char {
@@ -202,7 +259,7 @@ mod tests {
 
     #[track_caller]
     fn splits(text: &str, expected: &[&str]) -> Vec<Word> {
-        let words = split(&placed(text));
+        let words = split(&placed(text), Rules::Systemd);
         assert_eq!(words.iter().map(Word::shown).collect::<Vec<_>>(), expected, "{text}");
         words
     }
@@ -222,6 +279,14 @@ mod tests {
         assert_eq!((word.first_unknown(), word.is_all_unknown()), (Some("%h"), false));
         assert_eq!(word.hidden().split_once(':').map(|(source, _)| word.reveal(source)).as_deref(), Some("%h/data"));
         assert!(splits("%h", &["%h"])[0].is_all_unknown());
+    }
+
+    #[test]
+    fn values_split_as_in_a_dockerfile() {
+        let words = split(&placed("a\\ b \"$C d\" '$E' ${F:-g}h $ 50%"), Rules::Dockerfile { escape: '\\' });
+        assert_eq!(words.iter().map(Word::shown).collect::<Vec<_>>(), ["a b", "$C d", "$E", "${F:-g}h", "$", "50%"]);
+        let unknown: Vec<bool> = words.iter().map(|word| word.first_unknown().is_some()).collect();
+        assert_eq!(unknown, [false, true, false, true, false, false]);
     }
 
     #[test]

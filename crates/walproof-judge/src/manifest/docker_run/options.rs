@@ -9,7 +9,7 @@
 
 use super::model::{Options, Run};
 use super::mounts;
-use crate::manifest::compose::{Mount, MountKind, Pair, quantity};
+use crate::manifest::compose::{Mount, MountKind, quantity};
 use crate::manifest::reader::shortened;
 use crate::manifest::span::{Span, Spanned, Warning, WarningKind};
 use crate::manifest::words::Word;
@@ -316,9 +316,9 @@ impl Reading<'_> {
                 }
                 Err(_) => self.wrong(value, "a number of seconds"),
             },
-            "env" => self.options.environment.push(pair(value)),
+            "env" => self.options.environment.push(value.pair()),
             "env-file" => self.options.environment_files.extend(text()),
-            "label" => self.options.labels.push(pair(value)),
+            "label" => self.options.labels.push(value.pair()),
             "entrypoint" => self.options.entrypoint = text(),
             "workdir" => self.options.working_directory = text(),
             "health-cmd" => self.options.health_command = text(),
@@ -346,15 +346,6 @@ impl Reading<'_> {
             "cap-drop" => self.options.capabilities_dropped.extend(text()),
             _ => {}
         }
-    }
-}
-
-/// `NAME=value` or `NAME`.
-pub(in crate::manifest) fn pair(word: &Word) -> Pair {
-    let spanned = |text: &str| Spanned::new(word.reveal(text), word.span);
-    match word.hidden().split_once('=') {
-        Some((name, value)) => Pair { name: spanned(name), value: Some(spanned(value)) },
-        None => Pair { name: spanned(word.hidden()), value: None },
     }
 }
 

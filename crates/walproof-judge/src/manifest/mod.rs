@@ -5,13 +5,14 @@
 //! | room | reads | gives |
 //! |---|---|---|
 //! | [`compose`] | Compose files of one project | [`compose::Compose`], or why there is none |
-//! | [`kubernetes`] | manifests, lists, rendered charts | [`kubernetes::Set`]: workloads, claims, classes that find each other |
-//! | [`quadlet`] | Podman's units for systemd | [`quadlet::Set`]: containers, volumes, pods that find each other |
+//! | [`kubernetes`] | manifests, lists, rendered charts | [`kubernetes::Set`]: workloads, claims, classes |
+//! | [`quadlet`] | Podman's units for systemd | [`quadlet::Set`]: containers, volumes, pods |
 //! | [`docker_run`] | scripts, Markdown, units of systemd | [`docker_run::Runs`]: command lines that start containers |
 //! | [`dockerfile`] | a Dockerfile | [`dockerfile::Dockerfile`], or why there is none |
 //!
-//! A mount is a [`compose::Mount`] in all of them but Kubernetes, where it names a volume of the pod. `yaml` and `reader`
-//! lie below the first two, `placed`, `words` and `unit_file` below the others; [`span`] and [`error`] are shared.
+//! [`recognise::kind_of`] says which of them a file is for. A mount is a [`compose::Mount`] in all of them but
+//! Kubernetes, where it names a volume of the pod. `yaml` and `reader` lie below the first two, `placed`, `words` and
+//! `unit_file` below the others; [`span`] and [`error`] are shared.
 //!
 //! What it must not do: open a file, ask the environment, judge. Other files are asked for through a function of the
 //! caller, variables as well. No input may panic, recurse without bound or take memory out of proportion.
@@ -28,6 +29,7 @@ mod mutation;
 mod placed;
 pub mod quadlet;
 mod reader;
+pub mod recognise;
 pub mod span;
 mod unit_file;
 mod words;

@@ -97,7 +97,8 @@ pub enum WarningKind {
     RequiredVariable,
     /// A `$` that begins no variable: it stayed as written, and Compose refuses the file.
     BrokenVariable,
-    /// A key stands twice in one mapping, or a target twice in one service: the last one counts.
+    /// A key stands twice in one mapping, or a target twice in one service: the last one counts. Or an object stands
+    /// twice in a set of files.
     Duplicate,
     /// A key that neither begins with `x-` nor is known to Compose: it was left out.
     UnknownKey,

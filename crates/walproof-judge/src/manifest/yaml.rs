@@ -8,7 +8,7 @@
 //! What it must not do: know Compose, but for the tags `!reset` and `!override`, which change how trees are merged.
 //!
 //! Bounds, so that no input takes memory or stack out of proportion:
-//! 1. a text has at most as many bytes as its [`Budget`] says, [`SOURCE_BYTES_MAX`] unless a caller knows of longer ones;
+//! 1. a text has at most as many bytes as its [`Budget`] says, [`SOURCE_BYTES_MAX`] unless longer ones are known;
 //! 2. a tree is at most [`DEPTH_MAX`] deep, copies of aliases included (so that walking it may recurse);
 //! 3. all trees of one reading, copies included, weigh at most [`WEIGHT_MAX`] (an alias bomb runs into this).
 //!

@@ -1,12 +1,12 @@
 //! Command lines that start containers, found in scripts, Markdown and units of systemd.
 //!
-//! What this room is: [`parse`] finds the texts of shells in files (`regions`), takes them apart into commands and words
-//! (`shell`), and reads those that are `docker run`, `podman run`, `nerdctl run`, `create` and `container run|create`
-//! (`options`, `mounts`) into the [`model`].
+//! What this room is: [`parse`] finds the texts of shells in files (`regions`), takes them apart into commands and
+//! words (`shell`), and reads those that are `docker run`, `podman run`, `nerdctl run`, `create` and `container
+//! run|create` (`options`, `mounts`) into the [`model`].
 //!
-//! How a rule walks: [`Runs::runs`], each with [`Run::options`] and its [`Options::mounts`], which are the mounts of the
-//! Compose model; `span` of a mount is its word in the file. [`Runs::is_unknown`] says whether a variable stands in it,
-//! [`Runs::file_of`] which file it is. Two runs that mount one source, or one that names another in
+//! How a rule walks: [`Runs::runs`], each with [`Run::options`] and its [`Options::mounts`], which are the mounts of
+//! the Compose model; `span` of a mount is its word in the file. [`Runs::is_unknown`] says whether a variable stands in
+//! it, [`Runs::file_of`] which file it is. Two runs that mount one source, or one that names another in
 //! [`Options::volumes_from`], share files.
 //!
 //! ```
@@ -40,8 +40,8 @@ use super::compose::paths::directory_of;
 use super::placed::Placed;
 use super::span::{Source, SourceFile};
 
-/// Reads the command lines of files. A name that ends with `.md`, `.markdown`, `.mdx`, `.service` or `.conf` says what kind
-/// it is; all others are scripts.
+/// Reads the command lines of files. A name that ends with `.md`, `.markdown`, `.mdx`, `.service` or `.conf` says what
+/// kind it is; all others are scripts.
 pub fn parse(sources: &[Source<'_>]) -> Runs {
     let mut runs = Runs::default();
     for source in sources {

@@ -1,7 +1,7 @@
 //! What a command line that starts a container says.
 //!
-//! Everything is as written, variables of the shell included; [`Runs::is_unknown`] tells whether some of it is only known
-//! to the machine. Mounts are those of the Compose model.
+//! Everything is as written, variables of the shell included; [`Runs::is_unknown`] tells whether some of it is only
+//! known to the machine. Mounts are those of the Compose model.
 //!
 //! What it must not do: judge, fill in defaults.
 //!

@@ -2,12 +2,11 @@
 //!
 //! ```text
 //! --volume, -v, Volume=   [source:]target[:options]                            (`compose::mounts` takes it apart)
-//! --mount, Mount=         type=bind,source=/a,target=/b,readonly,...            (comma-separated values, quotes allowed)
-//! --tmpfs, Tmpfs=         target[:options]
-//! --volumes-from          container[:ro]
+//! --mount, Mount=         type=bind,source=/a,target=/b,readonly,...            (comma-separated values, quotes
+//! allowed) --tmpfs, Tmpfs=         target[:options] --volumes-from          container[:ro]
 //! ```
-//! What is not known here (`$HOME`, `%h`) stays as written. A source that is nothing else may be a path or a name, and is
-//! [`MountKind::Unknown`] unless it is the current or the home directory.
+//! What is not known here (`$HOME`, `%h`) stays as written. A source that is nothing else may be a path or a name, and
+//! is [`MountKind::Unknown`] unless it is the current or the home directory.
 //!
 //! What it must not do: know which volumes there are.
 //!

@@ -1,7 +1,7 @@
 //! The words of one command as a [`Run`]: is it one that starts a container, which options, which image.
 //!
-//! Options that take no value are listed here; any other takes the next word unless it has one after `=`. Short ones may
-//! be joined (`-itd`, `-v/a:/b`).
+//! Options that take no value are listed here; any other takes the next word unless it has one after `=`. Short ones
+//! may be joined (`-itd`, `-v/a:/b`).
 //!
 //! What it must not do: know where words end.
 //!

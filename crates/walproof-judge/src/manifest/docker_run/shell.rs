@@ -1,8 +1,8 @@
 //! Commands and their words in the text of a shell, well enough to find those that start containers.
 //!
-//! Quotes, backslashes, comments, here-documents, redirections and operators are followed; variables and substitutions
-//! are kept as stretches that are not known, and the commands inside of `$(...)` are read as commands of their own.
-//! A line also goes on after a backtick (PowerShell) or `^` (cmd) at its end.
+//! Quotes, backslashes, comments, here-documents, redirections and operators are followed; variables, substitutions and
+//! `<placeholders>` of manuals are kept as stretches that are not known, and the commands inside of `$(...)` are read
+//! as commands of their own. A line also goes on after a backtick (PowerShell) or `^` (cmd) at its end.
 //!
 //! What it must not do: expand, follow functions or arrays. A quote that does not end is a character.
 //!
@@ -16,6 +16,8 @@ use crate::manifest::words::Word;
 
 /// Substitutions in substitutions: deeper ones are not read.
 const NESTING_MAX: usize = 8;
+/// No manual describes what to fill in at more length.
+const PLACEHOLDER_CHARS_MAX: usize = 60;
 
 /// The commands of a stretch of text, those in substitutions after the others.
 pub(super) fn commands(text: &Placed, range: Range<usize>) -> Vec<Vec<Word>> {
@@ -94,6 +96,10 @@ impl Lexer<'_> {
                     continue;
                 }
                 ';' | '|' | '&' | '(' | ')' => self.end_command(),
+                '<' if self.placeholder_end().is_some() => {
+                    self.placeholder();
+                    continue;
+                }
                 '<' | '>' => {
                     self.redirection(c);
                     continue;
@@ -161,6 +167,22 @@ impl Lexer<'_> {
         self.at += 2;
     }
 
+    /// Where `<your folder>` ends, which manuals write where the reader is to fill something in.
+    fn placeholder_end(&self) -> Option<usize> {
+        let is_letter = self.peek(1)?.is_alphabetic();
+        let ends_it = |c: char| matches!(c, '\n' | '<' | '>' | '|' | ';' | '&' | '$' | '"' | '\'');
+        let count = (1..PLACEHOLDER_CHARS_MAX).take_while(|n| self.peek(*n).is_some_and(|c| !ends_it(c))).count();
+        let is_closed = self.peek(count + 1) == Some('>') && self.peek(count).is_some_and(|c| !c.is_whitespace());
+        (is_letter && is_closed).then_some(self.at + count + 2)
+    }
+
+    fn placeholder(&mut self) {
+        let Some(end) = self.placeholder_end() else { return self.literal('<') };
+        let written = self.text.text(self.at..end);
+        self.word().push_unknown(written);
+        self.at = end;
+    }
+
     /// `>file`, `2>&1`, `<<END`, `<<<word`: none of it is a word of the command.
     fn redirection(&mut self, c: char) {
         let is_number = self.word.as_ref().is_some_and(|(word, _)| word.hidden().bytes().all(|b| b.is_ascii_digit()));
@@ -217,6 +239,7 @@ impl Lexer<'_> {
             '"' if !in_quotes => self.double_quoted(),
             '$' => self.dollar(),
             '`' => self.backticks(),
+            '<' => self.placeholder(),
             c => {
                 self.word().push(c);
                 self.at += 1;
@@ -363,6 +386,12 @@ mod tests {
             ["$PWD/a", "${B:-/c}"]
         );
         assert_eq!((words[2].is_all_unknown(), words[3].shown().as_str()), (true, "5$"));
+    }
+
+    #[test]
+    fn placeholders_of_manuals_are_not_known() {
+        reads("-v <YOUR VOLUME>:/b \"<путь>\":/c d", &[&["-v", "<YOUR VOLUME>:/b", "<путь>:/c", "d"]]);
+        reads("a <in >out b </dev/null c", &[&["a", "b", "c"]]);
     }
 
     #[test]

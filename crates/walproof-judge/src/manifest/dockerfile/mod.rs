@@ -1,10 +1,11 @@
 //! Dockerfiles and Containerfiles: what an image brings along before anybody says how it is run.
 //!
-//! What this room is: [`parse`] takes the text apart into instructions (`instructions`) and those into stages (`stages`).
+//! What this room is: [`parse`] takes the text apart into instructions (`instructions`) and those into stages
+//! (`stages`).
 //!
-//! How a rule walks: [`Dockerfile::last`] is the stage that becomes the image, [`Dockerfile::lineage`] the stages that it is
-//! built on; each has volumes, users, variables, commands and what is copied ([`Stage::copied_databases`]), with their
-//! places. A volume that no Compose file, manifest or command line mounts is an anonymous one of each container.
+//! How a rule walks: [`Dockerfile::last`] is the stage that becomes the image, [`Dockerfile::lineage`] the stages that
+//! it is built on; each has volumes, users, variables, commands and what is copied ([`Stage::copied_databases`]), with
+//! their places. A volume that no Compose file, manifest or command line mounts is an anonymous one of each container.
 //!
 //! ```
 //! use walproof_judge::manifest::{Source, dockerfile};

@@ -53,8 +53,8 @@ impl Dockerfile {
         self.stages.last()
     }
 
-    /// A stage and those it is built on, the nearest first. What the first of them says about user, command or directory
-    /// is what holds; volumes and variables add up.
+    /// A stage and those it is built on, the nearest first. What the first of them says about user, command or
+    /// directory is what holds; volumes and variables add up.
     pub fn lineage<'a>(&'a self, stage: &'a Stage) -> Vec<&'a Stage> {
         let mut found = vec![stage];
         let mut current = stage;

@@ -145,7 +145,7 @@ fn class_name(reader: &mut Reader, spec: &Node) -> Option<Spanned<String>> {
 
 fn access_modes(reader: &mut Reader, spec: &Node) -> Vec<Spanned<AccessMode>> {
     let items = reader.items(spec, "accessModes");
-    items.iter().filter_map(|item| reader.parsed(item, "an access mode", AccessMode::named)).collect()
+    items.iter().filter_map(|item| reader.filled(item, "an access mode", AccessMode::named)).collect()
 }
 
 /// A PersistentVolume.

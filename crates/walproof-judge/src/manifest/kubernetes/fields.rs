@@ -64,12 +64,12 @@ impl Reader {
     /// Bytes of a quantity, which may stand in quotes.
     pub fn bytes_at(&mut self, node: &Node, key: &str) -> Option<Spanned<u64>> {
         let found = node.get(key)?;
-        self.parsed(found, "a quantity such as `512Mi`", quantity::whole)
+        self.filled(found, "a quantity such as `512Mi`", quantity::whole)
     }
 
     pub fn thousandths_at(&mut self, node: &Node, key: &str) -> Option<Spanned<u64>> {
         let found = node.get(key)?;
-        self.parsed(found, "a quantity such as `500m`", quantity::thousandths)
+        self.filled(found, "a quantity such as `500m`", quantity::thousandths)
     }
 
     /// A whole number, or what Kubernetes takes if nothing is written.
@@ -122,12 +122,26 @@ impl Reader {
     /// A value that must not stand in quotes.
     fn plain<T>(&mut self, node: &Node, expected: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<Spanned<T>> {
         let quoted = matches!(&node.value, Value::Scalar(scalar) if !scalar.plain);
-        if quoted {
+        if quoted && !is_unfilled(node) {
             self.wrong(node, &format!("{expected}: it stands in quotes"));
             return None;
         }
-        self.parsed(node, expected, parse)
+        self.filled(node, expected, parse)
     }
+
+    /// A value, unless a variable stands there that somebody puts in later, which is noticed elsewhere.
+    pub fn filled<T>(
+        &mut self,
+        node: &Node,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<Spanned<T>> {
+        if is_unfilled(node) { None } else { self.parsed(node, expected, parse) }
+    }
+}
+
+fn is_unfilled(node: &Node) -> bool {
+    node.as_text().is_some_and(|text| text.contains("${"))
 }
 
 /// What was read under a key, or the default if nothing stands there.

@@ -9,7 +9,9 @@
 //!
 //! ```
 //! use walproof_judge::manifest::{Source, kubernetes};
-//! # let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: c, volumeMounts: [{name: d, mountPath: /d}]}], volumes: [{name: d, persistentVolumeClaim: {claimName: e}}]}";
+//! # let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  \
+//! #     containers: [{name: c, volumeMounts: [{name: d, mountPath: /d}]}]\n  \
+//! #     volumes: [{name: d, persistentVolumeClaim: {claimName: e}}]\n";
 //! let set = kubernetes::parse(&[Source { name: "app.yaml", text }]);
 //! for workload in &set.workloads {
 //!     let pods = set.pod_count_max(workload); // replicas, or what an autoscaler allows
@@ -74,6 +76,7 @@ pub fn parse(sources: &[Source<'_>]) -> Set {
     for source in sources {
         documents::read(&mut set, &mut reader, *source, SOURCE_BYTES_MAX);
     }
+    set.note_duplicates(&mut reader);
     set.warnings = reader.warnings;
     set.warnings.sort_by(|one, two| (one.span, &one.message).cmp(&(two.span, &two.message)));
     set.warnings.dedup();

@@ -1,4 +1,5 @@
-//! What workloads of Kubernetes say, as far as it bears on how many pods have which files open, and who is stopped when.
+//! What workloads of Kubernetes say, as far as it bears on how many pods have which files open, and who is stopped
+//! when.
 //!
 //! Everything written carries its place. A value that Kubernetes fills in is a [`Setting::Default`] with that value, so
 //! that a rule need not know the defaults and can still tell that nobody wrote it.
@@ -158,8 +159,8 @@ pub struct Strategy {
 impl Strategy {
     /// How many pods of the new version may run beside this many old ones, which are those that are meant to run.
     ///
-    /// Kubernetes rounds a percentage up, so that the default of 25 % is one pod beside a single one. `None`: it cannot be
-    /// read.
+    /// Kubernetes rounds a percentage up, so that the default of 25 % is one pod beside a single one. `None`: it cannot
+    /// be read.
     pub fn surge_count(&self, replicas: u64) -> Option<u64> {
         match self.kind.value()?.as_str() {
             "RollingUpdate" => Some(match *self.max_surge.value()? {
@@ -308,8 +309,8 @@ pub struct Placement {
 }
 
 impl Placement {
-    /// Where pods are tied to certain nodes: by the node's name, its labels, or rules that it must fulfil. Several nodes
-    /// may fulfil them.
+    /// Where pods are tied to certain nodes: by the node's name, its labels, or rules that it must fulfil. Several
+    /// nodes may fulfil them.
     pub fn pinned(&self) -> Option<Span> {
         let by_name = self.node_name.as_ref().map(|name| name.span);
         let by_labels = self.node_selector.first().map(|label| label.name.span);

@@ -1,17 +1,20 @@
 //! All objects of a set of files, and who mounts what through what.
 //!
-//! Names are resolved by (namespace, name) within the set alone. What the set does not hold may still be in the cluster:
-//! answers say "not here", never "not there".
+//! Names are resolved by (namespace, name) within the set alone. What the set does not hold may still be in the
+//! cluster: answers say "not here", never "not there".
 //!
 //! What it must not do: read YAML, judge.
 //!
 //! Where to look next: [`Set::mounted`], the way from a workload to its storage, and [`Set::mounters`], the way back.
+
+use std::collections::HashMap;
 
 use serde::Serialize;
 
 use super::model::{Autoscaler, Container, DEFAULT_NAMESPACE, VolumeMount, Workload, WorkloadKind};
 use super::storage::{Claim, ClaimTerms, PersistentVolume, StorageClass, Volume, VolumeSource};
 use crate::manifest::error::ManifestError;
+use crate::manifest::reader::Reader;
 use crate::manifest::span::{SourceFile, Span, Spanned, Warning, WarningKind};
 
 /// Everything that was read from a set of files.
@@ -164,6 +167,23 @@ impl Set {
     /// Whether what is written here holds a variable that somebody puts in later.
     pub fn is_unknown(&self, span: Span) -> bool {
         self.warnings.iter().any(|warning| warning.span == span && warning.kind == WarningKind::NotKnownHere)
+    }
+
+    /// Notices workloads and claims that stand here twice, as where a base and its overlay were both given: they are
+    /// one object to the cluster, and two of them that share storage are no finding.
+    pub(super) fn note_duplicates(&self, reader: &mut Reader) {
+        let workloads = self.workloads.iter().map(|workload| (workload.kind.name(), &workload.identity));
+        let claims = self.claims.iter().map(|claim| ("PersistentVolumeClaim", &claim.identity));
+        let mut first = HashMap::new();
+        for (kind, identity) in workloads.chain(claims).filter(|(_, identity)| !identity.generated) {
+            let key = (kind, identity.namespace(), identity.name.value.as_str());
+            let before: Span = *first.entry(key).or_insert(identity.name.span);
+            if before != identity.name.span {
+                let place = format!("`{}:{}`", self.file_of(before), before.start.line);
+                let message = format!("{kind} `{}` stands here again (first at {place})", identity.name.value);
+                reader.warn(WarningKind::Duplicate, identity.name.span, message);
+            }
+        }
     }
 
     /// The workload of a kind, namespace and name.

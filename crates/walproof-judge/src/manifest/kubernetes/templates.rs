@@ -1,8 +1,8 @@
 //! Texts that become manifests only after a program has filled them in: Helm charts, Jinja, shell variables.
 //!
-//! Braces alone are no sign: alert rules, dashboards and workflows have `{{ ... }}` inside of texts that Kubernetes takes
-//! as they are. It is a template if its name says so, if it is no YAML and braces stand where YAML has keys or values, or
-//! if they stand in a field that names something.
+//! Braces alone are no sign: alert rules, dashboards and workflows have `{{ ... }}` inside of texts that Kubernetes
+//! takes as they are. It is a template if its name says so, if it is no YAML and braces stand where YAML has keys or
+//! values, or if they stand in a field that names something.
 //!
 //! What it must not do: fill in, judge. Rendered output is read like any manifest.
 //!

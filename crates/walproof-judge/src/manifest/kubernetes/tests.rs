@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::manifest::mutation::{self, Numbers};
-use crate::manifest::{ManifestErrorKind, Span, Spanned};
+use crate::manifest::{ManifestErrorKind, Span, Spanned, WarningKind};
 
 macro_rules! fixture {
     ($name:literal) => {
@@ -20,6 +20,16 @@ const N8N: &str = fixture!("n8n_list.yaml");
 const EVERY_VOLUME: &str = fixture!("every_volume.yaml");
 const HELM_TEMPLATE: &str = fixture!("helm_template.yaml");
 const QUOTED_TEMPLATE: &str = fixture!("quoted_template.yaml");
+
+/// A pod that mounts a claim.
+const POD: &str = "\
+apiVersion: v1
+kind: Pod
+metadata: {name: a, namespace: default}
+spec:
+  containers: [{name: c, volumeMounts: [{name: d, mountPath: /d}]}]
+  volumes: [{name: d, persistentVolumeClaim: {claimName: e, readOnly: true}}]
+";
 
 fn set(text: &str) -> Set {
     parse(&[Source { name: "app.yaml", text }])
@@ -38,7 +48,10 @@ fn pod_of(lines: &str) -> (Pod, Vec<String>) {
     let indented: String = lines.lines().map(|line| format!("      {line}\n")).collect();
     let containers = if lines.contains("containers:") { "" } else { "      containers: [{name: a, image: b}]\n" };
     let set = set(&format!(
-        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: a}}\nspec:\n  template:\n    spec:\n{containers}{indented}"
+        "apiVersion: apps/v1\n\
+             kind: Deployment\n\
+             metadata: {{name: a}}\n\
+             spec:\n  template:\n    spec:\n{containers}{indented}"
     ));
     assert_eq!(set.errors, []);
     let messages = set.warnings.iter().map(|warning| warning.message.clone()).collect();
@@ -149,9 +162,10 @@ fn strategies_are_told_apart() {
     let strategy = kuma.workloads[0].strategy.as_ref().expect("a strategy");
     written(&strategy.partition, 0, "30:18-30:19");
     assert_eq!(strategy.surge_count(3), Some(0));
-    let daemons = set(
-        "apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: a}\nspec: {updateStrategy: {rollingUpdate: {maxSurge: 10%}}}",
-    );
+    let daemons = set("apiVersion: apps/v1\n\
+             kind: DaemonSet\n\
+             metadata: {name: a}\n\
+             spec: {updateStrategy: {rollingUpdate: {maxSurge: 10%}}}");
     assert_eq!(daemons.workloads[0].replicas, None);
     assert_eq!(daemons.workloads[0].strategy.as_ref().and_then(|s| s.surge_count(11)), Some(2));
 }
@@ -197,9 +211,8 @@ fn probes_and_hooks_are_read() {
     let (pod, _) =
         pod_of("containers: [{name: a, lifecycle: {preStop: {sleep: {seconds: 5}}, postStart: {other: {}}}}]");
     let hooks = &pod.containers[0];
-    assert!(
-        matches!(&hooks.pre_stop.as_ref().expect("a hook").kind, ActionKind::Sleep { seconds } if number(seconds) == Some(5))
-    );
+    let pre_stop = &hooks.pre_stop.as_ref().expect("a hook").kind;
+    assert!(matches!(pre_stop, ActionKind::Sleep { seconds } if number(seconds) == Some(5)));
     assert_eq!(hooks.post_start.as_ref().expect("a hook").kind, ActionKind::Unknown);
 }
 
@@ -255,8 +268,8 @@ fn variables_and_their_origins_are_read() {
 fn every_kind_of_volume_is_told() {
     let set = reads(EVERY_VOLUME);
     let kinds: Vec<&str> = set.workloads[0].pod.volumes.iter().map(|volume| volume.source.kind()).collect();
-    let expected = "emptyDir hostPath configMap secret projected downwardAPI image azureFile cephfs glusterfs iscsi csi \
-                    flexVolume rbd persistentVolumeClaim ephemeral";
+    let expected = "emptyDir hostPath configMap secret projected downwardAPI image azureFile cephfs glusterfs iscsi \
+                    csi flexVolume rbd persistentVolumeClaim ephemeral";
     assert_eq!(kinds.join(" "), expected);
     let volume = |name: &str| &set.workloads[0].pod.volume(name).expect("the volume").source;
     assert!(
@@ -357,16 +370,17 @@ fn a_claim_leads_to_its_class_and_its_volume() {
 
 #[test]
 fn a_claim_of_elsewhere_is_not_here() {
-    let set = reads(
-        "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: c, volumeMounts: [{name: d, mountPath: /d}]}], volumes: [{name: d, persistentVolumeClaim: {claimName: e, readOnly: true}}]}",
-    );
+    let set = reads(POD);
     assert_eq!(told_last(&set.mounted(&set.workloads[0])), "/d claim e of unknown ro");
 }
 
 #[test]
 fn the_old_annotation_names_the_class_too() {
     let set = reads(
-        "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: a, annotations: {volume.beta.kubernetes.io/storage-class: old}}\nspec: {accessModes: [RWX]}",
+        "apiVersion: v1\n\
+             kind: PersistentVolumeClaim\n\
+             metadata: {name: a, annotations: {volume.beta.kubernetes.io/storage-class: old}}\n\
+             spec: {accessModes: [RWX]}",
     );
     assert_eq!(text(&set.claims[0].terms.storage_class), "old");
     assert!(set.claims[0].terms.allows(AccessMode::ReadWriteMany));
@@ -384,14 +398,13 @@ fn autoscalers_lead_to_what_they_scale() {
 #[test]
 fn objects_of_several_files_find_each_other() {
     let claim = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: e}\nspec: {storageClassName: fast}";
-    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: default}\nspec: {containers: [{name: c, volumeMounts: [{name: d, mountPath: /d}]}], volumes: [{name: d, persistentVolumeClaim: {claimName: e}}]}";
     let set = parse(&[
         Source { name: "k/broken.yaml", text: "a: [" },
         Source { name: "k/claim.yaml", text: claim },
-        Source { name: "k/pod.yaml", text: pod },
+        Source { name: "k/pod.yaml", text: POD },
     ]);
     let mounters = set.mounters("default", "e");
-    assert_eq!(told(&mounters[0].mounted), "/d claim e of fast");
+    assert_eq!(told(&mounters[0].mounted), "/d claim e of fast ro");
     assert_eq!(set.file_of(mounters[0].mounted.mount.span), "k/pod.yaml");
     assert_eq!((set.errors.len(), set.files[1].directory.as_str()), (1, "k"));
 }
@@ -399,7 +412,9 @@ fn objects_of_several_files_find_each_other() {
 #[test]
 fn json_is_read_as_well() {
     let set = reads(
-        "{\"apiVersion\": \"v1\", \"kind\": \"PodList\", \"items\": [\n {\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"name\": \"a\"},\n  \"spec\": {\"hostPID\": true, \"containers\": [{\"name\": \"c\"}]}}]}",
+        r#"{"apiVersion": "v1", "kind": "PodList", "items": [
+ {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"},
+  "spec": {"hostPID": true, "containers": [{"name": "c"}]}}]}"#,
     );
     stands(&set.workloads[0].pod.host_pid, "3:23-3:27");
 }
@@ -453,6 +468,27 @@ fn variables_of_whoever_applies_are_noted_with_their_place() {
         set("apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: a}\nspec: {storageClassName: \"${CLASS}\"}");
     let class = set.claims[0].terms.storage_class.as_ref().expect("a class");
     assert!(set.is_unknown(class.span) && !set.is_unknown(set.claims[0].span));
+}
+
+#[test]
+fn numbers_that_somebody_puts_in_later_are_unreadable_and_no_mistakes() {
+    let set = set("apiVersion: apps/v1\n\
+             kind: Deployment\n\
+             metadata: {name: a}\n\
+             spec:\n  replicas: ${N}\n  template: {spec: {containers: [{name: a}]}}");
+    assert_eq!(set.warnings.iter().map(|warning| warning.kind).collect::<Vec<_>>(), [WarningKind::NotKnownHere]);
+    assert!(matches!(set.workloads[0].replicas, Some(Setting::Unreadable(_))));
+}
+
+#[test]
+fn an_object_that_stands_twice_is_noticed() {
+    let set = parse(&[Source { name: "base.yaml", text: N8N }, Source { name: "all.yaml", text: N8N }]);
+    let found: Vec<String> = set.warnings.iter().map(|w| format!("{}: {}", set.file_of(w.span), w.message)).collect();
+    let again = [
+        "all.yaml: PersistentVolumeClaim `n8n` stands here again (first at `base.yaml:7`)",
+        "all.yaml: ReplicaSet `n8n` stands here again (first at `base.yaml:29`)",
+    ];
+    assert_eq!(found, again);
 }
 
 // ---- what is odd, what is refused ----

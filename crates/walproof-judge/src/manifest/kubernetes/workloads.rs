@@ -83,7 +83,7 @@ fn strategy(reader: &mut Reader, kind: WorkloadKind, spec: &Node) -> Option<Stra
 fn portion_or(reader: &mut Reader, node: &Node, key: &str, default: Portion) -> Setting<Portion> {
     let found = node.get(key);
     let read = found.and_then(|found| {
-        reader.parsed(found, "a number or a percentage such as `25%`", |text| match text.strip_suffix('%') {
+        reader.filled(found, "a number or a percentage such as `25%`", |text| match text.strip_suffix('%') {
             Some(percent) => percent.parse().ok().map(Portion::Percent),
             None => text.parse().ok().map(Portion::Count),
         })

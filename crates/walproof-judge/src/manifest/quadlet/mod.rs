@@ -1,10 +1,11 @@
 //! Podman's quadlets: unit files of systemd that say how containers run.
 //!
 //! What this room is: [`parse`] reads `.container`, `.volume`, `.pod` and `.kube` files with their drop-ins
-//! (`NAME.container.d/*.conf`) into the [`model`]. `manifest::unit_file` knows the syntax, `docker_run::mounts` the mounts.
+//! (`NAME.container.d/*.conf`) into the [`model`]. `manifest::unit_file` knows the syntax, `docker_run::mounts` the
+//! mounts.
 //!
-//! How a rule walks: [`Set::containers`], each with [`Set::mounts_of`], which has those of its pod and of `PodmanArgs=` as
-//! well; [`Set::volume_of`] leads from a mount to the unit of its volume with driver, device, type and options, and
+//! How a rule walks: [`Set::containers`], each with [`Set::mounts_of`], which has those of its pod and of `PodmanArgs=`
+//! as well; [`Set::volume_of`] leads from a mount to the unit of its volume with driver, device, type and options, and
 //! [`Set::mounters`] leads back to everybody who mounts it. The manifests of a `.kube` file are read by
 //! [`super::kubernetes`].
 //!

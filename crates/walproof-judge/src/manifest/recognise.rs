@@ -39,7 +39,7 @@ pub fn kind_of(name: &str, text: &str) -> Option<Kind> {
     if ends(TREES) || ends(TEMPLATES) {
         return tree(&lower, text);
     }
-    let is_script = ends(SCRIPTS) || (!lower.contains('.') && text.starts_with("#!"));
+    let is_script = ends(SCRIPTS) || begins("makefile") || (!lower.contains('.') && text.starts_with("#!"));
     let names_engine = ["docker", "podman", "nerdctl"].iter().any(|engine| text.contains(engine));
     (is_script && names_engine).then_some(Kind::DockerRun)
 }
@@ -98,6 +98,7 @@ mod tests {
         is("stack.yml", "version: '3'\nservices:\n  a: {}\n", Kind::Compose);
         is("a.yml", "x:\n  services: 1\n", None);
         is("a.md", "```\npodman run x\n```", Kind::DockerRun);
+        is("Makefile", "run:\n\tdocker run x", Kind::DockerRun);
         is("start", "#!/bin/sh\ndocker run x", Kind::DockerRun);
         is("a.sh", "echo", None);
         is("a.txt", "docker run x", None);

@@ -162,9 +162,14 @@ fn split_one(value: &Placed, start: usize, rules: Rules) -> (Word, usize) {
             ('"' | '\'', None) => (quote, word.quoted) = (Some(c), true),
             (c, Some(open)) if c == open => quote = None,
             (c, _) if c == escape && value.at(at + 1).is_some() => {
-                at += 1;
-                let next = value.at(at).unwrap_or(escape);
-                word.push(if rules == Rules::Systemd { escaped(next) } else { next });
+                at = match rules {
+                    Rules::Systemd => escaped(value, at + 1, &mut word),
+                    Rules::Dockerfile { .. } => {
+                        word.push(value.at(at + 1).unwrap_or(escape));
+                        at + 2
+                    }
+                };
+                continue;
             }
             ('%', _) if rules == Rules::Systemd => {
                 at = specifier(value, at, &mut word);
@@ -205,13 +210,24 @@ fn variable(value: &Placed, at: usize, word: &mut Word) -> usize {
     }
 }
 
-fn escaped(c: char) -> char {
-    match c {
-        'n' => '\n',
-        't' => '\t',
-        's' => ' ',
-        c => c,
-    }
+/// What stands after a backslash, as in C: `n`, `t`, `s`, `x41`, `101`, or the character itself. Where it ends.
+fn escaped(value: &Placed, at: usize, word: &mut Word) -> usize {
+    let number = |start: usize, end: usize, radix: u32| {
+        let digits = value.text(start..end);
+        let is_whole = digits.len() == end - start && digits.chars().all(|c| c.is_digit(radix));
+        u32::from_str_radix(&digits, radix).ok().filter(|_| is_whole).and_then(char::from_u32)
+    };
+    let (c, end) = match value.at(at) {
+        Some('n') => ('\n', at + 1),
+        Some('t') => ('\t', at + 1),
+        Some('s') => (' ', at + 1),
+        Some('x') => number(at + 1, at + 3, 16).map_or(('x', at + 1), |c| (c, at + 3)),
+        Some(c @ '0'..='7') => number(at, at + 3, 8).map_or((c, at + 1), |c| (c, at + 3)),
+        Some(c) => (c, at + 1),
+        None => ('\\', at),
+    };
+    word.push(c);
+    end
 }
 
 /// A whole value of a systemd unit as one word: nothing separates, quotes around all of it are removed.
@@ -269,6 +285,7 @@ mod tests {
         splits("", &[]);
         splits(" a  b ", &["a", "b"]);
         splits("\"A=b c\" 'd \"e' f\\ g", &["A=b c", "d \"e", "f g"]);
+        splits("'\\110ello \\x57orld' \\xz \\9 a\\", &["Hello World", "xz", "9", "a\\"]);
         splits("50%% 100% %", &["50%", "100%", "%"]);
         assert_eq!(splits("a 'b c' d", &["a", "b c", "d"])[1].span.shown(), "1:3-1:8");
     }

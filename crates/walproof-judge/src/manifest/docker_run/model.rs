@@ -42,7 +42,7 @@ impl Runs {
 /// One command line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Run {
-    /// `docker`, `podman`, `nerdctl`, without the folder.
+    /// `docker`, `podman`, `nerdctl`, without the folder; or the variable that stands for one, as written.
     pub program: Spanned<String>,
     /// It makes the container and does not start it.
     pub create_only: bool,

@@ -21,7 +21,25 @@ use crate::manifest::words::Word;
 
 /// Stretches that are directories wherever they are put in: beginnings of paths, never names of volumes.
 const DIRECTORIES: &[&str] = &[
-    "$(pwd)", "$HOME", "$PWD", "${HOME}", "${PWD}", "%C", "%E", "%L", "%S", "%T", "%V", "%Y", "%d", "%h", "%t", "`pwd`",
+    "$(CURDIR)",
+    "$(HOME)",
+    "$(PWD)",
+    "$(pwd)",
+    "$HOME",
+    "$PWD",
+    "${HOME}",
+    "${PWD}",
+    "%C",
+    "%E",
+    "%L",
+    "%S",
+    "%T",
+    "%V",
+    "%Y",
+    "%d",
+    "%h",
+    "%t",
+    "`pwd`",
 ];
 
 /// The short form. The error says what is wrong with it.
@@ -230,6 +248,7 @@ mod tests {
         is_short("$A/x:/b", "bind $A/x at /b");
         is_short("data_$A:/b", "volume data_$A at /b");
         is_short("data:/b/$A", "volume data at /b/$A");
+        is_short("$(CURDIR)/a:/b", "bind $(CURDIR)/a at /b");
         is_short("%cd%:/b", "bind %cd% at /b");
         is_short("/b", "anonymous at /b");
         assert_eq!(short(&word("/a:/b:ro:rw")), Err("it has too many colons"));

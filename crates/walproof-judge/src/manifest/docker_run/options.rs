@@ -64,7 +64,9 @@ const PROGRAM_FLAGS: &[&str] = &["--debug", "--remote", "--tls", "--tlsverify", 
 pub(super) fn run(words: &[Word], warnings: &mut Vec<Warning>) -> Option<Run> {
     let (program_at, verb_end, create_only) = starts_container(words)?;
     let program_word = &words[program_at];
-    let name = program_word.shown().rsplit('/').next().unwrap_or("").trim_end_matches(".exe").to_owned();
+    let shown = program_word.shown();
+    let last = if is_named_engine(program_word) { shown.as_str() } else { shown.rsplit('/').next().unwrap_or("") };
+    let name = last.trim_start_matches('@').trim_end_matches(".exe").to_owned();
     let makes_host_path = name == "docker" || name == "nerdctl";
     let mut reading = Reading { warnings, makes_host_path, options: Options::default() };
     let image_at = verb_end + reading.options(&words[verb_end..]);
@@ -123,8 +125,16 @@ fn starts_container(words: &[Word]) -> Option<(usize, usize, bool)> {
 }
 
 fn is_program(word: &Word) -> bool {
-    let name = word.hidden().rsplit('/').next().unwrap_or("");
-    PROGRAMS.contains(&name.strip_suffix(".exe").unwrap_or(name))
+    // `@` keeps `make` from showing the line.
+    let name = word.hidden().trim_start_matches('@').rsplit('/').next().unwrap_or("");
+    PROGRAMS.contains(&name.strip_suffix(".exe").unwrap_or(name)) || is_named_engine(word)
+}
+
+/// `$DOCKER`, `${CONTAINER_ENGINE}` and the like stand for a program.
+fn is_named_engine(word: &Word) -> bool {
+    let name = word.shown().to_ascii_lowercase();
+    let is_variable = word.is_all_unknown() && !name.contains('`') && !name.contains(' ');
+    is_variable && ["docker", "engine", "nerdctl", "podman"].iter().any(|engine| name.contains(engine))
 }
 
 fn is_assignment(word: &str) -> bool {

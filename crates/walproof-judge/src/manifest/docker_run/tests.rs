@@ -135,6 +135,9 @@ fn options_are_read_in_every_spelling() {
     assert_eq!(image("A=b sudo -u root docker run a"), "a");
     assert_eq!(image("if ! /usr/bin/nerdctl container create a; then b; fi"), "a");
     assert_eq!(image("docker.exe run a"), "a");
+    assert_eq!(image("\t@docker run a"), "a");
+    assert_eq!(image("\"${CONTAINER_ENGINE}\" run a"), "a");
+    assert_eq!(reads("$DOCKER run a").program.value, "$DOCKER");
     assert_eq!(all_told(&reads("docker run -dv /x:/y a")), ["1:16-1:21 /x at /y"]);
     assert_eq!(all_told(&reads("docker run --volume=/x:/y a")), ["1:12-1:26 /x at /y"]);
     assert!(reads("docker run -v /x:/y a").options.mounts[0].options.create_host_path.is_some());
@@ -144,6 +147,7 @@ fn options_are_read_in_every_spelling() {
 #[test]
 fn other_commands_are_none() {
     reads_none("docker ps; docker compose run app; docker exec app run; podman pod create; docker volume create x");
+    reads_none("$RUNNER run a; $(which docker) ps; \"$ENGINE\" build .");
     reads_none("# docker run a\necho \"docker run a\"; echo docker run a");
     reads_none("docker\nrun a");
     reads_none("");

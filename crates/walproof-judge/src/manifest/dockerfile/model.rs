@@ -54,7 +54,7 @@ impl Dockerfile {
     }
 
     /// A stage and those it is built on, the nearest first. What the first of them says about user, command or
-    /// directory is what holds; volumes and variables add up.
+    /// directory is what holds; volumes and variables add up. An `ENTRYPOINT` takes back the `CMD` of earlier stages.
     pub fn lineage<'a>(&'a self, stage: &'a Stage) -> Vec<&'a Stage> {
         let mut found = vec![stage];
         let mut current = stage;

@@ -289,6 +289,12 @@ impl Set {
         })
     }
 
+    /// The workload that an autoscaler scales.
+    pub fn target_of(&self, autoscaler: &Autoscaler) -> Option<&Workload> {
+        let is_it = |workload: &&Workload| self.autoscalers_of(workload).any(|one| one == autoscaler);
+        self.workloads.iter().find(is_it)
+    }
+
     /// The most pods that a workload is meant to have at once, updates apart: `replicas`, or what an autoscaler allows.
     /// `None`: one on each node, or it cannot be read.
     pub fn pod_count_max(&self, workload: &Workload) -> Option<u64> {

@@ -392,6 +392,7 @@ fn autoscalers_lead_to_what_they_scale() {
     let found: Vec<&Autoscaler> = set.autoscalers_of(&set.workloads[0]).collect();
     assert_eq!((found.len(), set.pod_count_max(&set.workloads[0])), (1, Some(3)));
     stands(&found[0].replicas_max, "73:16-73:17");
+    assert_eq!(set.target_of(found[0]).map(|workload| workload.span), Some(set.workloads[0].span));
     assert_eq!(reads(VAULTWARDEN).autoscalers.len(), 0);
 }
 

@@ -19,8 +19,10 @@ pub enum ManifestErrorKind {
     Broken,
     /// Nothing in it.
     Empty,
-    /// YAML, and of another kind than asked for.
+    /// Text, and of another kind than asked for.
     OtherKind,
+    /// A template that a program has to fill in first: not judged, and nobody's fault.
+    Template,
     /// A file that it names could not be had.
     NotLoaded,
     /// It names a service that is not there.

@@ -55,6 +55,22 @@ pub struct Span {
     pub end: Place,
 }
 
+#[cfg(test)]
+impl Span {
+    /// `line:column-line:column`, for assertions.
+    pub(super) fn shown(self) -> String {
+        let Self { start, end, .. } = self;
+        format!("{}:{}-{}:{}", start.line, start.column, end.line, end.column)
+    }
+
+    /// Whether it begins and ends within this text, in this order.
+    pub(super) fn lies_in(self, text: &str) -> bool {
+        let line_count = text.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).count();
+        let Self { start, end, .. } = self;
+        start.line >= 1 && start.column >= 1 && end.line as usize <= line_count + 1 && start <= end
+    }
+}
+
 /// A value with the place where it was written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Spanned<T> {
@@ -81,13 +97,17 @@ pub enum WarningKind {
     RequiredVariable,
     /// A `$` that begins no variable: it stayed as written, and Compose refuses the file.
     BrokenVariable,
-    /// A key stands twice in one mapping, or a target twice in one service: the last one counts.
+    /// A key stands twice in one mapping, or a target twice in one service: the last one counts. Or an object stands
+    /// twice in a set of files.
     Duplicate,
     /// A key that neither begins with `x-` nor is known to Compose: it was left out.
     UnknownKey,
     /// A value of the wrong type or form: it was left out.
     WrongValue,
-    /// Something that this reader does not follow, so that the model may differ from what Compose makes of it.
+    /// Something that only the machine knows (a shell's variable, what a command prints, a specifier of systemd): it
+    /// stays as written.
+    NotKnownHere,
+    /// Something that this reader does not follow, so that the model may differ from what is made of it.
     NotFollowed,
 }
 

@@ -8,7 +8,7 @@
 //! What it must not do: know Compose, but for the tags `!reset` and `!override`, which change how trees are merged.
 //!
 //! Bounds, so that no input takes memory or stack out of proportion:
-//! 1. a text has at most [`SOURCE_BYTES_MAX`] bytes;
+//! 1. a text has at most as many bytes as its [`Budget`] says, [`SOURCE_BYTES_MAX`] unless longer ones are known;
 //! 2. a tree is at most [`DEPTH_MAX`] deep, copies of aliases included (so that walking it may recurse);
 //! 3. all trees of one reading, copies included, weigh at most [`WEIGHT_MAX`] (an alias bomb runs into this).
 //!
@@ -86,11 +86,17 @@ pub(super) struct Broken {
 #[derive(Debug)]
 pub(super) struct Budget {
     left: usize,
+    source_bytes_max: usize,
 }
 
 impl Budget {
     pub fn new() -> Self {
-        Self { left: WEIGHT_MAX }
+        Self::for_sources_of(SOURCE_BYTES_MAX)
+    }
+
+    /// For texts of at most this many bytes.
+    pub fn for_sources_of(source_bytes_max: usize) -> Self {
+        Self { left: WEIGHT_MAX, source_bytes_max }
     }
 
     /// Whether this much was left; if so, it is taken.
@@ -196,29 +202,35 @@ pub(super) fn documents(
     budget: &mut Budget,
     warnings: &mut Vec<Warning>,
 ) -> Result<Vec<Node>, Broken> {
+    let mut found = Vec::new();
+    read_documents(source, text, budget, warnings, &mut found)?;
+    Ok(found)
+}
+
+/// The same, with the documents before a broken one kept in `documents`.
+pub(super) fn read_documents(
+    source: usize,
+    text: &str,
+    budget: &mut Budget,
+    warnings: &mut Vec<Warning>,
+    documents: &mut Vec<Node>,
+) -> Result<(), Broken> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    check_text(text)?;
-    let mut tree = Tree {
-        source,
-        budget,
-        warnings,
-        open: Vec::new(),
-        anchors: HashMap::new(),
-        documents: Vec::new(),
-        last: Place::START,
-    };
+    check_text(text, budget.source_bytes_max)?;
+    let mut tree =
+        Tree { source, budget, warnings, open: Vec::new(), anchors: HashMap::new(), documents, last: Place::START };
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| scan_error(text, &error))?;
         tree.take(event, tree.span(span))?;
     }
-    Ok(tree.documents)
+    Ok(())
 }
 
 /// What the library would misread, above all `NUL`, which it takes for the end.
-fn check_text(text: &str) -> Result<(), Broken> {
-    if text.len() > SOURCE_BYTES_MAX {
-        let because = format!("it has {} bytes, and more than {SOURCE_BYTES_MAX} are not read", text.len());
+fn check_text(text: &str, bytes_max: usize) -> Result<(), Broken> {
+    if text.len() > bytes_max {
+        let because = format!("it has {} bytes, and more than {bytes_max} are not read", text.len());
         return Err(Broken { kind: ManifestErrorKind::TooMuch, place: Place::START, because });
     }
     let is_control = |c: char| (c < ' ' && !matches!(c, '\t' | '\n' | '\r')) || c == '\u{7f}';
@@ -267,7 +279,7 @@ struct Tree<'a> {
     warnings: &'a mut Vec<Warning>,
     open: Vec<Frame>,
     anchors: HashMap<usize, Anchored>,
-    documents: Vec<Node>,
+    documents: &'a mut Vec<Node>,
     /// The end of what was read last: where a list or mapping without brackets ends.
     last: Place,
 }
@@ -518,7 +530,7 @@ fn too_deep(span: Span) -> Broken {
 }
 
 fn too_much(span: Span) -> Broken {
-    let because = format!("with its aliases expanded the project takes more than {} MiB", WEIGHT_MAX >> 20);
+    let because = format!("with its aliases expanded this takes more than {} MiB", WEIGHT_MAX >> 20);
     Broken { kind: ManifestErrorKind::TooMuch, place: span.start, because }
 }
 

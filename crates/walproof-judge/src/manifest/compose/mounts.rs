@@ -14,7 +14,7 @@ use super::keys;
 use super::model::{Mount, MountKind, MountOptions, Selinux};
 use super::paths::{is_of_windows, normal};
 use super::quantity;
-use super::read::{Reader, is_unset};
+use crate::manifest::reader::{Reader, is_unset};
 use crate::manifest::span::{Span, Spanned, WarningKind};
 use crate::manifest::yaml::{Node, Scalar, Value};
 
@@ -63,35 +63,41 @@ pub(super) fn mount(reader: &mut Reader, node: &Node) -> Option<Mount> {
 }
 
 fn short(reader: &mut Reader, scalar: &Scalar, span: Span) -> Option<Mount> {
-    let parts = match parts(&scalar.text) {
-        Ok(parts) => parts,
+    let mut mount = match from_text(&scalar.text, span) {
+        Ok(mount) => mount,
         Err(because) => {
             reader.warn(WarningKind::WrongValue, span, format!("`{}` is no mount: {because}", scalar.text));
             return None;
         }
     };
-    let spanned = |text: &str| Spanned::new(text.to_owned(), span);
-    let target = Spanned::new(normal(parts.target), span);
-    let has_colon = parts.options.is_some() || scalar.text.starts_with(':');
-    let kind = match parts.source {
-        Some(source) if is_path(source) => MountKind::Bind { source: spanned(source) },
-        Some(source) => MountKind::Named { volume: spanned(source) },
-        None if has_colon => {
-            if !scalar.unset {
-                reader.warn(WarningKind::WrongValue, span, format!("`{}` has no source", scalar.text));
-            }
-            MountKind::Unknown
-        }
-        None => MountKind::Anonymous,
-    };
-    let mut mount = Mount { kind, target, read_only: false, options: MountOptions::default(), span };
+    if mount.kind == MountKind::Unknown && !scalar.unset {
+        reader.warn(WarningKind::WrongValue, span, format!("`{}` has no source", scalar.text));
+    }
     if matches!(mount.kind, MountKind::Bind { .. }) {
         mount.options.create_host_path = Some(Spanned::new(true, span));
     }
+    Some(mount)
+}
+
+/// A mount in the short form, as Compose, `docker run --volume` and quadlets write it; the error says what is wrong.
+///
+/// A colon with nothing before it is [`MountKind::Unknown`]. Whether a missing path is made is not said here.
+pub(in crate::manifest) fn from_text(text: &str, span: Span) -> Result<Mount, &'static str> {
+    let parts = parts(text)?;
+    let spanned = |text: &str| Spanned::new(text.to_owned(), span);
+    let target = Spanned::new(normal(parts.target), span);
+    let has_colon = parts.options.is_some() || text.starts_with(':');
+    let kind = match parts.source {
+        Some(source) if is_path(source) => MountKind::Bind { source: spanned(source) },
+        Some(source) => MountKind::Named { volume: spanned(source) },
+        None if has_colon => MountKind::Unknown,
+        None => MountKind::Anonymous,
+    };
+    let mut mount = Mount { kind, target, read_only: false, options: MountOptions::default(), span };
     for word in parts.options.unwrap_or("").split(',').filter(|word| !word.is_empty()) {
         take_word(&mut mount, spanned(word));
     }
-    Some(mount)
+    Ok(mount)
 }
 
 fn take_word(mount: &mut Mount, word: Spanned<String>) {
@@ -110,7 +116,7 @@ fn take_word(mount: &mut Mount, word: Spanned<String>) {
 }
 
 /// Whether the source of the short form is a path and not a name.
-fn is_path(source: &str) -> bool {
+pub(in crate::manifest) fn is_path(source: &str) -> bool {
     source.starts_with(['.', '/', '~']) || is_of_windows(source)
 }
 

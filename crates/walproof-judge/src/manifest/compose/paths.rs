@@ -33,7 +33,7 @@ pub fn resolve(directory: &str, path: &str, home: Option<&str>) -> String {
 }
 
 /// `C:\...`, `C:/...` or `\\server\share`.
-pub(super) fn is_of_windows(path: &str) -> bool {
+pub(in crate::manifest) fn is_of_windows(path: &str) -> bool {
     let mut letters = path.chars();
     let drive = letters.next().is_some_and(|c| c.is_ascii_alphabetic()) && letters.next() == Some(':');
     drive || path.starts_with("\\\\")
@@ -45,7 +45,7 @@ pub(super) fn is_address(path: &str) -> bool {
 }
 
 /// Without `.`, without `..` after a name, without double slashes, without a slash at the end.
-pub(super) fn normal(path: &str) -> String {
+pub(in crate::manifest) fn normal(path: &str) -> String {
     let absolute = path.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {

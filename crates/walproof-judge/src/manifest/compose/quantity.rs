@@ -5,7 +5,7 @@
 //! Where to look next: `read`, which turns `None` into a warning with its place.
 
 /// A size in bytes: `1024`, `512m`, `1.5gb`, `2GiB`. Units are powers of 1024, as Docker takes them.
-pub(super) fn bytes(text: &str) -> Option<u64> {
+pub(in crate::manifest) fn bytes(text: &str) -> Option<u64> {
     let text = text.trim();
     let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
@@ -23,7 +23,7 @@ pub(super) fn bytes(text: &str) -> Option<u64> {
 }
 
 /// A duration in milliseconds, rounded down: `1m30s`, `1.5h`, `500ms`; a bare number is `None` unless it is zero.
-pub(super) fn milliseconds(text: &str) -> Option<u64> {
+pub(in crate::manifest) fn milliseconds(text: &str) -> Option<u64> {
     let text = text.trim();
     if text == "0" {
         return Some(0);
@@ -72,7 +72,7 @@ fn scaled(number: &str, unit: u64) -> Option<u64> {
 }
 
 /// Truth in every spelling that Compose takes.
-pub(super) fn truth(text: &str) -> Option<bool> {
+pub(in crate::manifest) fn truth(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "y" | "on" | "1" => Some(true),
         "false" | "no" | "n" | "off" | "0" => Some(false),
@@ -91,7 +91,7 @@ pub(super) fn file_mode(text: &str, quoted: bool) -> Option<u32> {
 }
 
 /// A command line in words, by the shell's rules for quotes and backslashes. `None`: a quote does not end.
-pub(super) fn words(text: &str) -> Option<Vec<String>> {
+pub(in crate::manifest) fn words(text: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut rest = text.chars();

@@ -11,13 +11,9 @@ use super::keys;
 use super::model::{Compose, Pair, Volume};
 use super::quantity;
 use super::service;
-use crate::manifest::span::{Span, Spanned, Warning, WarningKind};
+use crate::manifest::reader::Reader;
+use crate::manifest::span::{Span, Spanned};
 use crate::manifest::yaml::{Entry, Node, Tag, Value};
-
-/// Reads nodes and collects what is odd about them.
-pub(super) struct Reader {
-    warnings: Vec<Warning>,
-}
 
 /// The model of a project's tree.
 pub(super) fn compose(project: &[Entry], files: Files<'_>, profiles: &Profiles) -> Compose {
@@ -84,57 +80,12 @@ fn external(reader: &mut Reader, node: &Node, volume: &mut Volume) {
     }
 }
 
+/// Forms that only Compose has.
 impl Reader {
-    pub fn warn(&mut self, kind: WarningKind, span: Span, message: impl Into<String>) {
-        self.warnings.push(Warning::new(kind, span, message));
-    }
-
-    /// Notices that something else was expected here.
-    pub fn wrong(&mut self, node: &Node, expected: &str) {
-        let message = match node.as_text() {
-            Some(text) => format!("`{}` is not {expected}", shortened(text)),
-            None => format!("{} stands where {expected} is expected", node.noun()),
-        };
-        self.warn(WarningKind::WrongValue, node.span, message);
-    }
-
-    /// Notices anything but a mapping or nothing.
-    pub fn expect_mapping(&mut self, node: &Node, what: &str) {
-        if !matches!(node.value, Value::Mapping(_)) && !node.is_null() {
-            self.warn(WarningKind::WrongValue, node.span, format!("{what} is a mapping, and this is {}", node.noun()));
-        }
-    }
-
     /// Notices keys of a mapping that are not in the list.
     pub fn note_unknown(&mut self, node: &Node, known: &[&str], at: &str) {
         let unknown = live(node.entries()).filter(|entry| !keys::is_known(known, &entry.key.value));
         self.warnings.extend(unknown.map(|entry| keys::unknown(&entry.key, at)));
-    }
-
-    /// Any single value as text; nothing is `None` without a warning.
-    pub fn text(&mut self, node: &Node) -> Option<Spanned<String>> {
-        self.parsed(node, "a single value", |text| Some(text.to_owned()))
-    }
-
-    /// A single value in a form of its own.
-    pub fn parsed<T>(
-        &mut self,
-        node: &Node,
-        expected: &str,
-        parse: impl FnOnce(&str) -> Option<T>,
-    ) -> Option<Spanned<T>> {
-        if node.is_null() || node.tag == Tag::Reset {
-            return None;
-        }
-        let value = node.as_text().and_then(parse);
-        if value.is_none() && !is_unset(node) {
-            self.wrong(node, expected);
-        }
-        value.map(|value| Spanned::new(value, node.span))
-    }
-
-    pub fn truth(&mut self, node: &Node) -> Option<Spanned<bool>> {
-        self.parsed(node, "`true` or `false`", quantity::truth)
     }
 
     pub fn bytes(&mut self, node: &Node) -> Option<Spanned<u64>> {
@@ -145,22 +96,10 @@ impl Reader {
         self.parsed(node, "a duration such as `1m30s`", quantity::milliseconds)
     }
 
-    pub fn count(&mut self, node: &Node) -> Option<Spanned<u64>> {
-        self.parsed(node, "a number", |text| text.parse().ok())
-    }
-
     /// A count where a negative number means that there is no limit.
     pub fn limit(&mut self, node: &Node) -> Option<Spanned<u64>> {
         let limit = self.parsed(node, "a number", |text| text.parse::<i64>().ok())?;
         Some(Spanned::new(u64::try_from(limit.value).ok()?, limit.span))
-    }
-
-    /// The single values of a list, or a single value as a list of one.
-    pub fn texts(&mut self, node: &Node) -> Vec<Spanned<String>> {
-        match &node.value {
-            Value::Sequence(items) => items.iter().filter_map(|item| self.text(item)).collect(),
-            _ => self.text(node).into_iter().collect(),
-        }
     }
 
     /// Names with values; lists were brought into this form before merging.
@@ -169,18 +108,5 @@ impl Reader {
         let entries = live(node.entries());
         let pairs = entries.map(|Entry { key, value }| Pair { name: key.clone(), value: self.text(value) });
         pairs.filter(|pair| !pair.name.value.is_empty()).collect()
-    }
-}
-
-/// Nothing stands there because a variable has no value, of which there is a warning already.
-pub(super) fn is_unset(node: &Node) -> bool {
-    matches!(&node.value, Value::Scalar(scalar) if scalar.unset && scalar.text.is_empty())
-}
-
-fn shortened(text: &str) -> String {
-    const SHOWN: usize = 60;
-    match text.char_indices().nth(SHOWN) {
-        Some((at, _)) => format!("{}...", &text[..at]),
-        None => text.to_owned(),
     }
 }

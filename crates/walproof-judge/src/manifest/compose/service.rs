@@ -10,7 +10,8 @@ use super::model::{Command, Deploy, Service, Tmpfs, VolumesFrom};
 use super::mounts;
 use super::paths::normal;
 use super::quantity;
-use super::read::{Reader, live};
+use super::read::live;
+use crate::manifest::reader::Reader;
 use crate::manifest::span::{Span, Spanned, WarningKind};
 use crate::manifest::yaml::{Entry, Node, Value};
 

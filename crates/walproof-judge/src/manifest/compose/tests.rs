@@ -3,7 +3,8 @@
 //! Where to look next: the tests in each file of this room for its own part.
 
 use super::*;
-use crate::manifest::{Place, Span, WarningKind};
+use crate::manifest::mutation::{self, Numbers};
+use crate::manifest::{Span, WarningKind};
 
 /// Text of files by path.
 type Shelf<'a> = &'a [(&'a str, &'a str)];
@@ -55,8 +56,7 @@ fn warns(text: &str, kind: WarningKind, message: &str) {
 
 /// `line:column-line:column`.
 fn shown(span: Span) -> String {
-    let Span { start: Place { line, column }, end, .. } = span;
-    format!("{line}:{column}-{}:{}", end.line, end.column)
+    span.shown()
 }
 
 /// A mount in one line.
@@ -687,18 +687,6 @@ fn the_same_text_gives_the_same_model() {
 
 // ---- any text ----
 
-/// Numbers that look random and are the same every time (splitmix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % limit as u64).unwrap_or(0)
-    }
-}
-
 /// Pieces that YAML and Compose care about.
 const PIECES: &[&str] = &[
     "\n",
@@ -760,34 +748,14 @@ const PIECES: &[&str] = &[
 ];
 
 fn mutated(numbers: &mut Numbers) -> String {
-    let seeds = [TYPICAL, BASE, ""];
-    let mut text: Vec<char> = seeds[numbers.below(seeds.len())].chars().collect();
-    for _ in 0..1 + numbers.below(12) {
-        let at = numbers.below(text.len() + 1);
-        match numbers.below(4) {
-            0 if at < text.len() => {
-                let end = (at + 1 + numbers.below(20)).min(text.len());
-                text.drain(at..end);
-            }
-            1 if at < text.len() => text.truncate(at),
-            _ => {
-                text.splice(at..at, PIECES[numbers.below(PIECES.len())].chars());
-            }
-        }
-    }
-    text.into_iter().collect()
+    mutation::mutated(numbers, &[TYPICAL, BASE, ""], PIECES)
 }
 
 /// Every place lies in the text.
 fn assert_places(text: &str, compose: &Compose) {
-    let line_count = text.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).count();
     let warned = compose.warnings.iter().map(|warning| warning.span);
     for span in warned.chain(compose.services.iter().map(|service| service.span)) {
-        assert!(
-            span.start.line >= 1 && span.start.column >= 1 && span.end.line as usize <= line_count + 1,
-            "{span:?} in {text:?}"
-        );
-        assert!(span.start <= span.end, "{span:?} in {text:?}");
+        assert!(span.lies_in(text), "{span:?} in {text:?}");
     }
 }
 

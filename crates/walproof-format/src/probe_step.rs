@@ -225,7 +225,7 @@ pub enum LitmusTest {
     StoreBuffering,
     /// One counts up; nobody may see it count down.
     Coherence,
-    /// One stores eight zero bytes and eight others in turn; nobody may see a mixture.
+    /// One stores eight equal bytes, others each time; nobody may see a mixture.
     TornStore,
     /// One writes the header's second copy and then the first, as wal.c does; two equal copies must be whole.
     Header,

@@ -28,7 +28,7 @@ const HEADER_WORDS: usize = 6;
 const FLAG_AT: u64 = 96;
 const DATA_AT: u64 = 4096;
 /// A cell for stores that may tear.
-const FLIPPED_AT: u64 = 4160;
+const BYTES_AT: u64 = 4160;
 /// Cells of the store-buffering test, each on a cache line of its own: a store, and what was seen.
 const STORES: [u64; 2] = [8192, 8256];
 const SEEN: [u64; 2] = [8320, 8384];
@@ -60,8 +60,8 @@ pub fn race(
         (LitmusTest::MessagePassing, LitmusRole::Reader) => receive_messages(mapped()?, end)?,
         (LitmusTest::Coherence, LitmusRole::Writer) => count_up(mapped()?.cell(DATA_AT)?, end),
         (LitmusTest::Coherence, LitmusRole::Reader) => watch_counter(mapped()?.cell(DATA_AT)?, end),
-        (LitmusTest::TornStore, LitmusRole::Writer) => flip(mapped()?.cell(FLIPPED_AT)?, end),
-        (LitmusTest::TornStore, LitmusRole::Reader) => watch_flips(mapped()?.cell(FLIPPED_AT)?, end),
+        (LitmusTest::TornStore, LitmusRole::Writer) => store_bytes(mapped()?.cell(BYTES_AT)?, end),
+        (LitmusTest::TornStore, LitmusRole::Reader) => watch_bytes(mapped()?.cell(BYTES_AT)?, end),
         (LitmusTest::Header, LitmusRole::Writer) => write_headers(mapped()?, end)?,
         (LitmusTest::Header, LitmusRole::Reader) => read_headers(mapped()?, end)?,
         (LitmusTest::WriteAgainstMap | LitmusTest::WriteAgainstReopen, LitmusRole::Writer) => write_numbers(fd, end)?,
@@ -147,24 +147,25 @@ fn watch_counter(cell: &AtomicU64, mut end: Until) -> Count {
     count
 }
 
-fn flip(cell: &AtomicU64, mut end: Until) -> Count {
+/// Eight equal bytes, another one each time.
+fn store_bytes(cell: &AtomicU64, mut end: Until) -> Count {
+    let mut byte = cell.load(Relaxed) as u8;
     let mut count = Count::default();
     while !end.reached() {
-        cell.store(0, Relaxed);
+        byte = byte.wrapping_add(1);
+        cell.store(u64::from_ne_bytes([byte; 8]), Relaxed);
         spin_loop();
-        cell.store(u64::MAX, Relaxed);
         count.observed += 1;
     }
-    cell.store(0, Relaxed);
     count
 }
 
-fn watch_flips(cell: &AtomicU64, mut end: Until) -> Count {
+fn watch_bytes(cell: &AtomicU64, mut end: Until) -> Count {
     let mut count = Count::default();
-    let mut last = 0;
+    let mut last = cell.load(Relaxed);
     while !end.reached() {
         let value = cell.load(Relaxed);
-        count.see(value != last, value != 0 && value != u64::MAX);
+        count.see(value != last, value.to_ne_bytes() != [value as u8; 8]);
         last = value;
     }
     count

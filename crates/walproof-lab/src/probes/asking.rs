@@ -116,11 +116,16 @@ impl<'a> Asking<'a> {
 }
 
 /// Why nothing came, as far as the process shows it.
-fn silence(timeout: Duration, state: Option<char>) -> String {
+fn silence(timeout: Duration, state: Option<(char, String)>) -> String {
     let seconds = timeout.as_secs_f64();
     match state {
-        Some('T' | 't') => format!("the party is stopped, and did not answer within {seconds:.1} s"),
-        Some('D') => format!("the storage did not answer within {seconds:.1} s: the party hangs inside a system call"),
+        Some(('T' | 't', _)) => format!("the party is stopped, and did not answer within {seconds:.1} s"),
+        Some((_, place)) if !["", "0"].contains(&place.trim()) => {
+            format!(
+                "the storage did not answer within {seconds:.1} s: the party waits in the kernel at `{}`",
+                place.trim()
+            )
+        }
         _ => format!("the storage did not answer within {seconds:.1} s"),
     }
 }

@@ -54,18 +54,18 @@ impl LockSide<'_> {
             // Every try is undone before the next: what does not conflict is granted.
             let tries =
                 SQLITE_LOCKS.iter().flat_map(|wanted| [take(self.looker.1, wanted), free(self.looker.1, wanted.range)]);
-            let tries: Vec<ProbeStep> = tries.collect();
-            if let Ok(answers) = self.asking.all(self.looker.0, tries) {
+            let answers = self.asking.all(self.looker.0, tries.collect());
+            if facts.holder_pid.is_none() && held.kind == LockKind::Write {
+                let asked = ProbeStep::Holder { handle: self.looker.1, range: held.range, kind: LockKind::Write };
+                facts.holder_pid = self.asking.one(self.looker.0, asked).ok().and_then(|answer| answer.pid);
+            }
+            let let_go = self.actor(&[free(self.actor.1, held.range)]);
+            if let (Ok(answers), true) = (answers, still_there(&let_go)) {
                 for (wanted, answer) in SQLITE_LOCKS.iter().zip(answers.into_iter().step_by(2)) {
                     facts.pairs_tried += 1;
                     facts.wrong.extend(wrong(held, wanted, answer));
                 }
             }
-            if facts.holder_pid.is_none() && held.kind == LockKind::Write {
-                let asked = ProbeStep::Holder { handle: self.looker.1, range: held.range, kind: LockKind::Write };
-                facts.holder_pid = self.asking.one(self.looker.0, asked).ok().and_then(|answer| answer.pid);
-            }
-            let _ = self.actor(&[free(self.actor.1, held.range)]);
         }
     }
 
@@ -76,8 +76,11 @@ impl LockSide<'_> {
         if both_read.into_iter().any(|answer| is_got(answer) != Answer::Yes) {
             return;
         }
-        facts.upgrade_refused = is_refused(self.actor(&[take(self.actor.1, exclusive)]));
-        let _ = self.looker(&[free(self.looker.1, shared.range)]);
+        let refused = is_refused(self.actor(&[take(self.actor.1, exclusive)]));
+        if !still_there(&self.looker(&[free(self.looker.1, shared.range)])) {
+            return;
+        }
+        facts.upgrade_refused = refused;
         let upgraded = is_got(self.actor(&[take(self.actor.1, exclusive)]));
         // Given back by a lock of the lesser kind over it, as SQLite does.
         let given_back = is_got(self.actor(&[take(self.actor.1, shared)]));
@@ -97,13 +100,13 @@ impl LockSide<'_> {
             if taken != Answer::Yes {
                 return taken;
             }
-            for wanted in owners {
-                let refused = is_refused(self.looker(&[lock(self.looker.1, LockKind::Write, wanted)]));
-                if refused != Answer::Yes {
-                    return refused;
-                }
+            let refused = owners.map(|wanted| is_refused(self.looker(&[lock(self.looker.1, LockKind::Write, wanted)])));
+            let let_go = self.actor(&[lock(self.actor.1, LockKind::None, held)]);
+            match refused.into_iter().find(|refused| *refused != Answer::Yes) {
+                Some(refused) if still_there(&let_go) => return refused,
+                Some(_) => return Answer::Unknown("the holder has ended".into()),
+                None => {}
             }
-            let _ = self.actor(&[lock(self.actor.1, LockKind::None, held)]);
         }
         Answer::Yes
     }
@@ -143,8 +146,8 @@ impl LockSide<'_> {
         }
         std::thread::sleep(PAUSE);
         let kept = is_refused(self.want());
-        let _ = self.actor(&[ProbeStep::Child { child, fate: Fate::Kill }]);
-        kept
+        let ended = self.actor(&[ProbeStep::Child { child, fate: Fate::Kill }]);
+        if still_there(&ended) { kept } else { Answer::Unknown("the holder has ended before".into()) }
     }
 
     /// A child of the acting party holds the byte, and the looking party is refused: otherwise nothing can be released.
@@ -180,6 +183,11 @@ impl LockSide<'_> {
 
 fn last(answers: Result<Vec<Result<ProbeAnswer, Answer>>, Answer>) -> Result<ProbeAnswer, Answer> {
     answers?.pop().unwrap_or_else(|| Err(Answer::not_asked()))
+}
+
+/// Whether a holder answered after the others had tried: a lock of one that has ended says nothing.
+fn still_there(answer: &Result<ProbeAnswer, Answer>) -> bool {
+    !matches!(answer, Err(Answer::Unknown(_)))
 }
 
 fn take(handle: u32, lock: &SqliteLock) -> ProbeStep {

@@ -378,8 +378,11 @@ impl<'a> Side<'a> {
         }
         let answer = is(self.looker(self.lock_step(wanted, offset, LockKind::Write)), 0);
         let _ = self.looker(self.lock_step(wanted, offset, LockKind::None));
-        let _ = self.actor(self.lock_step(held, offset, LockKind::None));
-        answer
+        match self.actor(self.lock_step(held, offset, LockKind::None)) {
+            // A lock of a holder that has ended says nothing.
+            Err(Answer::Unknown(why)) => Answer::Unknown(why),
+            _ => answer,
+        }
     }
 
     /// Every pair of locks; where a single one fails already, that is the answer.

@@ -309,11 +309,13 @@ impl<'a> Fleet<'a> {
         Ok(())
     }
 
-    /// The state of an agent's process, as `/proc/PID/stat` has it; `None`: it cannot be seen from here.
-    pub fn state_of(&self, agent: u16) -> Option<char> {
+    /// The state of an agent's process, as `/proc/PID/stat` has it, and where in the kernel it waits; `None`: it cannot be
+    /// seen from here.
+    pub fn state_of(&self, agent: u16) -> Option<(char, String)> {
         let pid = self.slot(agent).live.as_ref()?.container.pid()?;
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        stat.rsplit_once(") ")?.1.chars().next()
+        let state = stat.rsplit_once(") ")?.1.chars().next()?;
+        Some((state, fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default()))
     }
 
     /// SIGKILL, and nobody waits for the end: an agent inside a call of silent storage may not die before that answers.

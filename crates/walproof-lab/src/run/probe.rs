@@ -31,7 +31,7 @@ use crate::run::leavings::{RunDirectory, RunId};
 use crate::run::report::{RuntimeReport, asked_mode};
 use crate::run::site::{Site, Tested, check_image, look, make_history, make_scratch, worse};
 use crate::run::verify::{Boundary, Options, runtime_for};
-use crate::runtimes::{Mount, Runtime};
+use crate::runtimes::Runtime;
 use crate::worlds::View;
 
 /// Version of the probe's JSON document.
@@ -397,15 +397,17 @@ fn decided(
 fn guards(asking: &Asking<'_>, parties: &[Party]) -> Vec<GuardReport> {
     let fleet = asking.fleet;
     let views = &fleet.ground().views;
-    let mut asked: Vec<(&Path, &Vec<Mount>, Option<(u32, u32)>)> = Vec::new();
+    let mut asked: Vec<&View> = Vec::new();
     let mut guards = Vec::new();
     for (agent, party) in fleet.agents().zip(parties) {
         let view = &views[usize::from(agent)];
-        let kind = (view.database.as_path(), &view.mounts, view.user);
-        if view.on_host || !view.quirks.refusals.is_empty() || asked.contains(&kind) || asking.time_left().is_zero() {
+        let same =
+            |other: &&View| (&other.database, &other.mounts, other.user) == (&view.database, &view.mounts, view.user);
+        let crippled_within = !view.quirks.refusals.is_empty();
+        if view.on_host || crippled_within || asked.iter().any(same) || asking.time_left().is_zero() {
             continue;
         }
-        asked.push(kind);
+        asked.push(view);
         let Ok(text) = fleet.output_of(agent, &["guard", "--json", "{database}"]) else { continue };
         guards.extend(guard_report(&party.name, &text));
     }

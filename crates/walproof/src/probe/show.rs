@@ -128,8 +128,11 @@ fn slowest<'a>(releases: impl Iterator<Item = &'a Release> + Clone) -> String {
     format!("{:.1} ms", us as f64 / 1e3)
 }
 
+/// Picks a question that a quick probe does not ask.
+type Asked = fn(&SideFacts) -> &Option<Answer>;
+
 fn names_line(facts: &PairFacts) -> Option<String> {
-    let questions: [(&str, fn(&SideFacts) -> &Option<Answer>); 4] = [
+    let questions: [(&str, Asked); 4] = [
         ("truncation", |side| &side.truncation_seen),
         ("unlink seen", |side| &side.unlink_seen),
         ("rename", |side| &side.rename_seen),

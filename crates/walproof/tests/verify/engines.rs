@@ -78,6 +78,23 @@ fn the_detector_works_through_every_runtime() {
 }
 
 #[test]
+fn a_probe_works_through_every_runtime() {
+    for runtime in RUNTIMES.iter().filter(|name| serves(name, "a probe")) {
+        let bench = Bench::new();
+        let probe = |more: &[&str]| {
+            let tested = bench.tested().display().to_string();
+            bench.run(&[&["probe", "--runtime", runtime], more, &[tested.as_str()]].concat())
+        };
+        let sound = probe(&["--with-host"]);
+        sound.assert_code(0);
+        assert!(sound.out.contains("SAFE       WAL: ") && sound.out.contains("party      host: "), "{sound}");
+        probe(&["--quick", "--world", "single-file"]).assert_code(1);
+        bench.assert_nothing_left();
+        assert_engine_is_clean(runtime);
+    }
+}
+
+#[test]
 fn what_a_killed_run_left_on_a_runtime_is_cleaned() {
     let _alone = stress_alone();
     for runtime in RUNTIMES.iter().filter(|name| serves(name, "clean after a kill")) {

@@ -183,6 +183,29 @@ fn bind_mounts_need_no_engine() {
 }
 
 #[test]
+fn a_probe_asks_between_the_users_own_services() {
+    if let Err(why) = containers() {
+        return skip("containers", "a probe between services", &why);
+    }
+    let project = Project::new();
+    let before = project.users_files();
+    let asked = |web: &str, worker: &str, code: i32| {
+        let file = project.services(&[web], &[worker]);
+        let ended = project.bench.run(&["probe", "--quick", "--json", "--compose", &file, "--runtime", "embedded"]);
+        ended.assert_code(code);
+        serde_json::from_str::<serde_json::Value>(&ended.out).expect("one document")
+    };
+    let broken = asked(FILE, FILE, 1);
+    assert_eq!(broken["pairs"][0]["between"], serde_json::json!(["web", "worker"]));
+    assert_eq!(broken["verdicts"][0]["kind"], "unsafe");
+    let reason = broken["verdicts"][0]["reasons"][0].as_str().expect("a reason");
+    assert!(reason.contains("worker does not find the files beside the database that web made"), "{reason}");
+    assert_eq!(asked(DIRECTORY, DIRECTORY, 0)["verdicts"][0]["kind"], "safe");
+    assert_eq!(project.users_files(), before, "the user's own files");
+    project.bench.assert_nothing_left();
+}
+
+#[test]
 fn what_cannot_be_laid_out_is_unknown_or_misuse_and_says_why() {
     let project = Project::new();
     let runtime: &[&str] = &["--runtime", if containers().is_ok() { "embedded" } else { "process" }];

@@ -2,7 +2,10 @@
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use walproof_judge::facts::{Mount, OtherKernels, other_kernels};
@@ -31,6 +34,38 @@ pub fn look(path: &Path) -> Storage {
         None => OtherKernels::Perhaps("`/proc/self/mountinfo` does not tell the mount".into()),
     };
     Storage { mount, other_kernels, free_bytes: free_bytes(path) }
+}
+
+/// The argument by which this program is asked to be [`answer_main`].
+pub const ANSWER: &str = "storage-answers";
+
+/// Whether the storage under a directory answers in time. A child asks: whoever asks a frozen server may not even be
+/// killed before that answers.
+pub fn answers_within(directory: &Path, time: Duration) -> bool {
+    let child = Command::new("/proc/self/exe")
+        .arg0("walproof")
+        .arg(ANSWER)
+        .arg(directory)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    // Who cannot ask finds out otherwise.
+    let Ok(mut child) = child else { return true };
+    let end = Instant::now() + time;
+    while !matches!(child.try_wait(), Ok(Some(_)) | Err(_)) {
+        if Instant::now() >= end {
+            let _ = child.kill();
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    true
+}
+
+/// The child's life: a question that no cache answers.
+pub fn answer_main(directory: &Path) -> i32 {
+    i32::from(free_bytes(directory).is_none())
 }
 
 /// Bytes free for this user; `None`: the file system has no such notion, or does not tell.

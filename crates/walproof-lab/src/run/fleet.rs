@@ -94,6 +94,8 @@ pub struct Fleet<'a> {
     deaths: Mutex<Vec<Death>>,
     pauses: Mutex<Vec<(u64, u64)>>,
     hellos: Mutex<Vec<Hello>>,
+    /// Somebody's CLOCK_MONOTONIC is not ours.
+    other_clock: AtomicBool,
     /// Set when the stress ends: nobody waits for an agent that waits for a lock any more.
     stopping: AtomicBool,
     /// For who is no container.
@@ -177,6 +179,7 @@ impl<'a> Fleet<'a> {
             deaths: Mutex::default(),
             pauses: Mutex::default(),
             hellos: Mutex::default(),
+            other_clock: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             host: Process::default(),
             mounts: HostMounts::default(),
@@ -558,6 +561,11 @@ impl<'a> Fleet<'a> {
         lock(&self.hellos).clone()
     }
 
+    /// Whether everybody said hello between our start of it and our hearing of it, by their own clock.
+    pub fn clocks_agree(&self) -> bool {
+        !self.other_clock.load(Ordering::Relaxed)
+    }
+
     /// Commits acknowledged in an agent's current life, as its history says by now.
     pub fn acknowledged(&self, agent: u16) -> u64 {
         let Some(folder) = &self.plan.history else { return 0 };
@@ -684,8 +692,13 @@ impl<'a> Fleet<'a> {
             fs::set_permissions(folder, fs::Permissions::from_mode(0o777))
                 .map_err(|error| LabError::path("cannot open to others", folder, error, "another `--history`"))?;
         }
+        let began_ns = monotonic_ns();
         let mut live = Live::begin(runtime.start(self.plan.run, &spec)?, &who)?;
-        lock(&self.hellos).push(live.hear_hello(&who)?);
+        let hello = live.hear_hello(&who)?;
+        if !(began_ns..=monotonic_ns()).contains(&hello.monotonic_ns) {
+            self.other_clock.store(true, Ordering::Relaxed);
+        }
+        lock(&self.hellos).push(hello);
         match live.ask(&Command::Configure(Box::new(configuration)), ANSWER_TIMEOUT, &who)? {
             Reply::Configured => Ok(live),
             other => Err(LabError::new(

@@ -11,10 +11,10 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
-use walproof_format::probe_step::ProbeStep;
+use walproof_format::probe_step::{LitmusTest, ProbeStep};
 use walproof_judge::facts::{OtherKernels, other_kernels};
 use walproof_judge::mountinfo;
-use walproof_judge::probe::{Answer, Durability, PairFacts, decide_all};
+use walproof_judge::probe::{Answer, Durability, LitmusCount, PairFacts, decide_all};
 use walproof_judge::verdict::{Coverage, ExitCode, JournalMode, Verdict, judge_probe};
 
 use crate::collect::databases::DatabaseFile;
@@ -112,7 +112,17 @@ pub struct Party {
 pub struct PairReport {
     pub between: [String; 2],
     pub facts: PairFacts,
+    pub bounds: Vec<RaceBound>,
     pub took_ms: f64,
+}
+
+/// How rare a wrong change would have to be to stay hidden from a race.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the field names are the document's own, explained in docs/probe.md")]
+pub struct RaceBound {
+    pub test: LitmusTest,
+    pub changes: u64,
+    pub rate_max: f64,
 }
 
 /// What `walproof guard` says in the place of a party: from its own view alone, before anybody asks.
@@ -203,6 +213,9 @@ fn through(
     tell: &Sender<Heard>,
 ) -> Result<ProbeReport, LabError> {
     asked.options.agents = asked.parties;
+    if asked.options.own.is_none() && !storage::answers_within(&asked.options.directory, asked.time_max) {
+        return Err(frozen());
+    }
     let tested = Tested::find(&mut asked.options, runtime)?;
     let places = tested.places(&asked.options)?;
     places.iter().try_for_each(|place| check_free(place))?;
@@ -359,6 +372,7 @@ fn decided(
     let pairs = pairs.iter().map(|probed| PairReport {
         between: between(probed).map(String::from),
         facts: probed.facts.clone(),
+        bounds: bounds(&probed.facts),
         took_ms: ms(probed.took),
     });
     Ok(ProbeReport {
@@ -420,6 +434,21 @@ fn guard_report(party: &str, text: &str) -> Option<GuardReport> {
     Some(GuardReport { party: party.to_owned(), verdict: document["verdict"].as_str()?.to_owned(), reason })
 }
 
+/// Of each race in both directions together, the wrong ones left out.
+fn bounds(facts: &PairFacts) -> Vec<RaceBound> {
+    let counts = || facts.a_to_b.litmus.iter().chain(&facts.b_to_a.litmus);
+    let sum_of = |test: LitmusTest| LitmusCount {
+        test,
+        observed: counts().filter(|count| count.test == test).map(|count| count.observed).sum(),
+        wrong: counts().filter(|count| count.test == test).map(|count| count.wrong).sum(),
+    };
+    let bound_of = |test| {
+        let bound = sum_of(test).bound()?;
+        Some(RaceBound { test, changes: bound.count, rate_max: bound.rate_max })
+    };
+    LitmusTest::ALL.into_iter().filter_map(bound_of).collect()
+}
+
 fn by_mount(mount: &mountinfo::Mount) -> OtherKernels {
     other_kernels(&mount.fstype, &[&mount.options[..], &mount.super_options].concat())
 }
@@ -434,10 +463,11 @@ fn coverage(depth: Depth, boundary: &Boundary) -> Option<Coverage> {
     Coverage::new(vec![seen.into()], not_seen)
 }
 
-/// One boot id: one kernel.
+/// One boot id and one clock: one kernel, unless somebody imitates both.
 fn same_kernel(fleet: &Fleet<'_>) -> Answer {
     let boots: Vec<Option<String>> = fleet.hellos().into_iter().map(|hello| hello.boot_id).collect();
     match boots.first() {
+        _ if !fleet.clocks_agree() => Answer::Unknown("a party has another CLOCK_MONOTONIC".into()),
         _ if boots.iter().any(Option::is_none) => Answer::Unknown("a party cannot read its kernel's boot id".into()),
         Some(first) if boots.iter().all(|boot| boot == first) => Answer::Yes,
         _ => Answer::No,

@@ -3,7 +3,7 @@
 use walproof_judge::probe::{Answer, LitmusCount, LockFacts, PairFacts, Release, SideFacts};
 use walproof_judge::verdict::{Verdict, VerdictKind};
 use walproof_lab::probes::pair::Depth;
-use walproof_lab::run::probe::{PairReport, Party, ProbeReport};
+use walproof_lab::run::probe::{PairReport, Party, ProbeReport, RaceBound};
 
 use crate::render::{facts_line, first_reason, line, quoted, several, show_surroundings, thousands};
 
@@ -71,7 +71,7 @@ fn show_pair(pair: &PairReport, report: &ProbeReport) {
     if let Some(names) = names_line(&pair.facts) {
         line("names", &names);
     }
-    races(&pair.facts);
+    races(&pair.facts, &pair.bounds);
     calls(&pair.facts);
 }
 
@@ -146,7 +146,7 @@ fn names_line(facts: &PairFacts) -> Option<String> {
     (!asked.is_empty()).then(|| asked.join("  "))
 }
 
-fn races(facts: &PairFacts) {
+fn races(facts: &PairFacts, bounds: &[RaceBound]) {
     let counts: Vec<&LitmusCount> = both(facts).into_iter().flat_map(|side| &side.litmus).collect();
     let mut names: Vec<&str> = counts.iter().map(|count| count.test.name()).collect();
     names.dedup();
@@ -165,6 +165,10 @@ fn races(facts: &PairFacts) {
     let words: Vec<String> = words.collect();
     for (index, some) in words.chunks(3).enumerate() {
         line(if index == 0 { "races" } else { "" }, &some.join("  "));
+    }
+    if let Some(rarest) = bounds.iter().max_by(|one, other| one.rate_max.total_cmp(&other.rate_max)) {
+        let name = rarest.test.name();
+        line("", &format!("at 95 %, if independent: < {:.1e} wrong a change, `{name}` seen least", rarest.rate_max));
     }
 }
 

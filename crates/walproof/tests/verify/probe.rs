@@ -2,7 +2,10 @@
 //!
 //! Where to look next: `selftest.rs` has the probe of every world and every crippled party beside the stress.
 
+use std::sync::Arc;
+
 use serde_json::Value;
+use walproof_lab::clients::{Client, ClientOptions, Pages, Server};
 
 use crate::support::{Bench, Ended, clients, containers, skip};
 
@@ -141,6 +144,30 @@ fn storage_that_hangs_ends_a_probe_in_time() {
     assert!(began.elapsed().as_secs() < 30, "{ended}");
     ended.assert_code(3);
     assert!(ended.out.contains("the storage did not answer within "), "{ended}");
+    bench.assert_nothing_left();
+}
+
+#[test]
+fn storage_that_hung_before_is_not_even_touched() {
+    if let Err(why) = clients() {
+        return skip("clients", "the probe of a server that is frozen already", &why);
+    }
+    let bench = Bench::new();
+    let (served, mounted) = (bench.beside("served"), bench.beside("mounted"));
+    for folder in [&served, &mounted] {
+        std::fs::create_dir(folder).expect("a folder");
+    }
+    let server = Arc::new(Server::new(&served, false));
+    let client =
+        Client::mount(server, &mounted, ClientOptions::believing(Pages::CachedAlways, 0), 1).expect("it mounts");
+    client.knobs().stall(std::time::Duration::from_secs(60));
+    let began = std::time::Instant::now();
+    let ended = bench.run(&["probe", "--timeout", "1s", &mounted.display().to_string()]);
+    assert!(began.elapsed().as_secs() < 30, "{ended}");
+    ended.assert_code(3);
+    assert!(ended.error.contains("the storage did not answer") && ended.error.contains("\ntry: "), "{ended}");
+    client.knobs().release();
+    drop(client);
     bench.assert_nothing_left();
 }
 

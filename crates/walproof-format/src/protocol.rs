@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::FinalState;
+use crate::measure::{Measure, Measured};
 
 /// Version of the protocol; an agent of another version is refused.
 pub const VERSION: u32 = 2;
@@ -47,6 +48,8 @@ pub enum Command {
     },
     /// One step of a probe.
     Probe(ProbeStep),
+    /// One slice of a measurement.
+    Measure(Box<Measure>),
 }
 
 /// What working means.
@@ -144,6 +147,8 @@ pub enum Reply {
     Starving,
     /// What a probe step gave.
     Probe(ProbeAnswer),
+    /// What a slice of a measurement gave.
+    Measured(Box<Measured>),
     /// The command failed.
     Failed {
         /// What the agent was doing.

@@ -252,6 +252,7 @@ call_kinds! {
     SyncDirectory "sync-directory" Sync "open, fsync and close of the directory after the journal was synced",
     SyncDirectoryAfterUnlink "sync-directory-after-unlink" Delete "open, fsync and close of the directory after an unlink",
     TruncateJournal "truncate-journal" Truncate "ftruncate of the journal to nothing",
+    TruncateDatabase "truncate-database" Truncate "ftruncate of the database to the size that it has",
     UnlinkJournal "unlink-journal" Delete "unlink of the journal",
     WriteDatabasePage "write-database-page" Write "pwrite over a page of the database",
     SyncDatabase "sync-database" Sync "fsync of the database after pages were written over",

@@ -16,4 +16,5 @@ pub mod finding;
 pub mod manifest;
 pub mod mountinfo;
 pub mod probe;
+pub mod storage;
 pub mod verdict;

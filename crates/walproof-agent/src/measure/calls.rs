@@ -147,6 +147,7 @@ impl CallFiles {
             UnlinkJournal => fs::remove_file(self.path("calls.db-journal")),
             UnlinkFile => fs::remove_file(self.path("calls.made")),
             TruncateJournal => self.open_journal()?.set_len(0),
+            TruncateDatabase => self.database.set_len(DATABASE_PAGES * self.page.len() as u64),
             SyncDirectory | SyncDirectoryAfterUnlink => sync(&File::open(&self.folder)?),
             SyncJournal | SyncJournalHeader | SyncJournalEnd => sync(self.open_journal()?),
             SyncDatabase | FsyncOverwritten => sync(&self.database),
@@ -301,9 +302,7 @@ impl Mapping {
         }
         let (size, protection) = (SHM_PAGES * SHM_PAGE_BYTES, libc::PROT_READ | libc::PROT_WRITE);
         // SAFETY: a fresh shared mapping of an open file; the kernel chooses the address.
-        let base = unsafe {
-            libc::mmap(std::ptr::null_mut(), size, protection, libc::MAP_SHARED, file.as_raw_fd(), 0)
-        };
+        let base = unsafe { libc::mmap(std::ptr::null_mut(), size, protection, libc::MAP_SHARED, file.as_raw_fd(), 0) };
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
@@ -406,9 +405,28 @@ mod tests {
     fn a_script_is_carried_out_in_order_and_every_call_is_timed() {
         use CallKind::*;
         let calls = [
-            Lock, StatJournal, OpenJournal, WriteJournalHeader, WriteJournalNumber, WriteJournalPage, SyncJournal,
-            SyncDirectory, ReadJournalEnd, WriteDatabasePage, SyncDatabase, CloseJournal, UnlinkJournal, Unlock,
-            WriteFrameHeader, WriteFrame, SyncLog, MapFault, CreateFile, CloseFile, UnlinkFile, AppendPage,
+            Lock,
+            StatJournal,
+            OpenJournal,
+            WriteJournalHeader,
+            WriteJournalNumber,
+            WriteJournalPage,
+            SyncJournal,
+            SyncDirectory,
+            ReadJournalEnd,
+            WriteDatabasePage,
+            SyncDatabase,
+            CloseJournal,
+            UnlinkJournal,
+            Unlock,
+            WriteFrameHeader,
+            WriteFrame,
+            SyncLog,
+            MapFault,
+            CreateFile,
+            CloseFile,
+            UnlinkFile,
+            AppendPage,
         ];
         let script: Vec<Step> = calls.iter().map(|&call| Step { call, times: 1 }).collect();
         let times = in_folder("script", |folder| {
@@ -433,9 +451,7 @@ mod tests {
 
     #[test]
     fn a_glance_sees_both_and_lasts_as_told() {
-        let seen = in_folder("glance", |folder| {
-            CallFiles::lay_out(folder, 4096).expect("laid out").glance(30, 1)
-        });
+        let seen = in_folder("glance", |folder| CallFiles::lay_out(folder, 4096).expect("laid out").glance(30, 1));
         assert!(seen.write_sync.count() > 0 && seen.lock.count() > 0 && seen.failed.is_empty());
     }
 }

@@ -1,7 +1,8 @@
 //! What one party's storage is worth to SQLite: measured slices in, a [`StorageReport`] out.
 //!
 //! What this room is: `predict` knows the calls of a commit, `gap` explains where a prediction went wrong, `settings`
-//! knows what is compared and what it promises, `mount_options` reads the options in force.
+//! knows what is compared and what it promises, `mount_options` reads the options in force,
+//! `stalls` tells a stall from a slow call.
 //! What it must not do: give a verdict about sharing. One party measured says how fast storage is, never whether two
 //! parties may share a database on it; no setting makes WAL safe where they have no shared memory.
 //! Where to look next: `walproof_lab::probes::storage` measures, `walproof/src/probe/storage.rs` shows.
@@ -10,6 +11,7 @@ pub mod gap;
 pub mod mount_options;
 pub mod predict;
 pub mod settings;
+pub mod stalls;
 
 use serde::Serialize;
 use walproof_format::measure::{CallGroup, CallTimes, CommitTimes, GroupTime, Histogram, Percentiles, Settings};

@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn promises_are_those_of_sqlite() {
-        use JournalMode::{Delete, Persist, Truncate, Wal};
+        use JournalMode::{Delete, Truncate, Wal};
         use Synchronous::*;
         assert_eq!(Promise::of(Wal, Full), Promise::KeepsCommits);
         assert_eq!(Promise::of(Wal, Normal), Promise::MayLoseLast);

@@ -31,7 +31,7 @@ pub enum Measure {
     },
     /// Makes the scratch database of a journal mode and a page size, when it is not there, and opens it.
     OpenDatabase(Settings),
-    /// Commits with SQLite, one small transaction after another; in WAL mode one checkpoint in the end.
+    /// Commits with SQLite, one small transaction after another.
     Commits {
         /// How.
         settings: Settings,
@@ -39,6 +39,8 @@ pub enum Measure {
         for_ms: u32,
         /// Transactions at most.
         commits_max: u32,
+        /// In WAL mode: one checkpoint in the end. Where the log is nearly full there is one in any case.
+        checkpoint: bool,
     },
     /// Point reads with SQLite, each in a transaction of its own.
     Reads {
@@ -142,9 +144,9 @@ pub struct CommitTimes {
     pub latency: Histogram,
     /// Inside SQLite's calls of its VFS during these commits.
     pub inside: Vec<GroupTime>,
-    /// The first commit after a checkpoint, which begins the log anew; `None`: no log.
+    /// The first commit after a checkpoint, which begins the log anew; `None`: there was none.
     pub restart_ns: Option<u64>,
-    /// A checkpoint, and how many different pages it copied; `None`: no log.
+    /// A checkpoint, and how many different pages it copied; `None`: there was none.
     pub checkpoint: Option<CheckpointTime>,
 }
 

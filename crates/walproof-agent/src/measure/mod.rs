@@ -86,8 +86,8 @@ impl Measurer {
             }
             Measure::Glance { for_ms, pause_ms } => Ok(Measured::Glance(self.files()?.glance(for_ms, pause_ms))),
             Measure::OpenDatabase(settings) => self.databases.open(&settings).map(|_| Measured::Ready),
-            Measure::Commits { settings, for_ms, commits_max } => {
-                self.databases.commits(&settings, for_ms, commits_max).map(Measured::Commits)
+            Measure::Commits { settings, for_ms, commits_max, checkpoint } => {
+                self.databases.commits(&settings, for_ms, commits_max, checkpoint).map(Measured::Commits)
             }
             Measure::Reads { settings, for_ms } => {
                 self.databases.reads(&settings, for_ms).map(|latency| Measured::Reads { latency })

@@ -6,10 +6,10 @@
 //! rollback modes page 1 as well. The 64 rows that are changed lie on 64 pages and are taken in turn; these pages are
 //! in SQLite's cache before a slice begins. A read is `SELECT value FROM cells WHERE id = ?` of any row.
 //!
-//! **The log** has its full length before it is first written, and autocheckpoint is off: a slice ends with a
-//! transaction over all 64 rows and one PASSIVE checkpoint, which is timed apart, and the first commit after it, which
-//! begins the log anew, is timed apart as well. So slices of any length tell the cost of a commit and of a checkpoint,
-//! and what a given `wal_autocheckpoint` makes of both follows.
+//! **The log** has its full length before it is first written, and autocheckpoint is off: a slice may end
+//! with a transaction over all 64 rows and one PASSIVE checkpoint, which is timed apart, and the first commit after it,
+//! which begins the log anew, is timed apart as well. So slices of any length tell the cost of a commit and of a
+//! checkpoint, and what a given `wal_autocheckpoint` makes of both follows.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -48,6 +48,8 @@ struct Database {
     cursor: i64,
     /// Everything in the log was copied: the next commit begins it anew.
     is_copied: bool,
+    /// Commits since then.
+    in_log: u32,
     random: Random,
 }
 
@@ -74,8 +76,14 @@ impl Databases {
     }
 
     /// Commits until the slice is over, at least once.
-    pub fn commits(&mut self, settings: &Settings, for_ms: u32, most: u32) -> Result<CommitTimes, MeasureFailure> {
-        self.database(settings)?.commits(for_ms, most)
+    pub fn commits(
+        &mut self,
+        settings: &Settings,
+        for_ms: u32,
+        most: u32,
+        checkpoint: bool,
+    ) -> Result<CommitTimes, MeasureFailure> {
+        self.database(settings)?.commits(for_ms, most, checkpoint)
     }
 
     /// Reads until the slice is over, at least once.
@@ -106,7 +114,7 @@ impl Database {
             .map_err(MeasureFailure::sql("open a scratch database"))?;
         let page_bytes = settings.page_bytes;
         let random = Random::new(u64::from(page_bytes));
-        Ok(Self { connection, rows, page_bytes, is_log, settings: None, cursor: 0, is_copied: true, random })
+        Ok(Self { connection, rows, page_bytes, is_log, settings: None, cursor: 0, is_copied: true, in_log: 0, random })
     }
 
     fn set(&mut self, settings: &Settings) -> Result<(), MeasureFailure> {
@@ -138,13 +146,15 @@ impl Database {
         }))
     }
 
-    fn commits(&mut self, for_ms: u32, most: u32) -> Result<CommitTimes, MeasureFailure> {
+    fn commits(&mut self, for_ms: u32, most: u32, checkpoint: bool) -> Result<CommitTimes, MeasureFailure> {
         let mut times = CommitTimes::default();
         self.warm()?;
         if self.is_log && self.is_copied {
             times.restart_ns = Some(self.commit()?);
         }
-        let most = if self.is_log { most.min(self.commits_max()) } else { most };
+        // The log never outgrows its first length: the transaction over all hot rows comes on top.
+        let room = (log_frames(self.page_bytes.into()) as u32).saturating_sub(2 * HOT_ROWS as u32).max(1);
+        let most = if self.is_log { most.min(room.saturating_sub(self.in_log).max(1)) } else { most };
         shim::take();
         let end_ns = monotonic_ns() + u64::from(for_ms) * 1_000_000;
         while times.latency.count() == 0 || (monotonic_ns() < end_ns && times.latency.count() < u64::from(most)) {
@@ -152,15 +162,11 @@ impl Database {
             times.latency.record(ns);
         }
         times.inside = shim::take();
-        if self.is_log {
+        self.in_log += times.latency.count() as u32;
+        if self.is_log && (checkpoint || self.in_log + HOT_ROWS as u32 >= room) {
             times.checkpoint = Some(self.checkpoint()?);
         }
         Ok(times)
-    }
-
-    /// So that the log never outgrows its first length: the transaction over all hot rows comes on top.
-    fn commits_max(&self) -> u32 {
-        (log_frames(self.page_bytes.into()) as u32).saturating_sub(2 * HOT_ROWS as u32).max(1)
     }
 
     /// The pages of all hot rows are in the cache afterwards, in one snapshot.
@@ -210,6 +216,7 @@ impl Database {
             .map_err(MeasureFailure::sql(place))?;
         let ns = monotonic_ns() - began;
         self.is_copied = copied > 0;
+        self.in_log = 0;
         Ok(CheckpointTime { ns, pages: HOT_ROWS as u32, inside: shim::take() })
     }
 
@@ -307,7 +314,7 @@ mod tests {
     fn a_commit_to_the_log_is_two_writes_and_at_full_one_sync() {
         in_folder("wal", |databases| {
             for (synchronous, syncs) in [("off", 0.0), ("normal", 0.0), ("full", 1.0)] {
-                let times = databases.commits(&settings("wal", synchronous, 4096), 1000, 20).expect("commits");
+                let times = databases.commits(&settings("wal", synchronous, 4096), 1000, 20, true).expect("commits");
                 assert_eq!(times.latency.count(), 20);
                 assert_eq!(per_commit(&times, CallGroup::Write), 2.0, "{synchronous}");
                 assert_eq!(per_commit(&times, CallGroup::Sync), syncs, "{synchronous}");
@@ -324,7 +331,7 @@ mod tests {
             for (mode, synchronous, syncs) in
                 [("delete", "off", 0.0), ("delete", "normal", 2.0), ("delete", "full", 3.0), ("truncate", "full", 4.0)]
             {
-                let times = databases.commits(&settings(mode, synchronous, 4096), 1000, 10).expect("commits");
+                let times = databases.commits(&settings(mode, synchronous, 4096), 1000, 10, true).expect("commits");
                 assert_eq!(per_commit(&times, CallGroup::Sync), syncs, "{mode} {synchronous}");
                 assert_eq!((times.restart_ns, times.checkpoint), (None, None));
             }
@@ -336,8 +343,8 @@ mod tests {
         in_folder("length", |databases| {
             for page_bytes in [1024, 4096, 16384] {
                 let of_page = settings("wal", "off", page_bytes);
-                for _ in 0..3 {
-                    databases.commits(&of_page, 10_000, u32::MAX).expect("commits");
+                for _ in 0..6 {
+                    databases.commits(&of_page, 10_000, 400, false).expect("commits");
                 }
                 let name = format!("sqlite-wal-{page_bytes}.db-wal");
                 let length = fs::metadata(databases.folder.join(name)).expect("a log").len();

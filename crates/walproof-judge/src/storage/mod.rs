@@ -30,9 +30,9 @@ pub const VERSION: u32 = 1;
 pub struct Round {
     /// The script of a commit.
     pub calls: CallTimes,
-    /// The script of a checkpoint; empty in rollback modes.
+    /// The script of a checkpoint; empty in rollback modes and where none was made.
     pub checkpoint_calls: CallTimes,
-    /// The script of the first commit after a checkpoint; empty in rollback modes.
+    /// The script of the first commit after a checkpoint; empty likewise.
     pub restart_calls: CallTimes,
     /// SQLite.
     pub commits: CommitTimes,
@@ -73,13 +73,15 @@ pub struct ModeRow {
     pub synchronous: Synchronous,
     /// What it promises over a power loss.
     pub promise: Promise,
-    /// Predicted from calls made alone; in WAL mode at `wal_autocheckpoint` 1000.
+    /// Predicted from calls made alone: measured times ratio; in WAL mode at `wal_autocheckpoint` 1000.
     pub predicted_commits_per_s: f64,
-    /// Measured with SQLite; in WAL mode likewise.
+    /// Measured with SQLite, the median of the rounds; in WAL mode likewise.
     pub measured_commits_per_s: f64,
-    /// Predicted by measured.
+    /// The median of the rounds' ratios of predicted by measured.
     pub ratio: f64,
-    /// Turns that both are medians of.
+    /// Between these it lies with 95 %, as far as rounds do not depend on each other.
+    pub ratio_interval: (f64, f64),
+    /// Rounds.
     pub rounds: usize,
     /// A commit each, in nanoseconds.
     pub commit_latency: Percentiles,
@@ -212,10 +214,10 @@ fn processor(of: &Measurements) -> (f64, f64) {
         round.commits.latency.mean_ns() - inside_ns(&round.commits.inside) / count
     };
     let checkpoint = |round: &Round| {
-        let checkpoint = round.commits.checkpoint.as_ref();
-        checkpoint.map_or(0.0, |checkpoint| checkpoint.ns as f64 - inside_ns(&checkpoint.inside))
+        let checkpoint = round.commits.checkpoint.as_ref()?;
+        Some(checkpoint.ns as f64 - inside_ns(&checkpoint.inside))
     };
-    (median(of.rounds.iter().map(commit)), median(of.rounds.iter().map(checkpoint)))
+    (median(of.rounds.iter().map(commit)), median(of.rounds.iter().filter_map(checkpoint)))
 }
 
 fn inside_ns(groups: &[GroupTime]) -> f64 {
@@ -229,18 +231,20 @@ fn mode_row(of: &Measurements, all: &[Measurements]) -> Option<ModeRow> {
         .iter()
         .find(|other| other.settings.journal_mode == of.settings.journal_mode && other.settings.synchronous == "off");
     let calibrated = processor(off.filter(|off| !off.rounds.is_empty())?);
-    let both: Vec<(CommitCost, CommitCost)> = of
-        .rounds
-        .iter()
-        .filter_map(|round| Some((predicted(round, mode, synchronous, calibrated)?, measured(round))))
-        .collect();
+    let both: Vec<(f64, f64)> =
+        of.rounds.iter().filter_map(|round| both_sides(round, mode, synchronous, calibrated.0)).collect();
     if both.is_empty() {
         return None;
     }
-    let (predicted, measured) =
-        (median_cost(both.iter().map(|pair| pair.0)), median_cost(both.iter().map(|pair| pair.1)));
+    let (log_predicted, log_measured) = (predicted_log(of, synchronous, calibrated), measured_log(of));
     let frames = (mode == JournalMode::Wal).then_some(AUTOCHECKPOINT_FRAMES);
-    let (predicted_rate, measured_rate) = (predicted.commits_per_s(frames), measured.commits_per_s(frames));
+    let rate = |commit_ns, log: CommitCost| CommitCost { commit_ns, ..log }.commits_per_s(frames);
+    let ratio_of = |&(predicted, measured): &(f64, f64)| rate(predicted, log_predicted) / rate(measured, log_measured);
+    let ratios: Vec<f64> = both.iter().map(ratio_of).filter(|ratio| ratio.is_finite()).collect();
+    let ratio = median(ratios.iter().copied());
+    let measured = CommitCost { commit_ns: median(both.iter().map(|pair| pair.1)), ..log_measured };
+    let predicted = CommitCost { commit_ns: median(both.iter().map(|pair| pair.0)), ..log_predicted };
+    let measured_rate = measured.commits_per_s(frames);
     let parts = parts(
         &median_groups(of.rounds.iter().filter_map(|round| cost(&commit_script(mode, synchronous), &round.calls))),
         &median_groups(of.rounds.iter().map(inside_of_a_commit)),
@@ -252,9 +256,10 @@ fn mode_row(of: &Measurements, all: &[Measurements]) -> Option<ModeRow> {
         journal_mode: mode,
         synchronous,
         promise: Promise::of(mode, synchronous),
-        predicted_commits_per_s: predicted_rate,
+        predicted_commits_per_s: measured_rate * ratio,
         measured_commits_per_s: measured_rate,
-        ratio: if measured_rate > 0.0 { predicted_rate / measured_rate } else { 0.0 },
+        ratio,
+        ratio_interval: interval(ratios),
         rounds: both.len(),
         commit_latency: latency.percentiles(),
         explanation: explain(&parts, predicted.commit_ns, measured.commit_ns),
@@ -263,25 +268,33 @@ fn mode_row(of: &Measurements, all: &[Measurements]) -> Option<ModeRow> {
     })
 }
 
-/// Calls made alone, and calibrated processor time.
-fn predicted(round: &Round, mode: JournalMode, synchronous: Synchronous, processor: (f64, f64)) -> Option<CommitCost> {
-    let commit_ns = total(&cost(&commit_script(mode, synchronous), &round.calls)?) + processor.0;
-    if mode != JournalMode::Wal {
-        return Some(CommitCost { commit_ns, ..CommitCost::default() });
-    }
-    let pages = predict::HOT_PAGES as u16;
-    let restart = total(&cost(&restart_script(synchronous), &round.restart_calls)?);
-    let checkpoint = total(&cost(&checkpoint_script(synchronous, pages), &round.checkpoint_calls)?);
-    Some(CommitCost { commit_ns, restart_ns: restart + processor.0, checkpoint_ns: checkpoint + processor.1 })
+/// A commit from calls made alone and calibrated processor time, and as SQLite made it right beside; in nanoseconds.
+fn both_sides(round: &Round, mode: JournalMode, synchronous: Synchronous, processor_ns: f64) -> Option<(f64, f64)> {
+    let alone = total(&cost(&commit_script(mode, synchronous), &round.calls)?);
+    Some((alone + processor_ns, round.commits.latency.mean_ns()))
 }
 
-/// What SQLite took.
-fn measured(round: &Round) -> CommitCost {
-    let commits = &round.commits;
+/// What the log costs beside its commits, from calls made alone.
+fn predicted_log(of: &Measurements, synchronous: Synchronous, processor: (f64, f64)) -> CommitCost {
+    let restart = restart_script(synchronous);
+    let checkpoint = checkpoint_script(synchronous, predict::HOT_PAGES as u16);
+    let restarts = of.rounds.iter().filter_map(|round| Some(total(&cost(&restart, &round.restart_calls)?)));
+    let checkpoints = of.rounds.iter().filter_map(|round| Some(total(&cost(&checkpoint, &round.checkpoint_calls)?)));
     CommitCost {
-        commit_ns: commits.latency.mean_ns(),
-        restart_ns: commits.restart_ns.unwrap_or(0) as f64,
-        checkpoint_ns: commits.checkpoint.as_ref().map_or(0.0, |checkpoint| checkpoint.ns as f64),
+        commit_ns: 0.0,
+        restart_ns: median(restarts) + processor.0,
+        checkpoint_ns: median(checkpoints) + processor.1,
+    }
+}
+
+/// The same as SQLite took for it.
+fn measured_log(of: &Measurements) -> CommitCost {
+    let restarts = of.rounds.iter().filter_map(|round| round.commits.restart_ns);
+    let checkpoints = of.rounds.iter().filter_map(|round| Some(round.commits.checkpoint.as_ref()?.ns));
+    CommitCost {
+        commit_ns: 0.0,
+        restart_ns: median(restarts.map(|ns| ns as f64)),
+        checkpoint_ns: median(checkpoints.map(|ns| ns as f64)),
     }
 }
 
@@ -309,14 +322,17 @@ fn candidates(of: &Measurements) -> Vec<Candidate> {
 }
 
 fn candidate(of: &Measurements, mode: JournalMode, synchronous: Synchronous, frames: Option<u32>) -> Candidate {
-    let mut rates: Vec<f64> = of.rounds.iter().map(|round| measured(round).commits_per_s(frames)).collect();
+    let log = measured_log(of);
+    let rate = |commit_ns| CommitCost { commit_ns, ..log }.commits_per_s(frames);
+    let commits = || of.rounds.iter().map(|round| round.commits.latency.mean_ns());
+    let mut rates: Vec<f64> = commits().map(rate).collect();
     rates.sort_by(f64::total_cmp);
     let quartile = |quarter: usize| rates[(rates.len() - 1) * quarter / 4];
     Candidate {
         settings: of.settings.clone(),
         wal_autocheckpoint: frames,
         promise: Promise::of(mode, synchronous),
-        commits_per_s: median_cost(of.rounds.iter().map(measured)).commits_per_s(frames),
+        commits_per_s: rate(median(commits())),
         commits_per_s_quartiles: (quartile(1), quartile(3)),
         read_p50_ns: of.reads.percentile_ns(0.5),
         read_mean_ns: of.reads.mean_ns(),
@@ -348,14 +364,6 @@ fn tuning(candidates: &[Candidate]) -> Vec<String> {
     lines.into_iter().flatten().collect()
 }
 
-fn median_cost(costs: impl Iterator<Item = CommitCost> + Clone) -> CommitCost {
-    CommitCost {
-        commit_ns: median(costs.clone().map(|cost| cost.commit_ns)),
-        restart_ns: median(costs.clone().map(|cost| cost.restart_ns)),
-        checkpoint_ns: median(costs.map(|cost| cost.checkpoint_ns)),
-    }
-}
-
 fn median_groups(rounds: impl Iterator<Item = Vec<(CallGroup, f64)>>) -> Vec<(CallGroup, f64)> {
     let rounds: Vec<Vec<(CallGroup, f64)>> = rounds.collect();
     let of_group =
@@ -371,6 +379,17 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
         0 => 0.0,
         count if count % 2 == 1 => values[count / 2],
         count => f64::midpoint(values[count / 2 - 1], values[count / 2]),
+    }
+}
+
+/// Between which the median lies with 95 %, by the ranks of the values; with fewer than six of them, all of them.
+fn interval(mut values: Vec<f64>) -> (f64, f64) {
+    values.sort_by(f64::total_cmp);
+    let count = values.len() as f64;
+    let cut = ((count - 1.96 * count.sqrt()) / 2.0).floor().max(0.0) as usize;
+    match (values.get(cut), values.iter().rev().nth(cut)) {
+        (Some(&low), Some(&high)) => (low, high),
+        _ => (0.0, 0.0),
     }
 }
 

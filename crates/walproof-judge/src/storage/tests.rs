@@ -104,3 +104,24 @@ fn what_refuses_is_told_and_stops_nothing() {
     assert_eq!(report.not_measured, ["delete full, pages of 4096 bytes: SQLITE_IOERR_SHMMAP"]);
     assert_eq!(report.modes.len(), 2);
 }
+
+#[test]
+fn the_interval_of_a_median_narrows_with_the_rounds() {
+    let even = |count: u32| interval((1..=count).map(f64::from).collect());
+    assert_eq!(even(5), (1.0, 5.0));
+    assert_eq!(even(100), (41.0, 60.0));
+    assert_eq!(even(0), (0.0, 0.0));
+}
+
+#[test]
+fn rounds_without_a_checkpoint_take_that_of_others() {
+    let mut modes = even();
+    for round in modes.iter_mut().flat_map(|of| &mut of.rounds[1..]) {
+        round.commits.checkpoint = None;
+        round.commits.restart_ns = None;
+        (round.checkpoint_calls, round.restart_calls) = Default::default();
+    }
+    let row = weigh(evidence(modes)).modes.pop().expect("a row");
+    assert_eq!(row.rounds, 3);
+    assert!((row.ratio - 1.0).abs() < 0.03 && row.cost.1.checkpoint_ns == 150_000.0, "{row:?}");
+}

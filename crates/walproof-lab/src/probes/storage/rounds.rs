@@ -4,15 +4,14 @@
 //! A round goes through all journal modes and levels. In each it lets the agent make the
 //! calls of a commit, and SQLite commit, in an order that turns from round to round. Slices are bounded by time; on slow
 //! storage they hold one commit at least, and the first round is finished also when that takes up to three times as
-//! long as asked. One round in three goes through the variants.
+//! long as asked. One round in four has the survey, checkpoints
+//! and the variants in it.
 
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use walproof_format::measure::{CallTimes, CommitTimes, Measure, Measured, Settings, Step};
-use walproof_judge::storage::predict::{
-    HOT_PAGES, checkpoint_script, commit_script, restart_script, survey_script,
-};
+use walproof_judge::storage::predict::{HOT_PAGES, checkpoint_script, commit_script, restart_script, survey_script};
 use walproof_judge::storage::settings::{PAGE_BYTES, Synchronous, modes, plain, variants};
 use walproof_judge::storage::{Evidence, JournalMode, Measurements, Round, StorageReport, mount_options, weigh};
 
@@ -34,11 +33,11 @@ const SLICES: u32 = 40;
 /// Rounds that the time is cut into, where the storage is fast enough. Many short slices rather than few long ones: on
 /// a busy disk an fsync takes five times as long in one moment as in the next, and only the median of many pairs is
 /// steady (docs/decisions/0070).
-const ROUNDS: u32 = 20;
+const ROUNDS: u32 = 50;
 /// Length of a slice in milliseconds, at least and at most.
-const SLICE_MS: (u32, u32) = (4, 10);
-/// One round in so many goes through the variants as well.
-const VARIANTS_EVERY: u32 = 3;
+const SLICE_MS: (u32, u32) = (2, 10);
+/// One round in so many has checkpoints, the survey and the variants in it as well.
+const RARE_EVERY: u32 = 4;
 /// Repetitions and commits of a slice at most: more tell nothing new.
 const REPETITIONS_MAX: u32 = 900;
 /// Repetitions of the scripts that are made once in so many commits.
@@ -64,9 +63,8 @@ pub fn measure(
     observe: &mut dyn FnMut(&Progress),
 ) -> Result<StorageReport, LabError> {
     let time = asked.time.unwrap_or(USUAL_TIME);
-    let evidence = with_session(asked, FREE_BYTES_MIN, interrupted, |session| {
-        Rounds::begin(session, time, observe)?.drive()
-    })?;
+    let evidence =
+        with_session(asked, FREE_BYTES_MIN, interrupted, |session| Rounds::begin(session, time, observe)?.drive())?;
     if evidence.modes.iter().all(|mode| mode.rounds.is_empty()) {
         return Err(nothing(&evidence, &asked.directory));
     }
@@ -173,8 +171,10 @@ impl<'a> Rounds<'a> {
     }
 
     fn one_round(&mut self) -> Result<(), LabError> {
-        self.tell("calls");
-        self.survey()?;
+        if self.is_rare() {
+            self.tell("calls");
+            self.survey()?;
+        }
         for index in 0..self.modes.len() {
             if self.is_late() {
                 return Ok(());
@@ -183,8 +183,7 @@ impl<'a> Rounds<'a> {
                 self.mode(index)?;
             }
         }
-        let with_variants = self.round % VARIANTS_EVERY == 1;
-        for index in 0..if with_variants { self.variants.len() } else { 0 } {
+        for index in 0..if self.is_rare() { self.variants.len() } else { 0 } {
             if self.is_late() {
                 return Ok(());
             }
@@ -193,6 +192,10 @@ impl<'a> Rounds<'a> {
             }
         }
         Ok(())
+    }
+
+    fn is_rare(&self) -> bool {
+        self.round % RARE_EVERY == 1
     }
 
     /// A call that fails is told once and left out from then on.
@@ -243,7 +246,7 @@ impl<'a> Rounds<'a> {
             return Ok(());
         }
         let mut scripts = vec![(commit_script(mode, level), REPETITIONS_MAX)];
-        if mode == JournalMode::Wal {
+        if mode == JournalMode::Wal && self.is_rare() {
             scripts.push((restart_script(level), RARE_REPETITIONS_MAX));
             scripts.push((checkpoint_script(level, HOT_PAGES as u16), RARE_REPETITIONS_MAX));
         }
@@ -283,8 +286,8 @@ impl<'a> Rounds<'a> {
 
     /// Commits and reads; false: SQLite refused, which is noted.
     fn commits_of(&mut self, settings: &Settings, round: &mut Round, side: Side) -> Result<bool, LabError> {
-        let (settings, for_ms) = (settings.clone(), self.slice_ms);
-        let commits = Measure::Commits { settings: settings.clone(), for_ms, commits_max: REPETITIONS_MAX };
+        let (settings, for_ms, checkpoint) = (settings.clone(), self.slice_ms, self.is_rare());
+        let commits = Measure::Commits { settings: settings.clone(), for_ms, commits_max: REPETITIONS_MAX, checkpoint };
         let commits = self.session.ask(commits, SLICE_TIMEOUT)?;
         let reads = match &commits {
             Ok(_) => self.session.ask(Measure::Reads { settings, for_ms: for_ms.div_ceil(3) }, SLICE_TIMEOUT)?,
@@ -319,9 +322,20 @@ impl<'a> Rounds<'a> {
         };
         let mut conditions = vec![
             format!("storage {mount}"),
-            format!("kernel {}, {} processors, load {} before and {} after", machine.kernel, machine.processors, self.load_before, load()),
+            format!(
+                "kernel {}, {} processors, load {} before and {} after",
+                machine.kernel,
+                machine.processors,
+                self.load_before,
+                load()
+            ),
             format!("one party, alone: {}", self.session.isolation),
-            format!("{} rounds of slices of {} ms in {:.1} s, everything in the page cache", self.round, self.slice_ms, self.began.elapsed().as_secs_f64()),
+            format!(
+                "{} rounds of slices of {} ms in {:.1} s, everything in the page cache",
+                self.round,
+                self.slice_ms,
+                self.began.elapsed().as_secs_f64()
+            ),
         ];
         if self.session.is_interrupted() {
             conditions.push("ended early by a signal".to_owned());

@@ -225,7 +225,13 @@ impl WatchLines {
 fn end(summary: &Summary) {
     let Summary { watched_s, write_sync, lock, stalls, longest_stall_ns, failed_calls, silent_at_end_ns } = summary;
     let told = |of: &Percentiles| {
-        format!("p50 {}, p99 {}, p99.9 {}, max {}", short(of.p50_ns), short(of.p99_ns), short(of.p999_ns), short(of.max_ns))
+        format!(
+            "p50 {}, p99 {}, p99.9 {}, max {}",
+            short(of.p50_ns),
+            short(of.p99_ns),
+            short(of.p999_ns),
+            short(of.max_ns)
+        )
     };
     say!("");
     paragraph("watched", &format!("{watched_s:.0} s"));
@@ -247,7 +253,11 @@ mod tests {
     fn a_plot_has_a_bar_for_every_octave_and_none_is_lost() {
         assert_eq!(plot(&[(6, 1), (7, 8)], true), "▁█");
         assert_eq!(plot(&[(6, 1), (7, 8)], false), "█");
-        assert_eq!(plot(&[(0, 5), (60, 5)], true).chars().filter(|c| *c == '█').count(), 2, "beyond the axis is at its end");
+        assert_eq!(
+            plot(&[(0, 5), (60, 5)], true).chars().filter(|c| *c == '█').count(),
+            2,
+            "beyond the axis is at its end"
+        );
         assert_eq!(plot(&[], true), "");
     }
 

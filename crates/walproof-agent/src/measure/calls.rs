@@ -4,7 +4,7 @@
 //! ```text
 //! calls.db      256 pages, written once and synced: pages are only written over, in a spread order
 //! calls.log     1000 frames of 24 bytes and a page, written once: frames are written over one after the other
-//! calls.db-journal   made, filled and removed by the script
+//! calls.db-journal*  made, filled, and removed, cut or zeroed by the script; one for each of the three
 //! calls.shm     eight pages, mapped; each is stored into once, then they are made anew
 //! calls.new     appended to, up to 256 pages; then cut
 //! ```
@@ -40,6 +40,11 @@ const JOURNAL_HEADER_BYTES: u64 = 512;
 /// Pages of a wal-index region, and their size.
 const SHM_PAGES: usize = 8;
 const SHM_PAGE_BYTES: usize = 4096;
+/// The journal that each commit deletes.
+const DELETED: &str = "calls.db-journal";
+/// Bytes of a write by which files are made. A kernel keeps what came in one write in one piece of its cache, and a page
+/// written over costs more the larger that piece: with 1 MiB at once, calls on one file cost twice those on another.
+pub const WRITE_BYTES: usize = 32 << 10;
 /// SQLite's RESERVED_BYTE.
 const LOCK_AT: i64 = 0x4000_0001;
 
@@ -51,6 +56,7 @@ pub struct CallFiles {
     log: File,
     appended: File,
     journal: Option<File>,
+    journal_name: &'static str,
     probed: Option<File>,
     mapping: Option<Mapping>,
     journal_end: u64,
@@ -76,6 +82,7 @@ impl CallFiles {
             appended: filled(&folder.join("calls.new"), 0)?,
             folder: folder.to_owned(),
             journal: None,
+            journal_name: DELETED,
             probed: None,
             mapping: None,
             journal_end: 0,
@@ -88,9 +95,8 @@ impl CallFiles {
 
     /// Repeats a script until the slice is over, at least once.
     pub fn repeat(&mut self, script: &[Step], for_ms: u32, most: u32) -> Result<CallTimes, MeasureFailure> {
-        // What another script left is not this one's.
         self.journal = None;
-        let _ = fs::remove_file(self.path("calls.db-journal"));
+        self.journal_name = journal_of(script);
         // Names and attributes are known, as they are to SQLite, which has just read when it commits.
         for call in [CallKind::StatJournal, CallKind::StatLog, CallKind::StatDatabase, CallKind::SizeDatabase] {
             self.carry_out(call).map_err(MeasureFailure::system(call.word()))?;
@@ -130,7 +136,7 @@ impl CallFiles {
         match call {
             Lock => lock(&self.database, libc::F_WRLCK),
             Unlock => lock(&self.database, libc::F_UNLCK),
-            StatJournal => stat(&self.path("calls.db-journal")),
+            StatJournal => stat(&self.path(self.journal_name)),
             StatLog => stat(&self.path("calls.db-wal")),
             StatDatabase => stat(&self.path("calls.db")),
             SizeDatabase => self.database.metadata().map(drop),
@@ -148,7 +154,7 @@ impl CallFiles {
                 self.probed = None;
                 Ok(())
             }
-            UnlinkJournal => fs::remove_file(self.path("calls.db-journal")),
+            UnlinkJournal => fs::remove_file(self.path(self.journal_name)),
             UnlinkFile => fs::remove_file(self.path("calls.made")),
             TruncateJournal => self.open_journal()?.set_len(0),
             TruncateDatabase => self.database.set_len(DATABASE_PAGES * self.page.len() as u64),
@@ -224,7 +230,7 @@ impl CallFiles {
             CallKind::OpenFile => self.probed = Some(options.open(self.path("calls.db"))?),
             CallKind::CreateFile => self.probed = Some(options.create_new(true).open(self.path("calls.made"))?),
             _ => {
-                let file = options.create(true).mode(0o644).open(self.path("calls.db-journal"))?;
+                let file = options.create(true).mode(0o644).open(self.path(self.journal_name))?;
                 file.metadata()?;
                 if self.is_root {
                     // SQLite gives a journal of root's to the owner of the database.
@@ -296,6 +302,16 @@ impl CallFiles {
     }
 }
 
+/// What becomes of a journal decides what the next one finds, so each way has its own, which stays from slice to slice.
+fn journal_of(script: &[Step]) -> &'static str {
+    let makes = |call| script.iter().any(|step| step.call == call);
+    match () {
+        () if makes(CallKind::TruncateJournal) => "calls.db-journal-cut",
+        () if makes(CallKind::ZeroJournalHeader) => "calls.db-journal-zeroed",
+        () => DELETED,
+    }
+}
+
 /// A mapped wal-index region of its own, and how many of its pages were stored into.
 struct Mapping {
     base: *mut u8,
@@ -346,12 +362,9 @@ pub fn log_bytes(frames: u64, page_bytes: u64) -> u64 {
 /// A new file of so many zero bytes, written and synced: its blocks are there.
 pub fn filled(path: &Path, bytes: u64) -> io::Result<File> {
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
-    let zeros = vec![0; 1 << 20];
-    let mut at = 0;
-    while at < bytes {
-        let count = (bytes - at).min(zeros.len() as u64);
-        file.write_all_at(&zeros[..count as usize], at)?;
-        at += count;
+    let zeros = vec![0; WRITE_BYTES];
+    for at in (0..bytes).step_by(WRITE_BYTES) {
+        file.write_all_at(&zeros[..(bytes - at).min(WRITE_BYTES as u64) as usize], at)?;
     }
     if bytes > 0 {
         file.sync_all()?;

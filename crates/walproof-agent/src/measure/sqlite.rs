@@ -13,13 +13,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 
 use rusqlite::{Connection, OpenFlags, ffi, params};
 use walproof_format::measure::{CheckpointTime, CommitTimes, Histogram, Settings};
 
 use super::MeasureFailure;
-use super::calls::{filled, log_bytes, log_frames};
+use super::calls::{WRITE_BYTES, filled, log_bytes, log_frames};
 use super::shim;
 use crate::clock::monotonic_ns;
 use crate::random::Random;
@@ -283,8 +284,9 @@ fn serialized(connection: &Connection) -> Option<Vec<u8>> {
 }
 
 fn write_through(path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
-    fs::write(path, bytes)?;
-    fs::File::open(path)?.sync_all()
+    let mut file = fs::File::create(path)?;
+    bytes.chunks(WRITE_BYTES).try_for_each(|part| file.write_all(part))?;
+    file.sync_all()
 }
 
 #[cfg(test)]

@@ -97,6 +97,7 @@ impl CallFiles {
     pub fn repeat(&mut self, script: &[Step], for_ms: u32, most: u32) -> Result<CallTimes, MeasureFailure> {
         self.journal = None;
         self.journal_name = journal_of(script);
+        self.settle().map_err(MeasureFailure::system("sync scratch files"))?;
         // Names and attributes are known, as they are to SQLite, which has just read when it commits.
         for call in [CallKind::StatJournal, CallKind::StatLog, CallKind::StatDatabase, CallKind::SizeDatabase] {
             self.carry_out(call).map_err(MeasureFailure::system(call.word()))?;
@@ -115,6 +116,11 @@ impl CallFiles {
         }
         let calls = CallKind::ALL.iter().zip(times).filter(|(_, latency)| latency.count() > 0);
         Ok(CallTimes { repetitions, calls: calls.map(|(&call, latency)| CallTime { call, latency }).collect() })
+    }
+
+    /// What scripts without syncs left unwritten is not for the first sync of the next one.
+    fn settle(&mut self) -> io::Result<()> {
+        settle(&self.folder, &[&self.database, &self.log], &self.path(self.journal_name))
     }
 
     /// What must be there before a call is made here, so that it is not timed.
@@ -370,6 +376,17 @@ pub fn filled(path: &Path, bytes: u64) -> io::Result<File> {
         file.sync_all()?;
     }
     Ok(file)
+}
+
+/// Writes everything of these files, of a journal that may be there, and of the directory; untimed.
+pub fn settle(folder: &Path, files: &[&File], journal: &Path) -> io::Result<()> {
+    files.iter().try_for_each(|file| file.sync_all())?;
+    if let Ok(journal) = File::open(journal) {
+        journal.sync_all()?;
+    }
+    // Where directories cannot be synced, nothing of them is left for a later sync either.
+    let _ = File::open(folder)?.sync_all();
+    Ok(())
 }
 
 fn lock(file: &File, kind: i32) -> io::Result<()> {

@@ -13,14 +13,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, ffi, params};
 use walproof_format::measure::{CheckpointTime, CommitTimes, Histogram, Settings};
 
 use super::MeasureFailure;
-use super::calls::{WRITE_BYTES, filled, log_bytes, log_frames};
+use super::calls::{WRITE_BYTES, filled, log_bytes, log_frames, settle};
 use super::shim;
 use crate::clock::monotonic_ns;
 use crate::random::Random;
@@ -40,6 +40,9 @@ pub struct Databases {
 
 struct Database {
     connection: Connection,
+    /// The database and its log, opened before SQLite did and closed after it: closing drops POSIX locks.
+    files: Vec<fs::File>,
+    path: PathBuf,
     rows: i64,
     page_bytes: u32,
     is_log: bool,
@@ -94,18 +97,19 @@ impl Databases {
 }
 
 impl Database {
-    fn make(folder: &std::path::Path, settings: &Settings) -> Result<Self, MeasureFailure> {
+    fn make(folder: &Path, settings: &Settings) -> Result<Self, MeasureFailure> {
         let is_log = settings.journal_mode == "wal";
         let path = folder.join(format!("sqlite-{}-{}.db", settings.journal_mode, settings.page_bytes));
         let (bytes, rows) = image(settings.page_bytes, is_log)?;
-        write_through(&path, &bytes).map_err(MeasureFailure::system("write a scratch database"))?;
+        let written = write_through(&path, &bytes).map_err(MeasureFailure::system("write a scratch database"))?;
+        let mut files = vec![written];
         if is_log {
             let mut log = path.clone().into_os_string();
             log.push("-wal");
             let page_bytes = u64::from(settings.page_bytes);
             // No header in it: to SQLite it is empty, and keeps its blocks.
-            filled(log.as_ref(), log_bytes(log_frames(page_bytes), page_bytes))
-                .map_err(MeasureFailure::system("write a scratch log"))?;
+            let log = filled(log.as_ref(), log_bytes(log_frames(page_bytes), page_bytes));
+            files.push(log.map_err(MeasureFailure::system("write a scratch log"))?);
         }
         if !shim::register() {
             return Err(refused("register a VFS", "this SQLite has no VFS `unix`"));
@@ -115,7 +119,19 @@ impl Database {
             .map_err(MeasureFailure::sql("open a scratch database"))?;
         let page_bytes = settings.page_bytes;
         let random = Random::new(u64::from(page_bytes));
-        Ok(Self { connection, rows, page_bytes, is_log, settings: None, cursor: 0, is_copied: true, in_log: 0, random })
+        Ok(Self {
+            connection,
+            files,
+            path,
+            rows,
+            page_bytes,
+            is_log,
+            settings: None,
+            cursor: 0,
+            is_copied: true,
+            in_log: 0,
+            random,
+        })
     }
 
     fn set(&mut self, settings: &Settings) -> Result<(), MeasureFailure> {
@@ -149,6 +165,7 @@ impl Database {
 
     fn commits(&mut self, for_ms: u32, most: u32, checkpoint: bool) -> Result<CommitTimes, MeasureFailure> {
         let mut times = CommitTimes::default();
+        self.settle().map_err(MeasureFailure::system("sync scratch files"))?;
         self.warm()?;
         if self.is_log && self.is_copied {
             times.restart_ns = Some(self.commit()?);
@@ -168,6 +185,14 @@ impl Database {
             times.checkpoint = Some(self.checkpoint()?);
         }
         Ok(times)
+    }
+
+    /// What commits without syncs left unwritten is not for the first sync of this slice.
+    fn settle(&self) -> io::Result<()> {
+        let mut journal = self.path.clone().into_os_string();
+        journal.push("-journal");
+        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        settle(folder, &self.files.iter().collect::<Vec<_>>(), journal.as_ref())
     }
 
     /// The pages of all hot rows are in the cache afterwards, in one snapshot.
@@ -283,10 +308,11 @@ fn serialized(connection: &Connection) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn write_through(path: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
+fn write_through(path: &Path, bytes: &[u8]) -> io::Result<fs::File> {
     let mut file = fs::File::create(path)?;
     bytes.chunks(WRITE_BYTES).try_for_each(|part| file.write_all(part))?;
-    file.sync_all()
+    file.sync_all()?;
+    Ok(file)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! A round goes through all journal modes and levels. In each it lets the agent make the
 //! calls of a commit, and SQLite commit, in an order that turns from round to round. Slices are bounded by time; on slow
 //! storage they hold one commit at least, and the first round is finished also when that takes up to three times as
-//! long as asked. One round in four has the survey, checkpoints
+//! long as asked. One round in eight has the survey, checkpoints
 //! and the variants in it.
 
 use std::sync::atomic::AtomicBool;
@@ -37,7 +37,7 @@ const ROUNDS: u32 = 50;
 /// Length of a slice in milliseconds, at least and at most.
 const SLICE_MS: (u32, u32) = (2, 10);
 /// One round in so many has checkpoints, the survey and the variants in it as well.
-const RARE_EVERY: u32 = 4;
+const RARE_EVERY: u32 = 8;
 /// Repetitions and commits of a slice at most: more tell nothing new.
 const REPETITIONS_MAX: u32 = 900;
 /// Repetitions of the scripts that are made once in so many commits.

@@ -154,7 +154,7 @@ fn front_is_sound(report: &Value) {
 fn commits_are_predicted_on_this_machine_s_disk() {
     let _alone = measure_alone();
     let bench = Bench::new();
-    let report = json(&bench.probe(&["--storage", "--json", "--time", "6s"]));
+    let report = json(&bench.probe(&["--storage", "--json", "--time", "5s"]));
     assert_eq!(report["walproof_storage"], 1);
     predicts(&report);
     front_is_sound(&report);
@@ -171,7 +171,7 @@ fn commits_are_predicted_on_an_ext4_of_our_own() {
     let image = bench.root.join("image");
     fs::File::create(&image).and_then(|file| file.set_len(256 << 20)).expect("a sparse file");
     let script = "PATH=$PATH:/usr/sbin:/sbin; mkfs.ext4 -q -F \"$1\" && mount -t ext4 -o loop \"$1\" \"$2\" || exit 90; \
-                  exec \"$3\" probe --storage --json --time 6s \"$2\"";
+                  exec \"$3\" probe --storage --json --time 5s \"$2\"";
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"]);
     let output = command.arg(&image).arg(bench.tested()).arg(BINARY).output().expect("unshare starts");
@@ -192,7 +192,7 @@ fn commits_are_predicted_on_an_ext4_of_our_own() {
 fn commits_are_predicted_on_slow_storage() {
     let _alone = measure_alone();
     let Some(bench) = Bench::with_client("commits predicted on slow storage", 150) else { return };
-    let report = json(&bench.probe(&["--storage", "--json", "--time", "6s"]));
+    let report = json(&bench.probe(&["--storage", "--json", "--time", "5s"]));
     predicts(&report);
     front_is_sound(&report);
     bench.assert_nothing_left();
@@ -202,8 +202,8 @@ fn commits_are_predicted_on_slow_storage() {
 fn frozen_storage_is_unknown_and_ends_in_time() {
     let Some(bench) = Bench::with_client("frozen storage", 1000) else { return };
     let child = bench.start(&["--storage", "--time", "120s"]);
-    std::thread::sleep(Duration::from_secs(3));
-    bench.stall(Duration::from_secs(16));
+    std::thread::sleep(Duration::from_secs(2));
+    bench.stall(Duration::from_secs(14));
     refuses(&child.wait_with_output().expect("it ends"), 3, "unknown: the storage did not answer");
     bench.assert_nothing_left();
 }
@@ -212,7 +212,7 @@ fn frozen_storage_is_unknown_and_ends_in_time() {
 fn ctrl_c_ends_it_with_what_there_is() {
     let Some(bench) = Bench::with_client("Ctrl-C", 1000) else { return };
     let child = bench.start(&["--storage", "--json", "--time", "120s"]);
-    std::thread::sleep(Duration::from_secs(7));
+    std::thread::sleep(Duration::from_secs(6));
     // SAFETY: kill has no preconditions; the child is not yet reaped, so the number is still its own.
     assert_eq!(unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGINT) }, 0);
     let report = json(&child.wait_with_output().expect("it ends"));
@@ -223,7 +223,7 @@ fn ctrl_c_ends_it_with_what_there_is() {
 #[test]
 fn a_stall_is_told_while_it_lasts_and_failing_calls_are_interruptions() {
     let Some(bench) = Bench::with_client("a watched stall", 1000) else { return };
-    let mut child = bench.start(&["--watch", "--json", "--time", "9s"]);
+    let mut child = bench.start(&["--watch", "--json", "--time", "8s"]);
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
     let mut next = |word: &str| -> Value {
         let parsed = |line: String| serde_json::from_str::<Value>(&line).expect("a line is a document");
@@ -252,9 +252,9 @@ fn a_stall_is_told_while_it_lasts_and_failing_calls_are_interruptions() {
 #[test]
 fn storage_that_is_frozen_when_watching_ends_is_unknown() {
     let Some(bench) = Bench::with_client("frozen while watched", 1000) else { return };
-    let child = bench.start(&["--watch", "--time", "6s"]);
-    std::thread::sleep(Duration::from_secs(3));
-    bench.stall(Duration::from_secs(8));
+    let child = bench.start(&["--watch", "--time", "5s"]);
+    std::thread::sleep(Duration::from_secs(2));
+    bench.stall(Duration::from_secs(5));
     let output = child.wait_with_output().expect("it ends");
     let out = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(3), "{out}");

@@ -231,19 +231,19 @@ fn mode_row(of: &Measurements, all: &[Measurements]) -> Option<ModeRow> {
         .iter()
         .find(|other| other.settings.journal_mode == of.settings.journal_mode && other.settings.synchronous == "off");
     let calibrated = processor(off.filter(|off| !off.rounds.is_empty())?);
-    let both: Vec<(f64, f64)> =
-        of.rounds.iter().filter_map(|round| both_sides(round, mode, synchronous, calibrated.0)).collect();
+    let is_log = mode == JournalMode::Wal;
+    let log = if is_log { (predicted_log(of, synchronous, calibrated), measured_log(of)) } else { Default::default() };
+    let both: Vec<(CommitCost, CommitCost)> =
+        of.rounds.iter().filter_map(|round| both_sides(round, (mode, synchronous), calibrated, log)).collect();
     if both.is_empty() {
         return None;
     }
-    let (log_predicted, log_measured) = (predicted_log(of, synchronous, calibrated), measured_log(of));
-    let frames = (mode == JournalMode::Wal).then_some(AUTOCHECKPOINT_FRAMES);
-    let rate = |commit_ns, log: CommitCost| CommitCost { commit_ns, ..log }.commits_per_s(frames);
-    let ratio_of = |&(predicted, measured): &(f64, f64)| rate(predicted, log_predicted) / rate(measured, log_measured);
+    let frames = is_log.then_some(AUTOCHECKPOINT_FRAMES);
+    let ratio_of = |(one, other): &(CommitCost, CommitCost)| one.commits_per_s(frames) / other.commits_per_s(frames);
     let ratios: Vec<f64> = both.iter().map(ratio_of).filter(|ratio| ratio.is_finite()).collect();
     let ratio = median(ratios.iter().copied());
-    let measured = CommitCost { commit_ns: median(both.iter().map(|pair| pair.1)), ..log_measured };
-    let predicted = CommitCost { commit_ns: median(both.iter().map(|pair| pair.0)), ..log_predicted };
+    let predicted = CommitCost { commit_ns: median(both.iter().map(|pair| pair.0.commit_ns)), ..log.0 };
+    let measured = CommitCost { commit_ns: median(both.iter().map(|pair| pair.1.commit_ns)), ..log.1 };
     let measured_rate = measured.commits_per_s(frames);
     let parts = parts(
         &median_groups(of.rounds.iter().filter_map(|round| cost(&commit_script(mode, synchronous), &round.calls))),
@@ -268,10 +268,23 @@ fn mode_row(of: &Measurements, all: &[Measurements]) -> Option<ModeRow> {
     })
 }
 
-/// A commit from calls made alone and calibrated processor time, and as SQLite made it right beside; in nanoseconds.
-fn both_sides(round: &Round, mode: JournalMode, synchronous: Synchronous, processor_ns: f64) -> Option<(f64, f64)> {
+/// What a round predicts from calls made alone and calibrated processor time, and what SQLite took right beside. A
+/// round without a checkpoint of its own takes that of all.
+fn both_sides(
+    round: &Round,
+    (mode, synchronous): (JournalMode, Synchronous),
+    processor: (f64, f64),
+    log: (CommitCost, CommitCost),
+) -> Option<(CommitCost, CommitCost)> {
     let alone = total(&cost(&commit_script(mode, synchronous), &round.calls)?);
-    Some((alone + processor_ns, round.commits.latency.mean_ns()))
+    let mut predicted = CommitCost { commit_ns: alone + processor.0, ..log.0 };
+    let mut measured = CommitCost { commit_ns: round.commits.latency.mean_ns(), ..log.1 };
+    let script = checkpoint_script(synchronous, predict::HOT_PAGES as u16);
+    if let (Some(groups), Some(checkpoint)) = (cost(&script, &round.checkpoint_calls), &round.commits.checkpoint) {
+        predicted.checkpoint_ns = total(&groups) + processor.1;
+        measured.checkpoint_ns = checkpoint.ns as f64;
+    }
+    Some((predicted, measured))
 }
 
 /// What the log costs beside its commits, from calls made alone.

@@ -4,8 +4,8 @@
 //! A round goes through all journal modes and levels. In each it lets the agent make the
 //! calls of a commit, and SQLite commit, in an order that turns from round to round. Slices are bounded by time; on slow
 //! storage they hold one commit at least, and the first round is finished also when that takes up to three times as
-//! long as asked. One round in eight has the survey, checkpoints
-//! and the variants in it.
+//! long as asked. One round in two has checkpoints, one in eight
+//! the survey and the variants in it.
 
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -36,12 +36,14 @@ const SLICES: u32 = 40;
 const ROUNDS: u32 = 50;
 /// Length of a slice in milliseconds, at least and at most.
 const SLICE_MS: (u32, u32) = (2, 10);
-/// One round in so many has checkpoints, the survey and the variants in it as well.
+/// One round in so many has the survey and the variants in it as well.
 const RARE_EVERY: u32 = 8;
+/// One round in so many has checkpoints in it.
+const CHECKPOINT_EVERY: u32 = 2;
 /// Repetitions and commits of a slice at most: more tell nothing new.
 const REPETITIONS_MAX: u32 = 900;
 /// Repetitions of the scripts that are made once in so many commits.
-const RARE_REPETITIONS_MAX: u32 = 2;
+const RARE_REPETITIONS_MAX: u32 = 1;
 
 /// How far it is.
 #[derive(Clone, Debug)]
@@ -198,6 +200,10 @@ impl<'a> Rounds<'a> {
         self.round % RARE_EVERY == 1
     }
 
+    fn has_checkpoints(&self) -> bool {
+        self.round % CHECKPOINT_EVERY == 1
+    }
+
     /// A call that fails is told once and left out from then on.
     fn survey(&mut self) -> Result<(), LabError> {
         while !self.survey.is_empty() {
@@ -246,7 +252,7 @@ impl<'a> Rounds<'a> {
             return Ok(());
         }
         let mut scripts = vec![(commit_script(mode, level), REPETITIONS_MAX)];
-        if mode == JournalMode::Wal && self.is_rare() {
+        if mode == JournalMode::Wal && self.has_checkpoints() {
             scripts.push((restart_script(level), RARE_REPETITIONS_MAX));
             scripts.push((checkpoint_script(level, HOT_PAGES as u16), RARE_REPETITIONS_MAX));
         }
@@ -286,7 +292,7 @@ impl<'a> Rounds<'a> {
 
     /// Commits and reads; false: SQLite refused, which is noted.
     fn commits_of(&mut self, settings: &Settings, round: &mut Round, side: Side) -> Result<bool, LabError> {
-        let (settings, for_ms, checkpoint) = (settings.clone(), self.slice_ms, self.is_rare());
+        let (settings, for_ms, checkpoint) = (settings.clone(), self.slice_ms, self.has_checkpoints());
         let commits = Measure::Commits { settings: settings.clone(), for_ms, commits_max: REPETITIONS_MAX, checkpoint };
         let commits = self.session.ask(commits, SLICE_TIMEOUT)?;
         let reads = match &commits {

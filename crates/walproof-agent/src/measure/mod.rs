@@ -85,7 +85,7 @@ impl Measurer {
                 self.files()?.repeat(&script, for_ms, repetitions_max).map(Measured::Calls)
             }
             Measure::Glance { for_ms, pause_ms } => Ok(Measured::Glance(self.files()?.glance(for_ms, pause_ms))),
-            Measure::OpenDatabase(settings) => self.databases.open(&settings).map(|_| Measured::Ready),
+            Measure::OpenDatabase(settings) => self.databases.open(&settings).map(|()| Measured::Ready),
             Measure::Commits { settings, for_ms, commits_max, checkpoint } => {
                 self.databases.commits(&settings, for_ms, commits_max, checkpoint).map(Measured::Commits)
             }

@@ -64,8 +64,8 @@ impl Databases {
     }
 
     /// Makes the database that these settings need, when it is not there.
-    pub fn open(&mut self, settings: &Settings) -> Result<&mut impl Sized, MeasureFailure> {
-        self.database(settings)
+    pub fn open(&mut self, settings: &Settings) -> Result<(), MeasureFailure> {
+        self.database(settings).map(drop)
     }
 
     fn database(&mut self, settings: &Settings) -> Result<&mut Database, MeasureFailure> {

@@ -16,7 +16,7 @@ use walproof_judge::storage::settings::{PAGE_BYTES, Synchronous, modes, plain, v
 use walproof_judge::storage::{Evidence, JournalMode, Measurements, Round, StorageReport, mount_options, weigh};
 
 use super::Asked;
-use super::session::{Session, with_session};
+use super::session::{Refusal, Session, with_session};
 use crate::collect::machine;
 use crate::error::LabError;
 
@@ -225,11 +225,7 @@ impl<'a> Rounds<'a> {
         Ok(())
     }
 
-    fn calls(
-        &self,
-        script: Vec<Step>,
-        repetitions_max: u32,
-    ) -> Result<Result<CallTimes, super::session::Refusal>, LabError> {
+    fn calls(&self, script: Vec<Step>, repetitions_max: u32) -> Result<Result<CallTimes, Refusal>, LabError> {
         let slice = Measure::Calls { script, for_ms: self.slice_ms, repetitions_max };
         Ok(self.session.ask(slice, SLICE_TIMEOUT)?.map(|measured| match measured {
             Measured::Calls(times) => times,
@@ -241,8 +237,11 @@ impl<'a> Rounds<'a> {
     fn mode(&mut self, index: usize) -> Result<(), LabError> {
         let settings = self.modes[index].settings.clone();
         self.tell(&format!("{} {}", settings.journal_mode, settings.synchronous));
-        if self.modes[index].rounds.is_empty() {
-            self.session.ask(Measure::OpenDatabase(settings.clone()), LAY_OUT_TIMEOUT)?.err();
+        if self.modes[index].rounds.is_empty()
+            && let Err(refusal) = self.session.ask(Measure::OpenDatabase(settings.clone()), LAY_OUT_TIMEOUT)?
+        {
+            self.modes[index].refused = Some(refusal.words);
+            return Ok(());
         }
         let mode = JournalMode::from_word(&settings.journal_mode).unwrap_or(JournalMode::Delete);
         let level = Synchronous::parse(&settings.synchronous).unwrap_or(Synchronous::Full);
@@ -280,8 +279,11 @@ impl<'a> Rounds<'a> {
     fn variant(&mut self, index: usize) -> Result<(), LabError> {
         let settings = self.variants[index].settings.clone();
         self.tell("settings");
-        if self.variants[index].rounds.is_empty() {
-            self.session.ask(Measure::OpenDatabase(settings.clone()), LAY_OUT_TIMEOUT)?.err();
+        if self.variants[index].rounds.is_empty()
+            && let Err(refusal) = self.session.ask(Measure::OpenDatabase(settings.clone()), LAY_OUT_TIMEOUT)?
+        {
+            self.variants[index].refused = Some(refusal.words);
+            return Ok(());
         }
         let mut round = Round::default();
         if self.commits_of(&settings, &mut round, Side::Variants(index))? {

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use walproof_format::measure::{Measure, Measured};
@@ -93,10 +93,7 @@ pub fn within<T: Send + 'static>(timeout: Duration, touch: impl FnOnce() -> T + 
     std::thread::spawn(move || {
         let _ = sender.send(touch());
     });
-    match answer.recv_timeout(timeout) {
-        Ok(answer) => Some(answer),
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-    }
+    answer.recv_timeout(timeout).ok()
 }
 
 /// Runs `work` with an agent. Everything that was made is gone when it returns, or named in the error.

@@ -192,7 +192,7 @@ fn commits_are_predicted_on_an_ext4_of_our_own() {
 fn commits_are_predicted_on_slow_storage() {
     let _alone = measure_alone();
     let Some(bench) = Bench::with_client("commits predicted on slow storage", 150) else { return };
-    let report = json(&bench.probe(&["--storage", "--json", "--time", "5s"]));
+    let report = json(&bench.probe(&["--storage", "--json", "--time", "7s"]));
     predicts(&report);
     front_is_sound(&report);
     bench.assert_nothing_left();

@@ -161,7 +161,9 @@ pub struct Evidence {
 
 /// Weighs what was measured.
 pub fn weigh(evidence: Evidence) -> StorageReport {
-    let modes: Vec<ModeRow> = evidence.modes.iter().filter_map(|of| mode_row(of, &evidence.modes)).collect();
+    let rows = evidence.modes.iter().filter_map(|of| mode_row(of, &evidence.modes));
+    let mut modes: Vec<ModeRow> = rows.collect();
+    modes.sort_by_key(|row| (row.journal_mode, row.synchronous));
     let mut settings: Vec<Candidate> = evidence.modes.iter().chain(&evidence.variants).flat_map(candidates).collect();
     mark_front(&mut settings);
     let refused = evidence.modes.iter().chain(&evidence.variants).filter_map(refusal);
@@ -359,7 +361,7 @@ fn tuning(candidates: &[Candidate]) -> Vec<String> {
     let default = settings::plain(JournalMode::Delete, Synchronous::Full);
     let Some(default) = candidates.iter().find(|candidate| candidate.settings == default) else { return Vec::new() };
     let best_of = |promise: Promise| {
-        let sound = candidates.iter().filter(|candidate| candidate.promise == promise);
+        let sound = candidates.iter().filter(|candidate| candidate.promise == promise && candidate.on_front);
         sound.max_by(|one, other| one.commits_per_s.total_cmp(&other.commits_per_s))
     };
     let words = |promise, what: &str| {

@@ -196,24 +196,65 @@ impl Candidate {
     }
 }
 
-/// Figures within such a step count as equal: smaller differences are noise here.
-const STEP: f64 = 1.10;
+/// Figures count as equal within so much of either, also where rounds agree better.
+const EQUAL: f64 = 0.05;
 
-/// Marks those that nobody beats: in commits a second, in the mean of reads, in the promise. Equal within 10 %; of
-/// equals the earlier one, which is the plainer one, stands for all.
-pub fn mark_front(candidates: &mut [Candidate]) {
-    let step = |value: f64| if value > 0.0 { (value.ln() / STEP.ln()).round() as i64 } else { i64::MIN };
-    let place =
-        |candidate: &Candidate| (candidate.promise, step(candidate.commits_per_s), -step(candidate.read_mean_ns));
-    let places: Vec<_> = candidates.iter().map(place).collect();
-    for index in 0..candidates.len() {
-        let own = places[index];
-        let beaten = candidates.iter().zip(&places).enumerate().any(|(other_index, (other, other_place))| {
-            let no_worse = other_place.0 >= own.0 && other_place.1 >= own.1 && other_place.2 >= own.2;
-            other.promise.is_sound() && no_worse && (*other_place != own || other_index < index)
-        });
-        candidates[index].on_front = candidates[index].promise.is_sound() && !beaten;
+/// A figure with what its rounds leave open: one is better than another where they do not overlap.
+#[derive(Clone, Copy)]
+struct Span {
+    low: f64,
+    high: f64,
+}
+
+impl Span {
+    fn of(figure: f64, (low, high): (f64, f64)) -> Self {
+        Self { low: low.min(figure * (1.0 - EQUAL)), high: high.max(figure * (1.0 + EQUAL)) }
     }
+
+    fn is_above(self, other: Self) -> bool {
+        self.low > other.high
+    }
+}
+
+/// How two candidates compare.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Against {
+    /// Better in something, worse in nothing.
+    Beats,
+    /// Better in nothing, worse in nothing.
+    Equals,
+    /// Worse in something.
+    Neither,
+}
+
+fn against(one: &Candidate, other: &Candidate) -> Against {
+    let commits = |of: &Candidate| Span::of(of.commits_per_s, of.commits_per_s_quartiles);
+    let reads = |of: &Candidate| Span::of(of.read_mean_ns, (of.read_mean_ns, of.read_mean_ns));
+    let is_better = |one: &Candidate, other: &Candidate| {
+        one.promise > other.promise || commits(one).is_above(commits(other)) || reads(other).is_above(reads(one))
+    };
+    match (is_better(one, other), is_better(other, one)) {
+        (_, true) => Against::Neither,
+        (true, false) => Against::Beats,
+        (false, false) => Against::Equals,
+    }
+}
+
+/// Marks those that nobody beats: in commits a second, in the mean of reads, in the promise. Of equals the earlier one,
+/// which is the plainer one, stands for all. Whom nobody beats is found first: "beats" has no circles, since promises
+/// are ranked and spans that do not overlap are, but with "equals and comes earlier" mixed in it would have.
+pub fn mark_front(candidates: &mut [Candidate]) {
+    let sound: Vec<usize> = (0..candidates.len()).filter(|&index| candidates[index].promise.is_sound()).collect();
+    let is_beaten =
+        |index: usize| sound.iter().any(|&by| against(&candidates[by], &candidates[index]) == Against::Beats);
+    let unbeaten: Vec<usize> = sound.iter().copied().filter(|&index| !is_beaten(index)).collect();
+    let mut front: Vec<usize> = Vec::new();
+    for index in unbeaten {
+        if front.iter().all(|&kept| against(&candidates[kept], &candidates[index]) != Against::Equals) {
+            front.push(index);
+        }
+    }
+    (0..candidates.len()).for_each(|index| candidates[index].on_front = front.contains(&index));
 }
 
 #[cfg(test)]
@@ -285,6 +326,15 @@ mod tests {
                 some.map(|(index, (mode, level))| candidate(mode, level, draw(index as u64), draw(50 + index as u64)));
             assert!(!front(made.collect()).is_empty());
         }
+    }
+
+    #[test]
+    fn rounds_that_do_not_agree_make_nobody_better() {
+        let plain = candidate(JournalMode::Wal, Synchronous::Full, 1000.0, 5000.0);
+        let faster = candidate(JournalMode::Wal, Synchronous::Full, 1500.0, 5000.0);
+        assert_eq!(front(vec![plain.clone(), faster.clone()]), [1]);
+        let unsteady = Candidate { commits_per_s_quartiles: (900.0, 2000.0), ..faster };
+        assert_eq!(front(vec![plain, unsteady]), [0]);
     }
 
     #[test]

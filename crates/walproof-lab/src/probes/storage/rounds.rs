@@ -4,7 +4,7 @@
 //! A round goes through all journal modes and levels. In each it lets the agent make the
 //! calls of a commit, and SQLite commit, in an order that turns from round to round. Slices are bounded by time; on slow
 //! storage they hold one commit at least, and the first round is finished also when that takes up to three times as
-//! long as asked. One round in two has checkpoints, one in eight
+//! long as asked. One round in two has checkpoints, one in three
 //! the survey and the variants in it.
 
 use std::sync::atomic::AtomicBool;
@@ -37,11 +37,13 @@ const ROUNDS: u32 = 50;
 /// Length of a slice in milliseconds, at least and at most.
 const SLICE_MS: (u32, u32) = (2, 10);
 /// One round in so many has the survey and the variants in it as well.
-const RARE_EVERY: u32 = 8;
+const RARE_EVERY: u32 = 3;
 /// One round in so many has checkpoints in it.
 const CHECKPOINT_EVERY: u32 = 2;
 /// Repetitions and commits of a slice at most: more tell nothing new.
 const REPETITIONS_MAX: u32 = 900;
+/// A survey is so many times as long as another slice: its percentiles want numbers.
+const SURVEY_SLICES: u32 = 8;
 /// Repetitions of the scripts that are made once in so many commits.
 const RARE_REPETITIONS_MAX: u32 = 1;
 
@@ -207,7 +209,7 @@ impl<'a> Rounds<'a> {
     /// A call that fails is told once and left out from then on.
     fn survey(&mut self) -> Result<(), LabError> {
         while !self.survey.is_empty() {
-            match self.calls(self.survey.clone(), REPETITIONS_MAX)? {
+            match self.calls(self.survey.clone(), self.slice_ms * SURVEY_SLICES, REPETITIONS_MAX)? {
                 Ok(times) => {
                     self.surveyed.merge(&times);
                     return Ok(());
@@ -225,8 +227,13 @@ impl<'a> Rounds<'a> {
         Ok(())
     }
 
-    fn calls(&self, script: Vec<Step>, repetitions_max: u32) -> Result<Result<CallTimes, Refusal>, LabError> {
-        let slice = Measure::Calls { script, for_ms: self.slice_ms, repetitions_max };
+    fn calls(
+        &self,
+        script: Vec<Step>,
+        for_ms: u32,
+        repetitions_max: u32,
+    ) -> Result<Result<CallTimes, Refusal>, LabError> {
+        let slice = Measure::Calls { script, for_ms, repetitions_max };
         Ok(self.session.ask(slice, SLICE_TIMEOUT)?.map(|measured| match measured {
             Measured::Calls(times) => times,
             _ => CallTimes::default(),
@@ -257,7 +264,7 @@ impl<'a> Rounds<'a> {
         }
         let mut times = Vec::new();
         for (script, most) in scripts {
-            match self.calls(script, most)? {
+            match self.calls(script, self.slice_ms, most)? {
                 Ok(of_script) => times.push(of_script),
                 Err(refusal) => {
                     self.modes[index].refused = Some(refusal.words);

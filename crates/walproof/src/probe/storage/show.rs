@@ -39,13 +39,26 @@ pub fn report(report: &StorageReport) {
 
 fn calls(rows: &[CallRow]) {
     let wide = columns() >= WIDE;
-    let axis = if wide { "64 ns     1 us      33 us     1 ms" } else { "64ns 4us  .3ms" };
+    let axis = axis(wide);
     say!("\n  {:<21}{:>8}{:>8}{:>8}{:>8}{:>9}  {axis}", "calls made alone", "p50", "p90", "p99", "p99.9", "max");
     for row in rows {
-        let Percentiles { p50_ns, p90_ns, p99_ns, p999_ns, max_ns, .. } = row.latency;
-        let told = [p50_ns, p90_ns, p99_ns, p999_ns].map(|ns| format!("{:>8}", short(ns)));
+        let Percentiles { count, p50_ns, p90_ns, p99_ns, p999_ns, max_ns, .. } = row.latency;
+        // Of fewer calls than that, the last percentile is the maximum.
+        let known = |ns, calls_min| if count >= calls_min { ns } else { 0 };
+        let told = [p50_ns, p90_ns, known(p99_ns, 100), known(p999_ns, 1000)].map(|ns| format!("{:>8}", short(ns)));
         say!("  {:<21}{}{:>9}  {}", row.call, told.concat(), short(max_ns), plot(&row.octaves, wide));
     }
+}
+
+/// Where 1 us, 1 ms and 1 s lie on the plot.
+fn axis(wide: bool) -> String {
+    let mut axis = String::new();
+    for (label, octave) in [("1us", 10), ("1ms", 20), ("1s", 30)] {
+        let cell = (octave - OCTAVES.0) / if wide { 1 } else { 2 };
+        axis += &" ".repeat((cell as usize).saturating_sub(axis.len()));
+        axis += label;
+    }
+    axis
 }
 
 /// The share of each power of two, or of each two of them, as a row of bars.
@@ -114,7 +127,7 @@ fn settings(candidates: &[Candidate]) {
             candidate.promise.word()
         );
     }
-    say!("  everything else as SQLite has it; read: mean of a point read; equal within 10 % counts as equal");
+    hanging("  ", "everything else as SQLite has it; read: the mean of a point read; what overlaps counts as equal");
 }
 
 /// `wal full wal_autocheckpoint=100`.
@@ -259,6 +272,13 @@ mod tests {
             "beyond the axis is at its end"
         );
         assert_eq!(plot(&[], true), "");
+    }
+
+    #[test]
+    fn the_axis_names_the_cells_of_the_plot() {
+        assert_eq!(axis(false), "  1us  1ms  1s");
+        let one_us = plot(&[(10, 1)], true);
+        assert_eq!(one_us.chars().position(|c| c == '█'), axis(true).find("1us"));
     }
 
     #[test]

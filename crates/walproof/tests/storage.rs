@@ -212,7 +212,7 @@ fn frozen_storage_is_unknown_and_ends_in_time() {
 fn ctrl_c_ends_it_with_what_there_is() {
     let Some(bench) = Bench::with_client("Ctrl-C", 1000) else { return };
     let child = bench.start(&["--storage", "--json", "--time", "120s"]);
-    std::thread::sleep(Duration::from_secs(6));
+    std::thread::sleep(Duration::from_secs(4));
     // SAFETY: kill has no preconditions; the child is not yet reaped, so the number is still its own.
     assert_eq!(unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGINT) }, 0);
     let report = json(&child.wait_with_output().expect("it ends"));

@@ -17,7 +17,7 @@ use serde::Serialize;
 use walproof_format::measure::{CallGroup, CallTimes, CommitTimes, GroupTime, Histogram, Percentiles, Settings};
 
 use self::gap::{GapPart, explain, parts};
-use self::mount_options::InForce;
+use self::mount_options::{InForce, Weight};
 use self::predict::{CommitCost, checkpoint_script, commit_script, cost, restart_script, total};
 use self::settings::{AUTOCHECKPOINT_FRAMES, AUTOCHECKPOINTS, Candidate, Promise, Synchronous, mark_front};
 pub use crate::verdict::JournalMode;
@@ -173,7 +173,7 @@ pub fn weigh(evidence: Evidence) -> StorageReport {
         conditions: evidence.conditions,
         sqlite: evidence.sqlite,
         calls: evidence.survey.calls.iter().map(call_row).collect(),
-        tuning: tuning(&settings),
+        tuning: tuning(&settings, &evidence.mount_options),
         not_measured: evidence.not_measured.into_iter().chain(refused).collect(),
         modes,
         settings,
@@ -356,8 +356,12 @@ fn candidate(of: &Measurements, mode: JournalMode, synchronous: Synchronous, fra
     }
 }
 
-/// What the best sound settings make of it, against SQLite's defaults.
-fn tuning(candidates: &[Candidate]) -> Vec<String> {
+/// What the best sound settings make of it, against SQLite's defaults; nothing where no promise holds.
+fn tuning(candidates: &[Candidate], options: &[InForce]) -> Vec<String> {
+    if let Some(known) = options.iter().find(|known| known.weight == Weight::NoPromise) {
+        let option = &known.option;
+        return vec![format!("`{option}`: no setting keeps anything over a power loss here, whatever it promises")];
+    }
     let default = settings::plain(JournalMode::Delete, Synchronous::Full);
     let Some(default) = candidates.iter().find(|candidate| candidate.settings == default) else { return Vec::new() };
     let best_of = |promise: Promise| {

@@ -14,6 +14,8 @@ use crate::mountinfo::Mount;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Weight {
+    /// A sync promises nothing: no setting keeps anything over a power loss.
+    NoPromise,
     /// It takes away something that SQLite relies on.
     Danger,
     /// It makes calls slower or faster.
@@ -61,7 +63,7 @@ const fn row(
     Row { fstypes, option, weight, meaning, source }
 }
 
-use Weight::{Danger, Note, Speed};
+use Weight::{Danger, NoPromise, Note, Speed};
 
 static ROWS: &[Row] = &[
     row(NFS, "nolock", Danger, "locks are this client's own: no other client sees them", NFS_5),
@@ -137,7 +139,7 @@ static ROWS: &[Row] = &[
     row(
         CIFS,
         "nostrictsync",
-        Danger,
+        NoPromise,
         "fsync does not ask the server to write through: a sync promises nothing",
         CIFS_8,
     ),
@@ -190,14 +192,14 @@ static ROWS: &[Row] = &[
     row(
         &["ext"],
         "nobarrier",
-        Danger,
+        NoPromise,
         "a sync does not reach through the disk's cache: a power loss may corrupt",
         EXT4_5,
     ),
     row(
         &["ext"],
         "barrier=0",
-        Danger,
+        NoPromise,
         "a sync does not reach through the disk's cache: a power loss may corrupt",
         EXT4_5,
     ),
@@ -206,14 +208,14 @@ static ROWS: &[Row] = &[
     row(
         &["xfs"],
         "nobarrier",
-        Danger,
+        NoPromise,
         "a sync does not reach through the disk's cache: a power loss may corrupt",
         "xfs(5)",
     ),
     row(
         &["btrfs"],
         "nobarrier",
-        Danger,
+        NoPromise,
         "a sync does not reach through the disk's cache: a power loss may corrupt",
         "btrfs(5)",
     ),
@@ -221,7 +223,7 @@ static ROWS: &[Row] = &[
     row(
         &["overlay"],
         "volatile",
-        Danger,
+        NoPromise,
         "syncs are left out: a power loss may corrupt",
         "kernel, Documentation/filesystems/overlayfs",
     ),
@@ -265,7 +267,7 @@ fn of_type(fstype: &str) -> Option<InForce> {
     let (option, weight, meaning, source) = match fstype {
         "tmpfs" | "ramfs" => (
             "memory",
-            Danger,
+            NoPromise,
             "a power loss takes everything: no promise of a setting holds here, and syncs cost nothing",
             "tmpfs(5)",
         ),
@@ -318,14 +320,14 @@ mod tests {
     #[test]
     fn an_option_of_another_file_system_says_nothing() {
         assert_eq!(weighs("ext4", "nolock"), None);
-        assert_eq!(weighs("ext4", "nobarrier"), Some(Danger));
+        assert_eq!(weighs("ext4", "nobarrier"), Some(NoPromise));
         assert_eq!(weighs("nfs4", "software"), None);
         assert_eq!(weighs("btrfs", "compress=zstd:3"), Some(Note));
     }
 
     #[test]
     fn memory_keeps_nothing_and_a_quiet_disk_has_nothing_to_tell() {
-        assert_eq!(told("tmpfs", "size=24g")[0].weight, Danger);
+        assert_eq!(told("tmpfs", "size=24g")[0].weight, NoPromise);
         assert_eq!(told("ext4", "errors=continue"), []);
         assert_eq!(told("fuse.sshfs", "user_id=0").len(), 1);
     }

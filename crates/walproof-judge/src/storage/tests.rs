@@ -125,3 +125,11 @@ fn rounds_without_a_checkpoint_take_that_of_others() {
     assert_eq!(row.rounds, 3);
     assert!((row.ratio - 1.0).abs() < 0.03 && row.cost.1.checkpoint_ns == 150_000.0, "{row:?}");
 }
+
+#[test]
+fn where_syncs_promise_nothing_no_setting_is_praised() {
+    let memory = crate::mountinfo::Mount { fstype: "tmpfs".into(), ..Default::default() };
+    let report = weigh(Evidence { mount_options: mount_options::in_force(&memory), ..evidence(even()) });
+    assert_eq!(report.tuning.len(), 1);
+    assert!(report.tuning[0].contains("no setting keeps anything"), "{}", report.tuning[0]);
+}

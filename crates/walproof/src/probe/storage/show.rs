@@ -137,7 +137,7 @@ fn short_name(candidate: &Candidate) -> String {
 
 fn mount_options(report: &StorageReport) {
     let lines = report.mount_options.iter().map(|known| {
-        let weight = if known.weight == Weight::Danger { "DANGER: " } else { "" };
+        let weight = if matches!(known.weight, Weight::Danger | Weight::NoPromise) { "DANGER: " } else { "" };
         format!("{}: {weight}{} ({})", known.option, known.meaning, known.source)
     });
     let lines: Vec<String> = lines.collect();

@@ -28,6 +28,8 @@ pub enum Measure {
         for_ms: u32,
         /// Repetitions at most.
         repetitions_max: u32,
+        /// Frames written to the log before each repetition, untimed: what a sync in the script then has to write.
+        frames_before: u32,
     },
     /// Makes the scratch database of a journal mode and a page size, when it is not there, and opens it.
     OpenDatabase(Settings),
@@ -540,7 +542,7 @@ mod tests {
     #[test]
     fn requests_and_results_survive_the_line() {
         let script: Vec<Step> = CallKind::ALL.iter().map(|&call| Step { call, times: 2 }).collect();
-        let ask = Measure::Calls { script, for_ms: 40, repetitions_max: 9 };
+        let ask = Measure::Calls { script, for_ms: 40, repetitions_max: 9, frames_before: 64 };
         let line = serde_json::to_string(&ask).expect("serializes");
         assert_eq!(serde_json::from_str::<Measure>(&line).expect("parses"), ask);
         let calls = vec![CallTime { call: CallKind::SyncLog, latency: of(&made_up(3, 500)) }];

@@ -94,7 +94,13 @@ impl CallFiles {
     }
 
     /// Repeats a script until the slice is over, at least once.
-    pub fn repeat(&mut self, script: &[Step], for_ms: u32, most: u32) -> Result<CallTimes, MeasureFailure> {
+    pub fn repeat(
+        &mut self,
+        script: &[Step],
+        for_ms: u32,
+        most: u32,
+        frames_before: u32,
+    ) -> Result<CallTimes, MeasureFailure> {
         self.journal = None;
         self.journal_name = journal_of(script);
         self.settle().map_err(MeasureFailure::system("sync scratch files"))?;
@@ -106,6 +112,9 @@ impl CallFiles {
         let end_ns = monotonic_ns() + u64::from(for_ms) * 1_000_000;
         let mut repetitions = 0;
         while repetitions == 0 || (monotonic_ns() < end_ns && repetitions < most) {
+            for call in (0..frames_before).flat_map(|_| [CallKind::WriteFrameHeader, CallKind::WriteFrame]) {
+                self.make(call).map_err(MeasureFailure::system(call.word()))?;
+            }
             for step in script {
                 for _ in 0..step.times {
                     let took = self.carry_out(step.call).map_err(MeasureFailure::system(step.call.word()))?;
@@ -470,8 +479,8 @@ mod tests {
         let script: Vec<Step> = calls.iter().map(|&call| Step { call, times: 1 }).collect();
         let times = in_folder("script", |folder| {
             let mut files = CallFiles::lay_out(folder, 4096).expect("laid out");
-            files.repeat(&script, 0, 1).expect("once");
-            files.repeat(&script, 10_000, 20).expect("twenty times")
+            files.repeat(&script, 0, 1, 0).expect("once");
+            files.repeat(&script, 10_000, 20, 3).expect("twenty times")
         });
         assert_eq!(times.repetitions, 20);
         for call in calls {
@@ -483,7 +492,7 @@ mod tests {
     fn a_failing_call_is_named() {
         let failure = in_folder("failing", |folder| {
             let mut files = CallFiles::lay_out(folder, 4096).expect("laid out");
-            files.repeat(&[Step { call: CallKind::UnlinkJournal, times: 1 }], 0, 1).expect_err("no journal")
+            files.repeat(&[Step { call: CallKind::UnlinkJournal, times: 1 }], 0, 1, 0).expect_err("no journal")
         });
         assert_eq!((failure.place.as_str(), failure.errno), ("unlink-journal", libc::ENOENT));
     }

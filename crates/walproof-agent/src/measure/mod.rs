@@ -81,8 +81,8 @@ impl Measurer {
                 self.calls = Some(files.map_err(MeasureFailure::system("lay out scratch files"))?);
                 Ok(Measured::Ready)
             }
-            Measure::Calls { script, for_ms, repetitions_max } => {
-                self.files()?.repeat(&script, for_ms, repetitions_max).map(Measured::Calls)
+            Measure::Calls { script, for_ms, repetitions_max, frames_before } => {
+                self.files()?.repeat(&script, for_ms, repetitions_max, frames_before).map(Measured::Calls)
             }
             Measure::Glance { for_ms, pause_ms } => Ok(Measured::Glance(self.files()?.glance(for_ms, pause_ms))),
             Measure::OpenDatabase(settings) => self.databases.open(&settings).map(|()| Measured::Ready),

@@ -38,7 +38,7 @@ const ROUNDS: u32 = 50;
 const SLICE_MS: (u32, u32) = (2, 10);
 /// One round in so many has the survey and the variants in it as well.
 const RARE_EVERY: u32 = 3;
-/// One round in so many has checkpoints in it.
+/// One round in so many has checkpoints in it: those in which SQLite goes first, so that its log is known.
 const CHECKPOINT_EVERY: u32 = 2;
 /// Repetitions and commits of a slice at most: more tell nothing new.
 const REPETITIONS_MAX: u32 = 900;
@@ -209,7 +209,7 @@ impl<'a> Rounds<'a> {
     /// A call that fails is told once and left out from then on.
     fn survey(&mut self) -> Result<(), LabError> {
         while !self.survey.is_empty() {
-            match self.calls(self.survey.clone(), self.slice_ms * SURVEY_SLICES, REPETITIONS_MAX)? {
+            match self.calls(self.survey.clone(), self.slice_ms * SURVEY_SLICES, REPETITIONS_MAX, 0)? {
                 Ok(times) => {
                     self.surveyed.merge(&times);
                     return Ok(());
@@ -232,8 +232,9 @@ impl<'a> Rounds<'a> {
         script: Vec<Step>,
         for_ms: u32,
         repetitions_max: u32,
+        frames_before: u32,
     ) -> Result<Result<CallTimes, Refusal>, LabError> {
-        let slice = Measure::Calls { script, for_ms, repetitions_max };
+        let slice = Measure::Calls { script, for_ms, repetitions_max, frames_before };
         Ok(self.session.ask(slice, SLICE_TIMEOUT)?.map(|measured| match measured {
             Measured::Calls(times) => times,
             _ => CallTimes::default(),
@@ -253,18 +254,22 @@ impl<'a> Rounds<'a> {
         let mode = JournalMode::from_word(&settings.journal_mode).unwrap_or(JournalMode::Delete);
         let level = Synchronous::parse(&settings.synchronous).unwrap_or(Synchronous::Full);
         let mut round = Round::default();
-        let is_turned = self.round.is_multiple_of(2);
+        let is_turned = !self.round.is_multiple_of(2);
         if is_turned && !self.commits_of(&settings, &mut round, Side::Modes(index))? {
             return Ok(());
         }
-        let mut scripts = vec![(commit_script(mode, level), REPETITIONS_MAX)];
+        // At NORMAL nothing has synced the log when a checkpoint begins: SQLite's had these frames and those of the
+        // transaction over all hot rows.
+        let unsynced = round.commits.latency.count() as u32 + HOT_PAGES;
+        let frames_before = if level == Synchronous::Normal { unsynced } else { 0 };
+        let mut scripts = vec![(commit_script(mode, level), REPETITIONS_MAX, 0)];
         if mode == JournalMode::Wal && self.has_checkpoints() {
-            scripts.push((restart_script(level), RARE_REPETITIONS_MAX));
-            scripts.push((checkpoint_script(level, HOT_PAGES as u16), RARE_REPETITIONS_MAX));
+            scripts.push((restart_script(level), RARE_REPETITIONS_MAX, 0));
+            scripts.push((checkpoint_script(level, HOT_PAGES as u16), RARE_REPETITIONS_MAX, frames_before));
         }
         let mut times = Vec::new();
-        for (script, most) in scripts {
-            match self.calls(script, self.slice_ms, most)? {
+        for (script, most, frames_before) in scripts {
+            match self.calls(script, self.slice_ms, most, frames_before)? {
                 Ok(of_script) => times.push(of_script),
                 Err(refusal) => {
                     self.modes[index].refused = Some(refusal.words);

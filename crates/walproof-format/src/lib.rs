@@ -2,7 +2,8 @@
 //!
 //! What this room is: the formats that two sides must agree on. [`history`] is what an agent leaves behind,
 //! [`ledger`] is the arithmetic of the ledger workload, [`custom`] reads the user's own, [`elle`] and [`export`]
-//! write histories for other programs, [`protocol`] is what lab and agent say to each other, [`measure`] the same about measuring,
+//! write histories for other programs, [`protocol`] is what lab and agent say to each other, [`measure`] the same about
+//! measuring,
 //! [`report`] is what a run hands to other programs, [`sqlite`] is SQLite's own bytes and words.
 //!
 //! What it must not do: no I/O, no clock, no randomness, no `unsafe`. Damaged bytes are data, never a panic.

@@ -142,28 +142,29 @@ pub fn restart_script(synchronous: Synchronous) -> Vec<Step> {
     script
 }
 
-/// The calls by which storage is described, SQLite or not.
+/// The calls by which storage is described, SQLite or not. The directory is synced first: what was made and unlinked in
+/// the repetition before is not for the syncs that follow.
 pub fn survey_script() -> Vec<Step> {
     let calls = [
-        Lock,
-        Unlock,
+        SyncDirectory,
         OverwritePage,
         FdatasyncOverwritten,
         OverwritePage,
         FsyncOverwritten,
         AppendPage,
         FsyncAppended,
-        SyncDirectory,
+        Lock,
+        Unlock,
         ReadPage,
         MapFault,
         OpenFile,
         CloseFile,
-        CreateFile,
-        CloseFile,
-        UnlinkFile,
         StatDatabase,
         StatLog,
         AccessFile,
+        CreateFile,
+        CloseFile,
+        UnlinkFile,
     ];
     calls.map(once).to_vec()
 }

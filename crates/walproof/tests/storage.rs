@@ -204,6 +204,8 @@ fn frozen_storage_is_unknown_and_ends_in_time() {
     let child = bench.start(&["--storage", "--time", "120s"]);
     std::thread::sleep(Duration::from_secs(2));
     bench.stall(Duration::from_secs(14));
+    let late = bench.start(&["--storage"]);
+    refuses(&late.wait_with_output().expect("it ends"), 3, "unknown: the storage did not answer");
     refuses(&child.wait_with_output().expect("it ends"), 3, "unknown: the storage did not answer");
     bench.assert_nothing_left();
 }

@@ -79,7 +79,7 @@ pub struct ModeRow {
     pub measured_commits_per_s: f64,
     /// The median of the rounds' ratios of predicted by measured.
     pub ratio: f64,
-    /// Between these it lies with 95 %, as far as rounds do not depend on each other.
+    /// Between these it lies with 99 %, as far as rounds do not depend on each other.
     pub ratio_interval: (f64, f64),
     /// Rounds.
     pub rounds: usize,
@@ -401,11 +401,11 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     }
 }
 
-/// Between which the median lies with 95 %, by the ranks of the values; with fewer than six of them, all of them.
+/// Between which the median lies with 99 %, by the ranks of the values; with fewer than nine of them, all of them.
 fn interval(mut values: Vec<f64>) -> (f64, f64) {
     values.sort_by(f64::total_cmp);
     let count = values.len() as f64;
-    let cut = ((count - 1.96 * count.sqrt()) / 2.0).floor().max(0.0) as usize;
+    let cut = ((count - 2.576 * count.sqrt()) / 2.0).floor().max(0.0) as usize;
     match (values.get(cut), values.iter().rev().nth(cut)) {
         (Some(&low), Some(&high)) => (low, high),
         _ => (0.0, 0.0),

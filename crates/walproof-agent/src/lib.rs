@@ -3,7 +3,8 @@
 //! What this room is: [`agent_main`] reads commands from standard input and answers on standard output
 //! (`walproof_format::protocol`); `ledger` numbers and chains every commit, [`workloads`] is
 //! what else agents do, `connection` opens SQLite, `history` records
-//! every transaction, `probe` carries out single system calls, `quirks` makes the agent misbehave on purpose.
+//! every transaction, `probe` carries out single system calls, `measure` times them and what SQLite makes of them,
+//! `quirks` makes the agent misbehave on purpose.
 //!
 //! What it must not do: judge what it sees, outlive its standard input, survive a SIGKILL in any special way.
 //!
@@ -14,12 +15,14 @@ mod connection;
 pub mod history;
 mod hooks;
 mod ledger;
+mod measure;
 mod probe;
 mod quirks;
 mod random;
 pub mod workloads;
 
 use std::io::{BufRead, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
@@ -28,6 +31,7 @@ use walproof_format::protocol::{Command, Configuration, Hello, Reply, VERSION};
 
 use crate::connection::SqlFailure;
 use crate::ledger::Worker;
+use crate::measure::Measurer;
 use crate::probe::Prober;
 
 /// Runs the agent until its standard input ends; never returns normally before that.
@@ -47,7 +51,7 @@ pub fn agent_main() -> i32 {
         unsafe { libc::_exit(0) }
     });
     say(&Reply::Hello(hello()));
-    Agent { commands, attention, worker: None, prober: Prober::default(), working: false }.serve()
+    Agent { commands, attention, worker: None, prober: Prober::default(), measurer: None, working: false }.serve()
 }
 
 /// SQLite's version as compiled in.
@@ -72,6 +76,7 @@ struct Agent {
     attention: Arc<AtomicBool>,
     worker: Option<Worker>,
     prober: Prober,
+    measurer: Option<Measurer>,
     working: bool,
 }
 
@@ -114,6 +119,10 @@ impl Agent {
         match command {
             Command::Configure(configuration) => self.configure(*configuration),
             Command::Probe { steps } => Reply::Probe { answers: self.prober.carry_out(steps) },
+            Command::Measure(measure) => match &mut self.measurer {
+                None => failed("measure", 0, 0, "no configuration came before this command".into()),
+                Some(measurer) => measurer.carry_out(*measure),
+            },
             Command::Halt => {
                 self.working = false;
                 Reply::Halted
@@ -160,7 +169,11 @@ impl Agent {
                 held
             }
             Command::Vacuum => worker.vacuum().map(|()| Reply::Vacuumed),
-            Command::Configure(_) | Command::Probe { .. } | Command::Halt | Command::Starve { .. } => Ok(Reply::Halted),
+            Command::Configure(_)
+            | Command::Probe { .. }
+            | Command::Measure(_)
+            | Command::Halt
+            | Command::Starve { .. } => Ok(Reply::Halted),
         };
         outcome.unwrap_or_else(|failure: SqlFailure| {
             failed(failure.place.word(), failure.extended_code, failure.errno, failure.message)
@@ -169,6 +182,8 @@ impl Agent {
 
     fn configure(&mut self, configuration: Configuration) -> Reply {
         let quirks = configuration.quirks.clone();
+        let folder = Path::new(&configuration.database).parent().map(Path::to_owned).unwrap_or_default();
+        self.measurer = Some(Measurer::new(folder));
         match Worker::new(configuration, Arc::clone(&self.attention)) {
             Err(error) => {
                 failed("prepare the history", 0, error.raw_os_error().unwrap_or(0), format!("the history: {error}"))

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::FinalState;
+use crate::measure::{Measure, Measured};
 use crate::probe_step::{ProbeAnswer, ProbeStep};
 
 /// Version of the protocol; an agent of another version is refused.
@@ -51,6 +52,8 @@ pub enum Command {
         /// In this order.
         steps: Vec<ProbeStep>,
     },
+    /// One slice of a measurement.
+    Measure(Box<Measure>),
 }
 
 /// What working means.
@@ -151,6 +154,8 @@ pub enum Reply {
         /// In the order of the steps.
         answers: Vec<ProbeAnswer>,
     },
+    /// What a slice of a measurement gave.
+    Measured(Box<Measured>),
     /// The command failed.
     Failed {
         /// What the agent was doing.

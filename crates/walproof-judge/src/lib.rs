@@ -2,7 +2,7 @@
 //!
 //! What this room is: [`checkers`] turn histories into anomalies, [`probe`] turns the answers of a probe into a
 //! decision, [`facts`] and [`mountinfo`] say where a directory lies, [`controls`] test the checker itself with this
-//! run's own records, [`verdict`] weighs everything and may say `safe` only where enough was tried.
+//! run's own records, [`storage`] weighs what one party measured, [`verdict`] weighs everything and may say `safe` only where enough was tried.
 //!
 //! What it must not do: no I/O, no clock, no randomness, no `unsafe`. The same input gives the same verdict.
 //!
@@ -16,4 +16,5 @@ pub mod finding;
 pub mod manifest;
 pub mod mountinfo;
 pub mod probe;
+pub mod storage;
 pub mod verdict;

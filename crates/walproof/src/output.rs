@@ -17,7 +17,7 @@ pub fn redraw(text: &str) {
 }
 
 /// Columns of the terminal; 80 when it does not tell.
-fn columns() -> usize {
+pub fn columns() -> usize {
     // SAFETY: winsize is plain data; all zero is a valid value.
     let mut size: libc::winsize = unsafe { std::mem::zeroed() };
     // SAFETY: TIOCGWINSZ writes a winsize to a valid out-pointer.

@@ -84,6 +84,8 @@ pub struct Scanner {
     source: u32,
     line: u64,
     carry: Vec<u8>,
+    /// The last whole lines before what is being read, so that times do not depend on the size of chunks.
+    tail: Vec<u8>,
     in_long_line: bool,
     looks_in_vain: u32,
 }
@@ -132,6 +134,7 @@ impl Scanner {
         }
         self.source += 1;
         self.line = 0;
+        self.tail.clear();
         self.looks_in_vain = 0;
     }
 
@@ -189,6 +192,18 @@ impl Scanner {
         }
         self.line += memchr_iter(b'\n', &block[counted..]).count() as u64;
         self.scan.lines += memchr_iter(b'\n', block).count() as u64;
+        self.keep_tail(block);
+    }
+
+    fn keep_tail(&mut self, block: &[u8]) {
+        let recent = &block[block.len().saturating_sub(BYTES_BACK_MAX)..];
+        if recent.len() < block.len() {
+            self.tail.clear();
+        }
+        self.tail.extend_from_slice(recent);
+        if self.tail.len() > BYTES_BACK_MAX {
+            self.tail.drain(..self.tail.len() - BYTES_BACK_MAX);
+        }
     }
 
     fn read_line(&mut self, line: &[u8], number: u64, before: &[u8]) {
@@ -241,12 +256,23 @@ impl Scanner {
         if self.looks_in_vain >= LOOKS_IN_VAIN_MAX {
             return None;
         }
-        let recent = &before[before.len().saturating_sub(BYTES_BACK_MAX)..];
-        let lines = recent.rsplit(|byte| *byte == b'\n').skip(1).take(LINES_BACK_MAX);
-        let found = lines.map(|line| envelope::export_time(line).or_else(|| time::of_line(line))).find_map(|time| time);
+        let mut bytes_left = BYTES_BACK_MAX;
+        let lines = lines_back(before).chain(lines_back(&self.tail)).take(LINES_BACK_MAX);
+        let mut near = lines.take_while(|line| {
+            let fits = line.len() < bytes_left;
+            bytes_left = bytes_left.saturating_sub(line.len() + 1);
+            fits
+        });
+        let found = near.find_map(|line| envelope::export_time(line).or_else(|| time::of_line(line)));
         self.looks_in_vain = if found.is_some() { 0 } else { self.looks_in_vain + 1 };
         found
     }
+}
+
+/// Whole lines from the last to the first.
+fn lines_back(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    text.rsplit(|byte| *byte == b'\n').filter(|line| !line.is_empty())
 }
 
 impl Kind {

@@ -28,6 +28,8 @@ pub enum Answer {
     Nothing,
     /// Only what a sound life brings.
     Harmless,
+    /// Nothing complained; something was named under which databases suffer.
+    Hints,
     /// One cause leads clearly.
     Told,
     /// It cannot be told from this alone.
@@ -40,6 +42,7 @@ impl Answer {
         match self {
             Self::Nothing => "nothing",
             Self::Harmless => "harmless",
+            Self::Hints => "hints",
             Self::Told => "told",
             Self::CannotBeTold => "cannot-be-told",
         }
@@ -119,12 +122,14 @@ pub fn suspects<'s>(scan: &'s Scan, given: &[Given]) -> Diagnosis<'s> {
 
 fn answer(scan: &Scan, diagnosis: &Diagnosis<'_>) -> Answer {
     let matters = scan.kinds.iter().filter(|kind| kind.signature.name != "storage-named");
+    let by_definition = diagnosis.suspects.first().is_some_and(|first| first.certainty < Certainty::Suspected);
     match matters.map(|kind| kind.signature.gravity).max() {
         None => return Answer::Nothing,
         Some(Gravity::Notice) => return Answer::Harmless,
+        // A version, a mount, a rollout in a log is no complaint; a kernel's own account of an accident is one.
+        Some(Gravity::Context) if !by_definition => return Answer::Hints,
         Some(_) => {}
     }
-    let by_definition = diagnosis.suspects.first().is_some_and(|first| first.certainty < Certainty::Suspected);
     let enough = if by_definition { LEAD_TOLD_BY_DEFINITION } else { LEAD_TOLD };
     if diagnosis.lead() >= enough { Answer::Told } else { Answer::CannotBeTold }
 }
@@ -241,5 +246,6 @@ mod tests {
         let recovered = scanned(&["(283) recovered 42 frames from WAL file /data/app.db-wal"]);
         assert_eq!(suspects(&recovered, &[]).answer, Answer::Harmless);
         assert_eq!(suspects(&scanned(&["hello"]), &[]).answer, Answer::Nothing);
+        assert_eq!(suspects(&scanned(&["using sqlite version 3.40.1"]), &[]).answer, Answer::Hints);
     }
 }

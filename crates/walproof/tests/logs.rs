@@ -84,13 +84,17 @@ fn a_bare_message_cannot_be_told_and_facts_tell() {
 #[test]
 fn places_counts_and_times_are_told() {
     let folder = Folder::new();
-    let first = folder.file("a.log", b"fine\n2024-01-02T03:04:05Z SqliteError: disk I/O error { code: 'SQLITE_IOERR_SHMMAP' }\n");
+    let first = folder
+        .file("a.log", b"fine\n2024-01-02T03:04:05Z SqliteError: disk I/O error { code: 'SQLITE_IOERR_SHMMAP' }\n");
     let second = folder.file(
         "b.log",
         b"{\"log\":\"SqliteError: disk I/O error { code: 'SQLITE_IOERR_SHMMAP' }\\n\",\"stream\":\"stderr\",\"time\":\"2024-01-03T03:04:05Z\"}\n",
     );
     let ended = run(&["logs", &first, &second], b"");
-    ended.assert_says(3, &[&format!("{first}:2 at 2024-01-02T03:04:05Z"), &format!("{second}:1"), "SQLITE_IOERR_SHMMAP 5386"]);
+    ended.assert_says(
+        3,
+        &[&format!("{first}:2 at 2024-01-02T03:04:05Z"), &format!("{second}:1"), "SQLITE_IOERR_SHMMAP 5386"],
+    );
     let json = run(&["logs", &first, &second, "--json"], b"").json();
     let seen = json["seen"].as_array().expect("a list");
     assert_eq!((seen.len(), &seen[0]["count"], &seen[0]["code"]), (1, &Value::from(2), &Value::from(5386)), "{json:#}");
@@ -101,7 +105,8 @@ fn places_counts_and_times_are_told() {
 
 #[test]
 fn damage_exits_1_and_silence_0() {
-    run(&["logs"], b"SQLite3::CorruptException: database disk image is malformed\n").assert_says(1, &["lost or damaged data"]);
+    run(&["logs"], b"SQLite3::CorruptException: database disk image is malformed\n")
+        .assert_says(1, &["lost or damaged data"]);
     run(&["logs"], b"all is well\n").assert_says(0, &["no proof of health"]);
     run(&["logs"], b"(283) recovered 42 frames from WAL file /data/app.db-wal\n").assert_says(0, &["harmless"]);
     run(&["logs"], b"SQLITE_FULL: database or disk is full\n").assert_says(0, &["disk-full (documented by SQLite"]);
@@ -121,7 +126,8 @@ fn misuse_says_what_to_do() {
 
 #[test]
 fn codes_messages_signatures_and_causes_are_explained() {
-    run(&["explain", "5386"], b"").assert_says(0, &["SQLITE_IOERR_SHMMAP", "shared-memory-refused", "fuse-without-mmap-or-locks"]);
+    run(&["explain", "5386"], b"")
+        .assert_says(0, &["SQLITE_IOERR_SHMMAP", "shared-memory-refused", "fuse-without-mmap-or-locks"]);
     run(&["explain", "SQLITE_READONLY_DBMOVED"], b"").assert_says(0, &["1032", "files-replaced-while-open"]);
     run(&["explain", "locking protocol"], b"").assert_says(0, &["SQLITE_PROTOCOL 15", "locks-emulated"]);
     run(&["explain", "busy-snapshot"], b"").assert_says(0, &["(signature)", "517"]);

@@ -18,6 +18,7 @@
 
 use std::sync::LazyLock;
 
+use super::needles::Table;
 use regex::Regex;
 use walproof_format::sqlite::error_code::{ERROR_CODES, ErrorCode, primary};
 
@@ -57,9 +58,12 @@ pub static MESSAGES: &[(&str, u32)] = &[
     ("notadatabaseexception", 26),
 ];
 
+static MESSAGE_WORDS: LazyLock<Table> =
+    LazyLock::new(|| Table::new(&MESSAGES.iter().map(|(message, _)| *message).collect::<Vec<&str>>()));
+
 /// The code that a lower-case text tells, the most special one; `None`: it tells none.
 pub fn of(text: &str) -> Option<u32> {
-    let from_message = MESSAGES.iter().find(|(message, _)| text.contains(message)).map(|(_, code)| *code);
+    let from_message = MESSAGE_WORDS.first(text).map(|row| MESSAGES[row].1);
     let agrees = |code: &u32| from_message.is_none_or(|said| primary(*code) == said);
     let named = named(text).filter(agrees);
     let named_or_said = named.or(from_message);
@@ -97,7 +101,7 @@ fn named(text: &str) -> Option<u32> {
 
 static NUMBERS: LazyLock<Regex> = LazyLock::new(|| {
     let places = [
-        r"sqlite(?:3)?(?: [a-z0-9_]+)? ?error(?: code)?[ :=(]+([0-9]{1,5})(?-u:\b)",
+        r"sqlite3?[ _]?error(?: code)?[ :=(]+([0-9]{1,5})(?-u:\b)",
         r"extended_?(?:result_?|error_?)?code[^a-z0-9_]{1,4}(?:some\()?([0-9]{1,5})(?-u:\b)",
         r"(?-u:\b)err(?:or)?_?(?:code|no)[^a-z0-9_]{1,4}([0-9]{1,5})(?-u:\b)",
         r"error[ :]code[ :=]+([0-9]{1,5})(?-u:\b)",
@@ -114,8 +118,30 @@ static NUMBERS: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&places.join("|")).expect("a fixed expression")
 });
 
+/// Without one of these no place of [`NUMBERS`] is there; the expression is too slow to be asked about every line.
+static NUMBER_CONTEXTS: LazyLock<Table> = LazyLock::new(|| {
+    Table::new(&[
+        "code",
+        "errno",
+        "err_no",
+        "rc=",
+        "rc =",
+        "rc:",
+        "rc :",
+        "general error: ",
+        "sqlstate[",
+        "sqlite error",
+        "sqlite3 error",
+        "sqlite_error",
+        "sqliteerror",
+        "sqlitelog",
+        " (",
+    ])
+});
+
 /// The first known code in a place where drivers print one; a details code before a primary one.
 fn number(text: &str) -> Option<u32> {
+    NUMBER_CONTEXTS.first(text)?;
     let found = NUMBERS.captures_iter(text).take(8).filter_map(|captures| {
         let number = captures.iter().skip(1).flatten().next()?.as_str().parse::<u32>().ok()?;
         let told = ERROR_CODES.iter().any(|row| row.code == number) && !matches!(primary(number), 0 | 1 | 100 | 101);
@@ -149,12 +175,21 @@ static ERRNO_NUMBER: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"errno:? ([0-9]{1,3})(?-u:\b)|os_unix\.c:[0-9]+: \(([0-9]{1,3})\)").expect("a fixed expression")
 });
 
+/// The messages, the row of each, and behind them the places of names and numbers.
+static ERRNO_WORDS: LazyLock<(Table, Vec<usize>)> = LazyLock::new(|| {
+    let rows =
+        ERRNOS.iter().enumerate().flat_map(|(row, (.., messages))| messages.iter().map(move |word| (*word, row)));
+    let (mut words, rows): (Vec<&str>, Vec<usize>) = rows.unzip();
+    words.extend(["= -1 e", "errno", "os_unix.c:"]);
+    (Table::new(&words), rows)
+});
+
 /// The error of the operating system that a line tells: by message, by name (`= -1 ENOSYS`), by number (Android, SQLite's
 /// own log).
 pub fn errno(text: &str) -> Option<&'static str> {
-    let by_message = ERRNOS.iter().find(|(_, _, messages)| messages.iter().any(|message| text.contains(message)));
-    if let Some((name, ..)) = by_message {
-        return Some(name);
+    let hit = ERRNO_WORDS.0.first(text)?;
+    if let Some(row) = ERRNO_WORDS.1.get(hit) {
+        return Some(ERRNOS[*row].0);
     }
     if let Some(at) = text.find("= -1 e") {
         let word = text[at + 5..].split(|letter: char| !letter.is_ascii_alphabetic()).next()?;

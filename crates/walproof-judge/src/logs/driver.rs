@@ -3,6 +3,10 @@
 //! What it must not do: decide anything. The driver is named so that a reader finds the line's documentation; several
 //! drivers write nothing of their own, and then none is named.
 
+use std::sync::LazyLock;
+
+use super::needles::Table;
+
 /// Words of a driver in lower case, and its name. The first that is found wins: special ones before general ones.
 pub static DRIVERS: &[(&str, &str)] = &[
     ("system.data.sqlite", ".NET System.Data.SQLite"),
@@ -36,9 +40,12 @@ pub static DRIVERS: &[(&str, &str)] = &[
     ("os_unix.c", "SQLite's own log"),
 ];
 
+static WORDS: LazyLock<Table> =
+    LazyLock::new(|| Table::new(&DRIVERS.iter().map(|(words, _)| *words).collect::<Vec<&str>>()));
+
 /// The driver that wrote this lower-case text.
 pub fn of(text: &str) -> Option<&'static str> {
-    DRIVERS.iter().find(|(words, _)| text.contains(words)).map(|(_, name)| *name)
+    WORDS.first(text).map(|row| DRIVERS[row].1)
 }
 
 #[cfg(test)]

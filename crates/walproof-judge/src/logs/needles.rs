@@ -90,6 +90,21 @@ fn of_code(code: u32) -> Option<usize> {
     named(code).or_else(|| named(walproof_format::sqlite::error_code::primary(code)))
 }
 
+/// A table of words that is searched in one pass.
+pub struct Table(AhoCorasick);
+
+impl Table {
+    /// Of words in lower case.
+    pub fn new(words: &[&str]) -> Self {
+        Self(automaton(words, MatchKind::Standard))
+    }
+
+    /// The first row of the table that stands anywhere in the text.
+    pub fn first(&self, text: &str) -> Option<usize> {
+        self.0.find_overlapping_iter(text).map(|found| found.pattern().as_usize()).min()
+    }
+}
+
 fn automaton(patterns: &[&str], kind: MatchKind) -> AhoCorasick {
     AhoCorasickBuilder::new()
         .ascii_case_insensitive(true)

@@ -3,6 +3,7 @@
 //! Weights are decibans; `causes/mod.rs` says how they are chosen and added.
 
 use super::{Cause, named, seen};
+use crate::finding::Certainty;
 use crate::logs::Ground;
 
 /// A driver built for glibc runs on musl, or a wrapper of fcntl64 is missing.
@@ -16,6 +17,8 @@ pub static CAUSE: Cause = Cause {
     evidence: &[
         // The symbol by its name; nothing else in SQLite calls it.
         seen("fcntl64-missing", 28),
+        // The loader names the driver.
+        seen("libc-mismatch", 28).as_sure_as(Certainty::Proven),
         // Alpine makes it likely, and most Alpine images are sound.
         named(Ground::Musl, 5),
     ],

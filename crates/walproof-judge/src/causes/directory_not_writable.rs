@@ -25,6 +25,8 @@ pub static CAUSE: Cause = Cause {
         seen("cannot-open", 13),
         // Unlinking is a right on the directory.
         seen("delete-failed", 8),
+        // A -shm of another user.
+        seen("shared-memory-not-opened", 9),
         // Sidecars of root beside a database of the user.
         seen("read-only-sidecar", 6),
         // Rootless images and user namespaces change owners.

@@ -18,6 +18,7 @@ pub static CAUSE: Cause = Cause {
         seen("disk-full", 25).as_sure_as(Certainty::Documented),
         // The -shm could not grow; measured: a full disk in disguise.
         seen("shared-memory-not-sized", 25).as_sure_as(Certainty::Measured),
+        seen("shared-memory-not-opened", 4),
         // Somebody met a full file system; it need not be this one.
         seen("no-space", 15),
         // The node was short of disk.

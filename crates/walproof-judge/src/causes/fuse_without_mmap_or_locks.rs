@@ -18,6 +18,7 @@ pub static CAUSE: Cause = Cause {
         seen("shared-memory-refused", 12),
         // A server that implements no locks.
         seen("lock-refused", 12),
+        seen("shared-memory-not-opened", 7),
         // ENODEV, ENOSYS.
         seen("call-not-supported", 10),
         // FUSE by definition; that it died is another cause.

@@ -17,6 +17,8 @@ pub static CAUSE: Cause = Cause {
     evidence: &[
         // The driver saw it.
         seen("inherited-by-fork", 25).as_sure_as(Certainty::Measured),
+        // Locks do not go over a fork; whether connections did, text does not say.
+        named(Ground::Fork, 12),
         // Somebody believed to be the last one and deleted what others use.
         seen("wal-file-gone", 9),
         // Two writers, neither saw the other.

@@ -21,6 +21,8 @@ pub static CAUSE: Cause = Cause {
         seen("not-a-database", 9),
         // Some of these shares map nothing shared.
         seen("shared-memory-refused", 9),
+        // Reported of folders of Windows.
+        seen("shared-memory-not-opened", 11),
         // The wal-index changes without the locks saying so.
         seen("locking-protocol", 9),
         seen("integrity-failed", 8),

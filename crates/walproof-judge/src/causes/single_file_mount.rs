@@ -17,6 +17,8 @@ pub static CAUSE: Cause = Cause {
     evidence: &[
         // SQLite counted the names.
         seen("multiple-links", 24).as_sure_as(Certainty::Proven),
+        // What docker makes of a missing source.
+        seen("path-is-a-directory", 16),
         // The mount is written there.
         seen("single-file-mounted", 20),
         seen("corrupt", 4),

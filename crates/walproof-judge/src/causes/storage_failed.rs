@@ -22,6 +22,7 @@ pub static CAUSE: Cause = Cause {
         // A read, write or sync answered with an error.
         seen("storage-call-failed", 15),
         seen("corrupt-filesystem", 12),
+        seen("task-blocked", 9),
         // With EIO in it.
         seen("sqlite-log", 4),
         // After a remount.

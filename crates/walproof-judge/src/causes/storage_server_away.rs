@@ -18,6 +18,12 @@ pub static CAUSE: Cause = Cause {
         // The client's own words.
         seen("nfs-not-responding", 26).as_sure_as(Certainty::Proven),
         // The client's own words.
+        seen("ceph-not-responding", 24).as_sure_as(Certainty::Proven),
+        // It hangs; whether at a server or a disk is not said.
+        seen("task-blocked", 14),
+        // After an outage.
+        seen("nfs-locks-lost", 8),
+        // The client's own words.
         seen("cifs-not-responding", 24).as_sure_as(Certainty::Proven),
         // The kernel's own words.
         seen("mount-server-gone", 24).as_sure_as(Certainty::Proven),

@@ -3,6 +3,7 @@
 //! Weights are decibans; `causes/mod.rs` says how they are chosen and added.
 
 use super::{Cause, named, seen};
+use crate::finding::Certainty;
 use crate::logs::Ground;
 
 /// SQLite on NFS, EFS, CephFS, Gluster or an RWX volume.
@@ -17,6 +18,11 @@ pub static CAUSE: Cause = Cause {
         // A mark of NFS, and of files deleted under openers.
         seen("nfs-silly-rename", 18),
         seen("stale-handle", 11),
+        // The client says so.
+        seen("nfs-locks-lost", 22).as_sure_as(Certainty::Measured),
+        // CephFS by definition, or RBD; the outage is another cause.
+        seen("ceph-not-responding", 10),
+        seen("task-blocked", 4),
         // NFS by definition; the outage is another cause.
         seen("nfs-not-responding", 10),
         // Sizes that are stale in a cache.
@@ -36,6 +42,9 @@ pub static CAUSE: Cause = Cause {
         seen("bus-error", 5),
         seen("database-moved", 4),
         seen("shared-memory-refused", 4),
+        seen("shared-memory-not-opened", 5),
+        // A server without locks answers as SMB does.
+        seen("busy-at-journal-mode", 4),
         // ENOLCK of a server without a lock daemon.
         seen("call-not-supported", 4),
         seen("lock-refused", 5),

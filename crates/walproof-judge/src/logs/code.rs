@@ -28,6 +28,7 @@ pub static MESSAGES: &[(&str, u32)] = &[
     ("database file is locked", 5),
     ("database busy", 5),
     ("database is busy", 5),
+    ("to retry busy db", 5),
     ("busyexception", 5),
     ("busyerror", 5),
     ("databasebusy", 5),
@@ -39,6 +40,7 @@ pub static MESSAGES: &[(&str, u32)] = &[
     ("readonlyexception", 8),
     ("disk i/o error", 10),
     ("sqlitediskioexception", 10),
+    ("some kind of disk i/o error occurred", 10),
     ("sqlite3::ioexception", 10),
     ("database disk image is malformed", 11),
     ("malformed database schema", 11),
@@ -46,16 +48,19 @@ pub static MESSAGES: &[(&str, u32)] = &[
     ("sqlitedatabasecorruptexception", 11),
     ("database or disk is full", 13),
     ("sqlite3::fullexception", 13),
+    ("insertion failed because database is full", 13),
     ("unable to open database file", 14),
     ("unable to open the database file", 14),
     ("unable to open database:", 14),
     ("unable to open database \"", 14),
     ("cantopenexception", 14),
     ("locking protocol", 15),
+    ("database lock protocol error", 15),
     ("sqlite3::protocolexception", 15),
     ("file is not a database", 26),
     ("file is encrypted or is not a database", 26),
     ("notadatabaseexception", 26),
+    ("file opened that is not a database file", 26),
 ];
 
 static MESSAGE_WORDS: LazyLock<Table> =
@@ -237,6 +242,7 @@ mod tests {
         );
         tells("E SQLiteLog: (1032) statement aborts at 3", 1032);
         tells("SqliteFailure(Error { code: DatabaseBusy, extended_code: 517 }, Some(\"database is locked\"))", 517);
+        tells("Error code 15: Database lock protocol error", 15);
         tells("error returned from database: (code: 1544) attempt to write a readonly database", 1544);
         tells("SQLSTATE[HY000]: General error: 8 attempt to write a readonly database", 8);
         tells("SQLSTATE[HY000] [14] unable to open database file", 14);

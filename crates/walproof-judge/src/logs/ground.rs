@@ -57,6 +57,8 @@ pub enum Ground {
     Musl,
     /// More than one process or program opens the database.
     SeveralOpeners,
+    /// The application forks.
+    Fork,
 }
 
 impl Ground {
@@ -99,7 +101,6 @@ const WORDS: &[(&str, Ground)] = &[
     ("network share", Ground::NetworkFilesystem),
     ("network drive", Ground::NetworkFilesystem),
     ("network filesystem", Ground::NetworkFilesystem),
-    ("nas", Ground::NetworkFilesystem),
     ("cifs", Ground::Smb),
     ("smb", Ground::Smb),
     ("smb2", Ground::Smb),
@@ -111,6 +112,11 @@ const WORDS: &[(&str, Ground)] = &[
     ("azurefile", Ground::Smb),
     ("azurefiles", Ground::Smb),
     ("app service", Ground::Smb),
+    ("azure container instances", Ground::Smb),
+    ("azure container apps", Ground::Smb),
+    ("aci", Ground::Smb),
+    ("azure web app", Ground::Smb),
+    ("windows share", Ground::Smb),
     ("nobrl", Ground::LocksNotSent),
     ("nolock", Ground::LocksNotSent),
     ("local_lock=all", Ground::LocksNotSent),
@@ -140,6 +146,19 @@ const WORDS: &[(&str, Ground)] = &[
     ("wsl", Ground::VirtualMachineShare),
     ("wsl2", Ground::VirtualMachineShare),
     ("host share", Ground::VirtualMachineShare),
+    ("docker toolbox", Ground::VirtualMachineShare),
+    ("boot2docker", Ground::VirtualMachineShare),
+    ("virtualbox", Ground::VirtualMachineShare),
+    ("vagrant", Ground::VirtualMachineShare),
+    ("parallels", Ground::VirtualMachineShare),
+    ("prl_fs", Ground::VirtualMachineShare),
+    ("multipass", Ground::VirtualMachineShare),
+    ("crostini", Ground::VirtualMachineShare),
+    ("/host_mnt", Ground::VirtualMachineShare),
+    ("/run/desktop", Ground::VirtualMachineShare),
+    ("/mnt/c", Ground::VirtualMachineShare),
+    ("/mnt/d", Ground::VirtualMachineShare),
+    ("/users", Ground::VirtualMachineShare),
     ("fuse", Ground::Fuse),
     ("mergerfs", Ground::Fuse),
     ("shfs", Ground::Fuse),
@@ -149,6 +168,11 @@ const WORDS: &[(&str, Ground)] = &[
     ("gocryptfs", Ground::Fuse),
     ("encfs", Ground::Fuse),
     ("direct_io", Ground::Fuse),
+    ("fuseblk", Ground::Fuse),
+    ("ntfs-3g", Ground::Fuse),
+    ("mhddfs", Ground::Fuse),
+    ("/mnt/user", Ground::Fuse),
+    ("litefs", Ground::Fuse),
     ("s3fs", Ground::ObjectStore),
     ("rclone", Ground::ObjectStore),
     ("gcsfuse", Ground::ObjectStore),
@@ -159,6 +183,9 @@ const WORDS: &[(&str, Ground)] = &[
     ("juicefs", Ground::ObjectStore),
     ("seaweedfs", Ground::ObjectStore),
     ("bucket", Ground::ObjectStore),
+    ("davfs2", Ground::ObjectStore),
+    ("webdav", Ground::ObjectStore),
+    ("azureblob", Ground::ObjectStore),
     ("local", Ground::Local),
     ("ext4", Ground::Local),
     ("ext3", Ground::Local),
@@ -173,6 +200,20 @@ const WORDS: &[(&str, Ground)] = &[
     ("overlay2", Ground::Local),
     ("named volume", Ground::Local),
     ("emptydir", Ground::Local),
+    ("overlay", Ground::Local),
+    ("overlayfs", Ground::Local),
+    ("docker volume", Ground::Local),
+    ("hostpath", Ground::Local),
+    ("local-path", Ground::Local),
+    ("block", Ground::Local),
+    ("iscsi", Ground::Local),
+    ("rbd", Ground::Local),
+    ("openebs", Ground::Local),
+    ("azure disk", Ground::Local),
+    ("persistent disk", Ground::Local),
+    ("nvme", Ground::Local),
+    ("ssd", Ground::Local),
+    ("/mnt/cache", Ground::Local),
     ("gvisor", Ground::EmulatedKernel),
     ("runsc", Ground::EmulatedKernel),
     ("kata", Ground::EmulatedKernel),
@@ -181,6 +222,10 @@ const WORDS: &[(&str, Ground)] = &[
     ("wsl1", Ground::EmulatedKernel),
     ("proot", Ground::EmulatedKernel),
     ("qemu-user", Ground::EmulatedKernel),
+    ("firecracker", Ground::EmulatedKernel),
+    ("wasm", Ground::EmulatedKernel),
+    ("wasi", Ground::EmulatedKernel),
+    ("emscripten", Ground::EmulatedKernel),
     ("jffs2", Ground::PlainFilesystem),
     ("exfat", Ground::PlainFilesystem),
     ("vfat", Ground::PlainFilesystem),
@@ -196,11 +241,27 @@ const WORDS: &[(&str, Ground)] = &[
     ("gke", Ground::Orchestrated),
     ("swarm", Ground::Orchestrated),
     ("nomad", Ground::Orchestrated),
+    ("ecs", Ground::Orchestrated),
+    ("fargate", Ground::Orchestrated),
+    ("openshift", Ground::Orchestrated),
+    ("statefulset", Ground::Orchestrated),
+    ("deployment", Ground::Orchestrated),
+    ("two pods", Ground::SeveralReplicas),
+    ("two replicas", Ground::SeveralReplicas),
+    ("multiple pods", Ground::SeveralReplicas),
+    ("multiple replicas", Ground::SeveralReplicas),
+    ("several replicas", Ground::SeveralReplicas),
+    ("hpa", Ground::SeveralReplicas),
     ("rolling update", Ground::RollingUpdate),
     ("rollingupdate", Ground::RollingUpdate),
     ("start-first", Ground::RollingUpdate),
     ("blue-green", Ground::RollingUpdate),
     ("zero-downtime", Ground::RollingUpdate),
+    ("zero downtime", Ground::RollingUpdate),
+    ("rolling", Ground::RollingUpdate),
+    ("rolling deploy", Ground::RollingUpdate),
+    ("maxsurge", Ground::RollingUpdate),
+    ("blue/green", Ground::RollingUpdate),
     ("force detach", Ground::ForceDetach),
     ("force-detach", Ground::ForceDetach),
     ("force delete", Ground::ForceDetach),
@@ -209,6 +270,8 @@ const WORDS: &[(&str, Ground)] = &[
     ("read-only root", Ground::ReadOnlyRoot),
     ("--read-only", Ground::ReadOnlyRoot),
     ("distroless", Ground::ReadOnlyRoot),
+    ("read_only: true", Ground::ReadOnlyRoot),
+    ("scratch image", Ground::ReadOnlyRoot),
     ("ro", Ground::ReadOnlyMount),
     ("mode=ro", Ground::ReadOnlyMount),
     ("read-only", Ground::ReadOnlyMount),
@@ -224,6 +287,10 @@ const WORDS: &[(&str, Ground)] = &[
     ("fsgroup", Ground::OtherUser),
     ("non-root", Ground::OtherUser),
     ("nonroot", Ground::OtherUser),
+    ("root-owned", Ground::OtherUser),
+    ("owned by root", Ground::OtherUser),
+    ("unprivileged", Ground::OtherUser),
+    ("chown", Ground::OtherUser),
     ("litestream", Ground::Replicator),
     ("litefs", Ground::Replicator),
     ("sidecar", Ground::Replicator),
@@ -236,13 +303,36 @@ const WORDS: &[(&str, Ground)] = &[
     ("syncthing", Ground::Backup),
     ("backup", Ground::Backup),
     ("restore", Ground::Backup),
+    ("cp", Ground::Backup),
+    ("copy", Ground::Backup),
+    ("copied", Ground::Backup),
+    ("snapshot", Ground::Backup),
+    ("kopia", Ground::Backup),
+    ("duplicity", Ground::Backup),
+    ("dropbox", Ground::Backup),
+    ("onedrive", Ground::Backup),
+    ("icloud", Ground::Backup),
+    ("google drive", Ground::Backup),
     ("alpine", Ground::Musl),
     ("musl", Ground::Musl),
     ("two processes", Ground::SeveralOpeners),
     ("two containers", Ground::SeveralOpeners),
     ("kubectl exec", Ground::SeveralOpeners),
     ("on the host", Ground::SeveralOpeners),
+    ("multiple processes", Ground::SeveralOpeners),
+    ("several processes", Ground::SeveralOpeners),
+    ("multi-process", Ground::SeveralOpeners),
+    ("two writers", Ground::SeveralOpeners),
+    ("gunicorn", Ground::SeveralOpeners),
+    ("pm2", Ground::SeveralOpeners),
+    ("fork", Ground::Fork),
+    ("forked", Ground::Fork),
+    ("prefork", Ground::Fork),
+    ("os.fork", Ground::Fork),
 ];
+
+/// Systems on which containers live in a virtual machine, so that what is mounted from them crosses it.
+const HOSTS_OF_VIRTUAL_MACHINES: &[&str] = &["macos", "mac", "osx", "windows"];
 
 /// Distributions on which SELinux enforces by default; it matters to containers where Podman or CRI-O starts them.
 const SELINUX_SYSTEMS: &[&str] = &["almalinux", "rocky", "rhel", "red hat", "fedora", "centos", "coreos", "openshift"];
@@ -260,6 +350,10 @@ pub fn of_text(text: &str) -> Vec<Ground> {
         WORDS.iter().filter(|(word, _)| contains_word(text, word)).map(|(_, ground)| *ground).collect();
     if contains_word(text, "podman") && SELINUX_SYSTEMS.iter().any(|system| text.contains(system)) {
         found.push(Ground::Selinux);
+    }
+    let in_containers = ["docker", "podman", "container"].iter().any(|word| text.contains(word));
+    if in_containers && HOSTS_OF_VIRTUAL_MACHINES.iter().any(|host| contains_word(text, host)) {
+        found.push(Ground::VirtualMachineShare);
     }
     if names_several_replicas(text) {
         found.push(Ground::SeveralReplicas);
@@ -382,6 +476,9 @@ mod tests {
         names("-v ./evcc.db:/root/.evcc/evcc.db", &[Ground::SingleFile]);
         names("./data:/data", &[]);
         names("configs of transformers", &[]);
+        names("docker on macos", &[Ground::VirtualMachineShare]);
+        names("macos", &[]);
+        names("/users/a/app on /data", &[Ground::VirtualMachineShare]);
     }
 
     #[test]

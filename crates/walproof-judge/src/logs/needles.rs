@@ -76,11 +76,7 @@ impl Needles {
                 && !self.unless[*index].iter().any(|word| seen[*word])
                 && signature.confirm.is_none_or(|confirm| confirm(reading))
         };
-        let mut found: Vec<usize> = SIGNATURES.iter().enumerate().filter(recognises).map(|(index, _)| index).collect();
-        // A signature that stands for another one's special case replaces it.
-        let replaced: Vec<&str> = found.iter().filter_map(|index| SIGNATURES[*index].instead_of).collect();
-        found.retain(|index| !replaced.contains(&SIGNATURES[*index].name));
-        found
+        SIGNATURES.iter().enumerate().filter(recognises).map(|(index, _)| index).collect()
     }
 }
 

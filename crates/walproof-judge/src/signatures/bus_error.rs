@@ -8,7 +8,18 @@ pub static SIGNATURE: Signature = Signature {
     line: "A process died of SIGBUS",
     explain: include_str!("bus_error.md"),
     gravity: Gravity::Loud,
-    phrases: &[&["sigbus"], &["bus error"], &["bus_adrerr"]],
+    phrases: &[
+        &["sigbus"],
+        &["bus error"],
+        &["bus_adrerr"],
+        &["exit code 135"],
+        &["exited with code 135"],
+        &["fatal signal 7"],
+        &["walfindframe"],
+        &["walindexappend"],
+        &["walindexpage"],
+        &["fs pagein error"],
+    ],
     unless: &["dbus", "d-bus", "message bus"],
     ..Signature::NOTHING
 };

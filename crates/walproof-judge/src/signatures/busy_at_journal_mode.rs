@@ -13,6 +13,5 @@ pub static SIGNATURE: Signature = Signature {
         &["journal_mode", "sqlite_busy"],
         &["journal_mode", "database busy"],
     ],
-    instead_of: Some("busy"),
     ..Signature::NOTHING
 };

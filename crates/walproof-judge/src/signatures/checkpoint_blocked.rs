@@ -14,6 +14,9 @@ pub static SIGNATURE: Signature = Signature {
         &["checkpoint starvation"],
         &["checkpoint", "blocked", "wal"],
         &["checkpoint", "sqlite_busy"],
+        &["starv", "checkpoint"],
+        &["wal", "not truncated"],
+        &["wal", "never truncated"],
     ],
     ..Signature::NOTHING
 };

@@ -18,6 +18,8 @@ pub static SIGNATURE: Signature = Signature {
         &["unable to get the page. error code"],
         &["multiple uses for byte"],
         &["never used", "page "],
+        &["freelist: size is"],
+        &["freelist", "but should be"],
         &["rowid", "out of order"],
         &["database corruption at line"],
     ],

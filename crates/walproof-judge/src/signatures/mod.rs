@@ -16,6 +16,7 @@ mod busy_recovery;
 mod busy_snapshot;
 mod call_not_supported;
 mod cannot_open;
+mod ceph_not_responding;
 mod checkpoint_blocked;
 mod cifs_not_responding;
 mod copied_while_changing;
@@ -29,10 +30,12 @@ mod inherited_by_fork;
 mod integrity_failed;
 mod io_error;
 mod journal_already_gone;
+mod libc_mismatch;
 mod lock_refused;
 mod locking_protocol;
 mod mount_server_gone;
 mod multiple_links;
+mod nfs_locks_lost;
 mod nfs_not_responding;
 mod nfs_silly_rename;
 mod no_locks_asked;
@@ -41,6 +44,7 @@ mod no_temporary_directory;
 mod not_a_database;
 mod opened_immutable;
 mod out_of_memory_kill;
+mod path_is_a_directory;
 mod permission_denied;
 mod pod_evicted;
 mod pool_exhausted;
@@ -53,6 +57,7 @@ mod replicator_error;
 mod rolling_update;
 mod selinux_denied;
 mod several_replicas;
+mod shared_memory_not_opened;
 mod shared_memory_not_sized;
 mod shared_memory_refused;
 mod short_read;
@@ -62,6 +67,7 @@ mod stale_handle;
 mod storage_call_failed;
 mod storage_named;
 mod table_locked;
+mod task_blocked;
 mod unlinked_while_open;
 mod version_with_reset_bug;
 mod volume_forced;
@@ -85,6 +91,7 @@ pub static SIGNATURES: &[&Signature] = &[
     &busy_snapshot::SIGNATURE,
     &call_not_supported::SIGNATURE,
     &cannot_open::SIGNATURE,
+    &ceph_not_responding::SIGNATURE,
     &checkpoint_blocked::SIGNATURE,
     &cifs_not_responding::SIGNATURE,
     &copied_while_changing::SIGNATURE,
@@ -98,10 +105,12 @@ pub static SIGNATURES: &[&Signature] = &[
     &integrity_failed::SIGNATURE,
     &io_error::SIGNATURE,
     &journal_already_gone::SIGNATURE,
+    &libc_mismatch::SIGNATURE,
     &lock_refused::SIGNATURE,
     &locking_protocol::SIGNATURE,
     &mount_server_gone::SIGNATURE,
     &multiple_links::SIGNATURE,
+    &nfs_locks_lost::SIGNATURE,
     &nfs_not_responding::SIGNATURE,
     &nfs_silly_rename::SIGNATURE,
     &no_locks_asked::SIGNATURE,
@@ -110,6 +119,7 @@ pub static SIGNATURES: &[&Signature] = &[
     &not_a_database::SIGNATURE,
     &opened_immutable::SIGNATURE,
     &out_of_memory_kill::SIGNATURE,
+    &path_is_a_directory::SIGNATURE,
     &permission_denied::SIGNATURE,
     &pod_evicted::SIGNATURE,
     &pool_exhausted::SIGNATURE,
@@ -122,6 +132,7 @@ pub static SIGNATURES: &[&Signature] = &[
     &rolling_update::SIGNATURE,
     &selinux_denied::SIGNATURE,
     &several_replicas::SIGNATURE,
+    &shared_memory_not_opened::SIGNATURE,
     &shared_memory_not_sized::SIGNATURE,
     &shared_memory_refused::SIGNATURE,
     &short_read::SIGNATURE,
@@ -131,6 +142,7 @@ pub static SIGNATURES: &[&Signature] = &[
     &storage_call_failed::SIGNATURE,
     &storage_named::SIGNATURE,
     &table_locked::SIGNATURE,
+    &task_blocked::SIGNATURE,
     &unlinked_while_open::SIGNATURE,
     &version_with_reset_bug::SIGNATURE,
     &volume_forced::SIGNATURE,
@@ -160,8 +172,6 @@ pub struct Signature {
     pub unless: &'static [&'static str],
     /// What words cannot tell.
     pub confirm: Option<fn(&Reading) -> bool>,
-    /// The more general signature in whose place it stands.
-    pub instead_of: Option<&'static str>,
     /// Whether the storage that the line names counts as evidence.
     pub names_storage: bool,
 }
@@ -202,7 +212,6 @@ impl Signature {
         phrases: &[],
         unless: &[],
         confirm: None,
-        instead_of: None,
         names_storage: false,
     };
 }
@@ -250,7 +259,6 @@ mod tests {
             }
             let phrases = signature.phrases.iter().flat_map(|phrase| phrase.iter()).chain(signature.unless);
             assert!(phrases.clone().all(|word| *word == word.to_ascii_lowercase()), "{}", signature.name);
-            assert!(signature.instead_of.is_none_or(|name| find(name).is_some()), "{}", signature.name);
         }
     }
 

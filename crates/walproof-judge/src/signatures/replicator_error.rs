@@ -10,6 +10,12 @@ pub static SIGNATURE: Signature = Signature {
     gravity: Gravity::Loud,
     phrases: &[
         &["shadow wal"],
+        &["cannot apply wal"],
+        &["missing initial wal segment"],
+        &["out of sequence wal segments"],
+        &["cannot find max wal index"],
+        &["nonsequential page numbers"],
+        &["checkpoint: mode="],
         &["cannot verify wal state"],
         &["sync error", "wal"],
         &["litestream", "error"],

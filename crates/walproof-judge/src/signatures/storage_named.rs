@@ -10,6 +10,8 @@ pub static SIGNATURE: Signature = Signature {
     explain: include_str!("storage_named.md"),
     gravity: Gravity::Context,
     phrases: &[
+        &["/host_mnt"],
+        &["/mnt/user/"],
         &["nfs"],
         &["cifs"],
         &["smb"],

@@ -8,6 +8,11 @@ pub static SIGNATURE: Signature = Signature {
     line: "SQLite's log: the database was deleted or renamed while it was open",
     explain: include_str!("unlinked_while_open.md"),
     gravity: Gravity::Damage,
-    phrases: &[&["file unlinked while open:"], &["file renamed while open:"]],
+    phrases: &[
+        &["file unlinked while open:"],
+        &["file renamed while open:"],
+        &["vnode unlinked while in use"],
+        &["database integrity compromised by api violation"],
+    ],
     ..Signature::NOTHING
 };

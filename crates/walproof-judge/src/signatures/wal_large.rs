@@ -9,7 +9,17 @@ pub static SIGNATURE: Signature = Signature {
     line: "A -wal of 64 MB or more",
     explain: include_str!("wal_large.md"),
     gravity: Gravity::Notice,
-    phrases: &[&["-wal"], &["wal size"], &["wal file"]],
+    phrases: &[
+        &["-wal"],
+        &["wal size"],
+        &["wal file"],
+        &["wal grew"],
+        &["wal grows"],
+        &["wal growth"],
+        &["wal is "],
+        &["wal reached"],
+        &["wal bloat"],
+    ],
     unless: &["postgres", "pg_wal"],
     confirm: Some(is_large),
     ..Signature::NOTHING

@@ -54,6 +54,8 @@ pub static MESSAGES: &[(&str, u32)] = &[
     ("unable to open database:", 14),
     ("unable to open database \"", 14),
     ("cantopenexception", 14),
+    // Go modernc adds the text of another code; people quote that part.
+    ("out of memory (14)", 14),
     ("locking protocol", 15),
     ("database lock protocol error", 15),
     ("sqlite3::protocolexception", 15),

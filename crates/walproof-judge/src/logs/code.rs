@@ -18,7 +18,7 @@
 
 use std::sync::LazyLock;
 
-use super::needles::Table;
+use super::needles::{Seen, Table};
 use regex::Regex;
 use walproof_format::sqlite::error_code::{ERROR_CODES, ErrorCode, primary};
 
@@ -65,12 +65,16 @@ pub static MESSAGES: &[(&str, u32)] = &[
     ("file opened that is not a database file", 26),
 ];
 
-static MESSAGE_WORDS: LazyLock<Table> =
-    LazyLock::new(|| Table::new(&MESSAGES.iter().map(|(message, _)| *message).collect::<Vec<&str>>()));
+static MESSAGE_WORDS: LazyLock<Table> = LazyLock::new(|| Table::new(MESSAGES.iter().map(|(message, _)| *message)));
 
 /// The code that a lower-case text tells, the most special one; `None`: it tells none.
 pub fn of(text: &str) -> Option<u32> {
-    let from_message = MESSAGE_WORDS.first(text).map(|row| MESSAGES[row].1);
+    of_seen(text, &Seen::of(text))
+}
+
+/// The same of a text that was looked through.
+pub(super) fn of_seen(text: &str, seen: &Seen) -> Option<u32> {
+    let from_message = MESSAGE_WORDS.first(seen).map(|row| MESSAGES[row].1);
     let agrees = |code: &u32| from_message.is_none_or(|said| primary(*code) == said);
     let named = named(text).filter(agrees);
     let named_or_said = named.or(from_message);
@@ -78,7 +82,7 @@ pub fn of(text: &str) -> Option<u32> {
         return named;
     }
     let numbered = named_or_said.is_some() || text.contains("sqlite") || text.contains("error code");
-    let number = if numbered { number(text) } else { None };
+    let number = if numbered { number(text, seen) } else { None };
     number.filter(|code| named_or_said.is_none_or(|said| primary(*code) == primary(said))).or(named_or_said)
 }
 
@@ -126,29 +130,29 @@ static NUMBERS: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// Without one of these no place of [`NUMBERS`] is there; the expression is too slow to be asked about every line.
-static NUMBER_CONTEXTS: LazyLock<Table> = LazyLock::new(|| {
-    Table::new(&[
-        "code",
-        "errno",
-        "err_no",
-        "rc=",
-        "rc =",
-        "rc:",
-        "rc :",
-        "general error: ",
-        "sqlstate[",
-        "sqlite error",
-        "sqlite3 error",
-        "sqlite_error",
-        "sqliteerror",
-        "sqlitelog",
-        " (",
-    ])
-});
+const NUMBER_CONTEXTS: &[&str] = &[
+    "code",
+    "errno",
+    "err_no",
+    "rc=",
+    "rc =",
+    "rc:",
+    "rc :",
+    "general error: ",
+    "sqlstate[",
+    "sqlite error",
+    "sqlite3 error",
+    "sqlite_error",
+    "sqliteerror",
+    "sqlitelog",
+    " (",
+];
+
+static NUMBER_WORDS: LazyLock<Table> = LazyLock::new(|| Table::new(NUMBER_CONTEXTS.iter().copied()));
 
 /// The first known code in a place where drivers print one; a details code before a primary one.
-fn number(text: &str) -> Option<u32> {
-    NUMBER_CONTEXTS.first(text)?;
+fn number(text: &str, seen: &Seen) -> Option<u32> {
+    NUMBER_WORDS.first(seen)?;
     let found = NUMBERS.captures_iter(text).take(8).filter_map(|captures| {
         let number = captures.iter().skip(1).flatten().next()?.as_str().parse::<u32>().ok()?;
         let told = ERROR_CODES.iter().any(|row| row.code == number) && !matches!(primary(number), 0 | 1 | 100 | 101);
@@ -182,19 +186,35 @@ static ERRNO_NUMBER: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"errno:? ([0-9]{1,3})(?-u:\b)|os_unix\.c:[0-9]+: \(([0-9]{1,3})\)").expect("a fixed expression")
 });
 
+/// Where names and numbers of errors stand.
+const ERRNO_PLACES: &[&str] = &["= -1 e", "errno", "os_unix.c:"];
+
 /// The messages, the row of each, and behind them the places of names and numbers.
 static ERRNO_WORDS: LazyLock<(Table, Vec<usize>)> = LazyLock::new(|| {
     let rows =
         ERRNOS.iter().enumerate().flat_map(|(row, (.., messages))| messages.iter().map(move |word| (*word, row)));
     let (mut words, rows): (Vec<&str>, Vec<usize>) = rows.unzip();
-    words.extend(["= -1 e", "errno", "os_unix.c:"]);
-    (Table::new(&words), rows)
+    words.extend(ERRNO_PLACES);
+    (Table::new(words), rows)
 });
+
+/// The words of this file that are looked for in lines; those of [`MESSAGES`] stand there.
+pub(super) fn words() -> Vec<&'static str> {
+    let mut words: Vec<&str> = ERRNOS.iter().flat_map(|(.., messages)| messages.iter().copied()).collect();
+    words.extend(ERRNO_PLACES);
+    words.extend(NUMBER_CONTEXTS);
+    words
+}
 
 /// The error of the operating system that a line tells: by message, by name (`= -1 ENOSYS`), by number (Android, SQLite's
 /// own log).
 pub fn errno(text: &str) -> Option<&'static str> {
-    let hit = ERRNO_WORDS.0.first(text)?;
+    errno_seen(text, &Seen::of(text))
+}
+
+/// The same of a text that was looked through.
+pub(super) fn errno_seen(text: &str, seen: &Seen) -> Option<&'static str> {
+    let hit = ERRNO_WORDS.0.first(seen)?;
     if let Some(row) = ERRNO_WORDS.1.get(hit) {
         return Some(ERRNOS[*row].0);
     }

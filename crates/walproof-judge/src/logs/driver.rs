@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use super::needles::Table;
+use super::needles::{Seen, Table};
 
 /// Words of a driver in lower case, and its name. The first that is found wins: special ones before general ones.
 pub static DRIVERS: &[(&str, &str)] = &[
@@ -40,17 +40,16 @@ pub static DRIVERS: &[(&str, &str)] = &[
     ("os_unix.c", "SQLite's own log"),
 ];
 
-static WORDS: LazyLock<Table> =
-    LazyLock::new(|| Table::new(&DRIVERS.iter().map(|(words, _)| *words).collect::<Vec<&str>>()));
+static WORDS: LazyLock<Table> = LazyLock::new(|| Table::new(DRIVERS.iter().map(|(words, _)| *words)));
 
-/// The driver that wrote this lower-case text.
-pub fn of(text: &str) -> Option<&'static str> {
-    WORDS.first(text).map(|row| DRIVERS[row].1)
+/// The driver that wrote a text in which these words stand.
+pub fn of(seen: &Seen) -> Option<&'static str> {
+    WORDS.first(seen).map(|row| DRIVERS[row].1)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::of;
+    use super::{Seen, of};
 
     #[test]
     fn drivers_are_known_by_their_words() {
@@ -62,7 +61,7 @@ mod tests {
             ("sqlstate[hy000]: general error: 5 database is locked", Some("PHP PDO")),
             ("database is locked", None),
         ] {
-            assert_eq!(of(text), driver, "{text}");
+            assert_eq!(of(&Seen::of(text)), driver, "{text}");
         }
     }
 }

@@ -6,6 +6,7 @@ use super::code;
 use super::driver;
 use super::envelope::{Format, Opened};
 use super::ground::{self, Ground};
+use super::needles::Seen;
 use super::time::Time;
 
 /// A line without its wrapping, and what stands in it.
@@ -25,6 +26,8 @@ pub struct Reading {
     pub errno: Option<&'static str>,
     /// The driver that wrote it.
     pub driver: Option<&'static str>,
+    /// The words of the lexicon in it.
+    pub(super) seen: Seen,
 }
 
 /// Words without which an error of the operating system has nothing to do with a database.
@@ -35,10 +38,11 @@ impl Reading {
     /// Reads an opened line.
     pub fn new(opened: Opened) -> Self {
         let text = opened.text;
-        let code = code::of(&text);
-        let errno = code::errno(&text);
-        let driver = code.and_then(|_| driver::of(&text));
-        Self { format: opened.format, time: opened.time, message: opened.message, code, errno, driver, text }
+        let seen = Seen::of(&text);
+        let code = code::of_seen(&text, &seen);
+        let errno = code::errno_seen(&text, &seen);
+        let driver = code.and_then(|_| driver::of(&seen));
+        Self { format: opened.format, time: opened.time, message: opened.message, code, errno, driver, seen, text }
     }
 
     /// Whether the line speaks of a database at all.

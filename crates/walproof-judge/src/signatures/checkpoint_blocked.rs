@@ -15,8 +15,8 @@ pub static SIGNATURE: Signature = Signature {
         &["checkpoint", "blocked", "wal"],
         &["checkpoint", "sqlite_busy"],
         &["starv", "checkpoint"],
-        &["wal", "not truncated"],
-        &["wal", "never truncated"],
+        &["not truncated", "wal"],
+        &["never truncated", "wal"],
     ],
     ..Signature::NOTHING
 };

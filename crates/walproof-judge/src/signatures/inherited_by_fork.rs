@@ -8,6 +8,6 @@ pub static SIGNATURE: Signature = Signature {
     line: "Connections were carried over a fork",
     explain: include_str!("inherited_by_fork.md"),
     gravity: Gravity::Damage,
-    phrases: &[&["inherited from a forked process"], &["sqlite", "across fork"], &["sqlite", "fork-safe"]],
+    phrases: &[&["inherited from a forked process"], &["across fork", "sqlite"], &["fork-safe", "sqlite"]],
     ..Signature::NOTHING
 };

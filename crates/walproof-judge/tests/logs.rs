@@ -52,6 +52,8 @@ fn damage_around_a_line_does_not_hide_it() {
     counts(b"{\"msg\":\"\\ud83d database is locked\\", "busy", 1);
     counts(b"\0\0\0database is locked\0\0", "busy", 1);
     counts(b"database is locked\r\ndatabase is locked\r\n", "busy", 2);
+    let escapes = [vec![0x1b; 60_000], b" database is locked".to_vec()].concat();
+    counts(&escapes, "busy", 1);
     counts(b"", "busy", 0);
 }
 

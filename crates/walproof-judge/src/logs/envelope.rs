@@ -211,9 +211,9 @@ fn without_colours(text: &str) -> String {
     while let Some(at) = rest.find('\u{1b}') {
         plain.push_str(&rest[..at]);
         let after = rest[at + 1..].strip_prefix('[').unwrap_or(&rest[at + 1..]);
-        let end = after.find(|letter: char| letter.is_ascii_alphabetic()).map_or(after.len(), |end| end + 1);
         // A sequence is short; a lone escape must not swallow the message.
-        rest = if end <= 12 { &after[end..] } else { after };
+        let end = after.bytes().take(12).position(|byte| byte.is_ascii_alphabetic());
+        rest = end.map_or(after, |end| &after[end + 1..]);
     }
     plain.push_str(rest);
     plain.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()

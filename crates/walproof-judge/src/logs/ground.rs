@@ -5,6 +5,9 @@
 //! What it must not do: conclude that something is safe. That storage is local speaks against causes that need a
 //! network; it proves nothing.
 
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use serde::Serialize;
 
 /// Something that a database stands on or runs under.
@@ -337,6 +340,12 @@ const HOSTS_OF_VIRTUAL_MACHINES: &[&str] = &["macos", "mac", "osx", "windows"];
 /// Distributions on which SELinux enforces by default; it matters to containers where Podman or CRI-O starts them.
 const SELINUX_SYSTEMS: &[&str] = &["almalinux", "rocky", "rhel", "red hat", "fedora", "centos", "coreos", "openshift"];
 
+/// All words in one pass: a provisioner of NFS writes the word in every line.
+static AUTOMATON: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    let kind = Some(AhoCorasickKind::ContiguousNFA);
+    AhoCorasick::builder().kind(kind).build(WORDS.iter().map(|(word, _)| *word)).expect("a few hundred short words")
+});
+
 /// Words of a log line that name storage; the rest of the vocabulary is too common in log text to mean anything.
 pub fn of_line(text: &str) -> Vec<Ground> {
     let mut found = of_text(text);
@@ -346,8 +355,10 @@ pub fn of_line(text: &str) -> Vec<Ground> {
 
 /// Everything that a text in lower case names. What lies on top decides: odd storage over a local file system is odd.
 pub fn of_text(text: &str) -> Vec<Ground> {
-    let mut found: Vec<Ground> =
-        WORDS.iter().filter(|(word, _)| contains_word(text, word)).map(|(_, ground)| *ground).collect();
+    let matches = AUTOMATON.find_overlapping_iter(text).filter(|found| stands_alone(text, found.start(), found.end()));
+    let mut found: Vec<Ground> = matches.map(|found| WORDS[found.pattern().as_usize()].1).collect();
+    found.sort_unstable();
+    found.dedup();
     if contains_word(text, "podman") && SELINUX_SYSTEMS.iter().any(|system| text.contains(system)) {
         found.push(Ground::Selinux);
     }
@@ -377,11 +388,13 @@ pub fn settle(found: &mut Vec<Ground>) {
 
 /// Whether a word stands alone in a text.
 pub fn contains_word(text: &str, word: &str) -> bool {
+    text.match_indices(word).any(|(at, _)| stands_alone(text, at, at + word.len()))
+}
+
+fn stands_alone(text: &str, start: usize, end: usize) -> bool {
     let is_part = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-    text.match_indices(word).any(|(at, _)| {
-        let before = at.checked_sub(1).and_then(|before| text.as_bytes().get(before));
-        !is_part(before) && !is_part(text.as_bytes().get(at + word.len()))
-    })
+    let before = start.checked_sub(1).and_then(|before| text.as_bytes().get(before));
+    !is_part(before) && !is_part(text.as_bytes().get(end))
 }
 
 fn names_several_replicas(text: &str) -> bool {

@@ -29,29 +29,27 @@ pub static SIGNATURE: Signature = Signature {
 const LARGE_BYTES: f64 = 64.0 * 1024.0 * 1024.0;
 
 fn is_large(reading: &Reading) -> bool {
-    reading.text.split(|letter: char| letter.is_whitespace() || "(),:=".contains(letter)).enumerate().any(
-        |(index, word)| {
-            let digits =
-                word.len() - word.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == '.').len();
-            let Ok(number) = word[..digits].parse::<f64>() else { return false };
-            let next = if digits < word.len() { Some(&word[digits..]) } else { word_after(&reading.text, index) };
-            number * unit(next.unwrap_or("")) >= LARGE_BYTES
-        },
-    )
+    let is_edge = |letter: char| letter.is_whitespace() || "(),:=\"'{}".contains(letter);
+    let words: Vec<&str> = reading.text.split(is_edge).filter(|word| !word.is_empty()).collect();
+    // `ls -l` and `lsof` print sizes without a unit; elsewhere a bare number is a time, an inode, a port.
+    let is_listing = words.iter().any(|word| word.starts_with("-rw") || word.starts_with("-r-") || *word == "reg");
+    words.iter().enumerate().any(|(index, word)| {
+        let digits =
+            word.len() - word.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == '.').len();
+        let Ok(number) = word[..digits].parse::<f64>() else { return false };
+        let unit_text = if digits < word.len() { &word[digits..] } else { words.get(index + 1).copied().unwrap_or("") };
+        let is_named = index > 0 && ["size", "bytes", "wal_bytes", "wal_size"].contains(&words[index - 1]);
+        unit(unit_text, is_listing || is_named).is_some_and(|unit| number * unit >= LARGE_BYTES)
+    })
 }
 
-fn word_after(text: &str, index: usize) -> Option<&str> {
-    text.split(|letter: char| letter.is_whitespace() || "(),:=".contains(letter)).nth(index + 1)
-}
-
-/// What a size is counted in; a bare number counts bytes.
-fn unit(word: &str) -> f64 {
+/// What a size is counted in; a bare number counts bytes where sizes stand bare.
+fn unit(word: &str, bare: bool) -> Option<f64> {
     match word.trim_matches(|letter: char| !letter.is_ascii_alphabetic()) {
-        "k" | "kb" | "kib" => 1024.0,
-        "m" | "mb" | "mib" => 1024.0 * 1024.0,
-        "g" | "gb" | "gib" => 1024.0 * 1024.0 * 1024.0,
-        "" => 1.0,
-        // A date, an inode, a user: 9 digits before another word are still bytes.
-        _ => 1.0,
+        "b" | "byte" | "bytes" => Some(1.0),
+        "k" | "kb" | "kib" => Some(1024.0),
+        "m" | "mb" | "mib" => Some(1024.0 * 1024.0),
+        "g" | "gb" | "gib" => Some(1024.0 * 1024.0 * 1024.0),
+        _ => bare.then_some(1.0),
     }
 }

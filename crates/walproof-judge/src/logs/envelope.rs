@@ -210,13 +210,18 @@ fn without_colours(text: &str) -> String {
     let mut rest = text;
     while let Some(at) = rest.find('\u{1b}') {
         plain.push_str(&rest[..at]);
-        let after = rest[at + 1..].strip_prefix('[').unwrap_or(&rest[at + 1..]);
-        // A sequence is short; a lone escape must not swallow the message.
-        let end = after.bytes().take(12).position(|byte| byte.is_ascii_alphabetic());
-        rest = end.map_or(after, |end| &after[end + 1..]);
+        rest = behind_sequence(&rest[at + 1..]);
     }
     plain.push_str(rest);
     plain.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}
+
+/// What follows a sequence whose escape was read; a lone escape swallows nothing.
+fn behind_sequence(text: &str) -> &str {
+    let Some(sequence) = text.strip_prefix('[') else { return text };
+    let length = sequence.bytes().take(16).take_while(|byte| byte.is_ascii_digit() || b";?:".contains(byte)).count();
+    let ends = sequence.as_bytes().get(length).is_some_and(u8::is_ascii_alphabetic);
+    if ends { &sequence[length + 1..] } else { text }
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ pub static CAUSE: Cause = Cause {
         seen("corrupt", 2),
         seen("cannot-open", 2),
         named(Ground::Fuse, 16),
+        named(Ground::StorageNotNamed, -6),
         named(Ground::Local, -12),
         named(Ground::NetworkFilesystem, -6),
         named(Ground::Smb, -8),

@@ -24,6 +24,7 @@ pub static CAUSE: Cause = Cause {
         seen("lock-refused", 6),
         seen("mount-server-gone", 7),
         named(Ground::ObjectStore, 20),
+        named(Ground::StorageNotNamed, -6),
         // Most of them are FUSE.
         named(Ground::Fuse, 2),
         named(Ground::Local, -15),

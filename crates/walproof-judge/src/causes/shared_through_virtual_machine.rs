@@ -36,6 +36,8 @@ pub static CAUSE: Cause = Cause {
         seen("cannot-open", 3),
         seen("read-only", 2),
         named(Ground::VirtualMachineShare, 18),
+        // Four to one: some do not know that Docker Desktop is a virtual machine.
+        named(Ground::StorageNotNamed, -6),
         // Host and container at once.
         named(Ground::SeveralOpeners, 3),
         named(Ground::Local, -15),

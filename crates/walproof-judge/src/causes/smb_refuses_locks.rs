@@ -24,6 +24,7 @@ pub static CAUSE: Cause = Cause {
         seen("corrupt", 2),
         seen("call-not-supported", 2),
         named(Ground::Smb, 18),
+        named(Ground::StorageNotNamed, -7),
         // Azure Files is one.
         named(Ground::SharedVolume, 3),
         // Then locks are not refused, they are not asked.

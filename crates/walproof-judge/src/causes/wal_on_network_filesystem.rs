@@ -51,6 +51,8 @@ pub static CAUSE: Cause = Cause {
         seen("storage-call-failed", 4),
         seen("cannot-open", 2),
         named(Ground::NetworkFilesystem, 16),
+        // Five to one: people know their NFS.
+        named(Ground::StorageNotNamed, -7),
         // Most volumes for many nodes are NFS behind; SMB and cluster file systems are the rest.
         named(Ground::SharedVolume, 10),
         // nolock, local_lock: worse, not better.

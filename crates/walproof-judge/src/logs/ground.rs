@@ -62,9 +62,16 @@ pub enum Ground {
     SeveralOpeners,
     /// The application forks.
     Fork,
+    /// Facts were given, and none names storage: whoever knows that it is NFS or a folder of a Mac says so.
+    StorageNotNamed,
 }
 
 impl Ground {
+    /// Whether it names storage of any kind.
+    pub(super) const fn is_storage(self) -> bool {
+        self.is_odd_storage() || matches!(self, Self::Local | Self::SharedVolume)
+    }
+
     /// Whether it is storage that more than this kernel may reach, or that lacks what SQLite needs.
     const fn is_odd_storage(self) -> bool {
         matches!(

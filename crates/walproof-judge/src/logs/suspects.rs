@@ -104,6 +104,9 @@ pub fn suspects<'s>(scan: &'s Scan, given: &[Given]) -> Diagnosis<'s> {
     let storage_is_stated = given.iter().any(|fact| fact.text.starts_with("fs=") && !fact.grounds.is_empty());
     let read = scan.grounds.iter().map(|(ground, _)| *ground).filter(|ground| !stated.contains(ground));
     let read: Vec<Ground> = read.filter(|_| !storage_is_stated).collect();
+    if !given.is_empty() && read.is_empty() && !stated.iter().any(|ground| ground.is_storage()) {
+        stated.push(Ground::StorageNotNamed);
+    }
     let mut found: Vec<Suspect<'s>> = CAUSES.iter().filter_map(|cause| suspect(cause, scan, &stated, &read)).collect();
     // Facts alone make a suspect only of a log in which nothing speaks for any cause.
     let by_lines = |suspect: &Suspect<'_>| suspect.support.iter().any(|one| one.kind.is_some() && one.decibans > 0);
@@ -231,6 +234,16 @@ mod tests {
         let scan = scanned(&lines);
         let local = suspects(&scan, &[Given::parse("fs=ext4").expect("a fact")]);
         assert_ne!(local.suspects[0].cause.name, "wal-on-network-filesystem");
+    }
+
+    #[test]
+    fn who_names_no_storage_probably_has_none_worth_naming() {
+        let malformed = scanned(&["database disk image is malformed"]);
+        let facts = [Given::parse("runtime=docker").expect("a fact")];
+        let (alone, docker) = (suspects(&malformed, &[]), suspects(&malformed, &facts));
+        assert_eq!(alone.suspects[0].cause.name, "shared-through-virtual-machine");
+        assert_ne!(docker.suspects[0].cause.name, "shared-through-virtual-machine");
+        assert_eq!(docker.answer, Answer::CannotBeTold);
     }
 
     #[test]

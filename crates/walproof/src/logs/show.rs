@@ -29,7 +29,7 @@ pub fn show(outcome: &Outcome<'_>) {
     for fact in &flags.facts {
         let grounds: Vec<String> = fact.grounds.iter().map(|ground| format!("{ground:?}")).collect();
         let understood =
-            if grounds.is_empty() { "nothing in it is known to matter: not counted".into() } else { words(&grounds) };
+            if grounds.is_empty() { "names nothing that is known to matter".into() } else { words(&grounds) };
         line("given", &format!("{} ({understood})", fact.text));
     }
     scan.kinds.iter().for_each(|kind| show_kind(sources, kind));

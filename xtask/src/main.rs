@@ -9,6 +9,7 @@ mod bench_back_off;
 mod bench_checker;
 mod bench_detection;
 mod bench_harness;
+mod bench_logs;
 mod bench_mix;
 mod bench_run;
 mod bench_start;
@@ -37,6 +38,7 @@ try: one of
   cargo xtask bench detection [--runs 5] [--time 45s] [--jobs 1]
   cargo xtask prove hour    [--total 60m] [--time 40s] [--only ext4,tmpfs,xfs,btrfs] [--jobs 2]
   cargo xtask bench back-off [--seconds 30] [--rounds 3] [--agents 8] [--synchronous normal] [--dir DIR]
+  cargo xtask bench logs [--megabytes 1000]
   cargo xtask bench mix [--seconds 10] [--rounds 3] [--agents 2] [--rows 1000000] [--dir DIR]
   cargo xtask bench start [--rounds 15] [--only docker,podman,runc]
   cargo xtask prove sound   [--runs 20] [--time 20s] [--only ext4,tmpfs,xfs,btrfs] [--jobs 1]
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         ["prove", "hour", ..] => rest().and_then(prove_hour::run),
         ["bench", "back-off", ..] => rest().and_then(bench_back_off::run),
         ["bench", "start", ..] => rest().and_then(bench_start::run),
+        ["bench", "logs", ..] => rest().and_then(bench_logs::run),
         ["bench", "mix", ..] => rest().and_then(bench_mix::run),
         ["prove", "sound", ..] => rest().and_then(prove_sound::run),
         ["prove", "worlds", ..] => rest().and_then(prove_worlds::run),

@@ -17,6 +17,10 @@ pub struct Arguments {
 const EXIT_CODES: &str = "Exit codes: 0 safe or risky, 1 unsafe (or the journal mode asked for is refused), \
 2 walproof failed or was misused, 3 unknown.";
 
+const LOGS_EXIT_CODES: &str = "Exit codes: 0 nothing that matters was recognised, or what was is harmless or refused \
+without loss, 1 it points at lost or damaged data, 2 misuse, or a file could not be read, 3 recognised, and it cannot be \
+told from this alone.";
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -48,6 +52,12 @@ pub enum Command {
     /// Reads only: takes no lock, writes nothing, recovers nothing. Exit code 0 when nothing wrong was seen, 1 when
     /// something is wrong, 2 when something could not be read.
     Inspect(InspectFlags),
+    /// Diagnose from log text of any application, driver and language: what it most likely is, what settles it.
+    ///
+    /// Reads files or standard input once, in bounded memory: plain text, JSON lines, docker's json-file, journald's export
+    /// and JSON, Kubernetes CRI. It reads no live system: `walproof probe` and `walproof inspect` do.
+    #[command(after_help = LOGS_EXIT_CODES)]
+    Logs(LogsFlags),
     /// Find a smaller run that still fails: fewer agents, fewer nemeses, shorter. Prints it as one command.
     Shrink(ShrinkFlags),
     /// Test the detector: every broken world and nemesis must be caught, every sound one must come out clean.
@@ -70,9 +80,11 @@ pub enum Command {
     /// Looks at the mount and tries a scratch file beside the database, which is never opened. Exit code 0 when WAL may
     /// be used, 1 when not, 3 when it cannot be told from here.
     Guard(GuardFlags),
-    /// Explain an anomaly, a world, a nemesis or a workload; without a name, list them all.
+    /// Explain an anomaly, a cause, a nemesis, a signature, a workload, a world, a result code or a message of SQLite;
+    /// without a name, list them all.
     Explain {
-        /// Its name, as reports print it.
+        /// Its name, as reports print it; a code (`5386`, `SQLITE_IOERR_SHMMAP`); a message (`"locking protocol"`);
+        /// `sqlite-logging` for how to turn on SQLite's own log.
         name: Option<String>,
     },
     /// Remove what runs that were killed left behind: containers, cgroups, scratch directories, histories.
@@ -347,6 +359,21 @@ pub struct InspectFlags {
     pub json: bool,
 }
 
+/// Flags of `logs`.
+#[derive(Clone, Debug, Args)]
+pub struct LogsFlags {
+    /// Log files; `-` or none for standard input.
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// A fact that the log does not hold, as often as wanted: `fs=nfs4` (as `findmnt -T PATH` says), `runtime=docker-desktop`,
+    /// `orchestrator=kubernetes`, `mount=ro`, `tool=litestream`.
+    #[arg(long = "with", value_name = "KEY=VALUE", value_parser = parse_fact)]
+    pub facts: Vec<walproof_judge::logs::Given>,
+    /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Flags of `shrink`.
 #[derive(Clone, Debug, Args)]
 pub struct ShrinkFlags {
@@ -390,6 +417,18 @@ pub enum Choice {
     Usual,
     /// This one, in its own rhythm or in another one: first, interval, longest, in milliseconds.
     One(String, Option<Rhythm>),
+}
+
+/// A fact of `--with`.
+fn parse_fact(text: &str) -> Result<walproof_judge::logs::Given, String> {
+    use walproof_judge::logs::{Given, GivenError, KEYS};
+    Given::parse(text).map_err(|error| match error {
+        GivenError::NotAPair => "a fact is KEY=VALUE, like `fs=nfs4`".to_owned(),
+        GivenError::UnknownKey(key) => {
+            let known: Vec<&str> = KEYS.iter().map(|(key, _)| *key).collect();
+            format!("`{key}` is no key: one of {}", known.join(", "))
+        }
+    })
 }
 
 /// `NAME`, `NAME:FIRST:INTERVAL` or `NAME:FIRST:INTERVAL:LONGEST`.

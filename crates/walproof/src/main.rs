@@ -19,6 +19,7 @@ mod image;
 mod inspect;
 mod interrupt;
 mod judge;
+mod logs;
 mod output;
 mod probe;
 mod render;
@@ -63,6 +64,7 @@ fn user_command() -> ExitCode {
         Command::Probe(flags) => probe::run(&flags),
         Command::Judge(flags) => judge::run(&flags),
         Command::Inspect(flags) => inspect::run(&flags),
+        Command::Logs(flags) => logs::run(&flags),
         Command::Shrink(flags) => shrink::run(&flags),
         Command::Selftest(flags) => selftest::run(&flags),
         Command::Runtimes { json } => runtime_list::run(json),

@@ -11,7 +11,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use walproof_agent::workloads::WORKLOADS;
+use walproof_judge::causes::CAUSES;
 use walproof_judge::checkers::AnomalyKind;
+use walproof_judge::signatures::SIGNATURES;
 use walproof_lab::nemeses::NEMESES;
 use walproof_lab::worlds::WORLDS;
 
@@ -251,6 +253,16 @@ fn every_nemesis_is_in_its_slice_with_its_page() {
 #[test]
 fn every_workload_is_in_its_slice_with_its_page() {
     assert_slice("crates/walproof-agent/src/workloads", WORKLOADS.iter().map(|kind| kind.name.to_owned()).collect());
+}
+
+#[test]
+fn every_signature_is_in_its_slice_with_its_page() {
+    assert_slice("crates/walproof-judge/src/signatures", SIGNATURES.iter().map(|one| one.name.to_owned()).collect());
+}
+
+#[test]
+fn every_cause_is_in_its_slice_with_its_page() {
+    assert_slice("crates/walproof-judge/src/causes", CAUSES.iter().map(|cause| cause.name.to_owned()).collect());
 }
 
 #[test]

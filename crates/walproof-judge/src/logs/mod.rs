@@ -1,0 +1,29 @@
+//! Log text in, ranked causes out.
+//!
+//! What this room is: [`Scanner`] takes bytes as they come and keeps what was recognised, counted, with the first and the
+//! last place; [`suspects`] ranks the causes by it. `envelope.rs` takes a message out of what a log driver put around
+//! it, `time.rs` reads times, `code.rs` reads result codes in the disguises of drivers, `ground.rs` reads names of
+//! storage and orchestration, `needles.rs` holds the automata.
+//! What it must not do: read files, believe that input is text, keep lines, grow with the length of the input.
+//! Where to look next: `crate::signatures` for what is recognised, `crate::causes` for what it speaks for.
+
+pub mod code;
+mod driver;
+mod envelope;
+mod ground;
+mod needles;
+mod reading;
+mod scan;
+mod suspects;
+mod time;
+
+pub use driver::DRIVERS;
+pub use envelope::Format;
+pub use ground::{Given, GivenError, Ground, KEYS};
+pub use reading::Reading;
+pub use scan::{Kind, LINE_BYTES_MAX, Place, Scan, Scanner};
+pub use suspects::{Answer, Diagnosis, Support, Suspect, suspects};
+pub use time::Time;
+
+/// How to turn on SQLite's own log, language by language.
+pub const SQLITE_LOGGING: &str = include_str!("sqlite_logging.md");

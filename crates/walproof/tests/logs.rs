@@ -1,0 +1,139 @@
+//! `walproof logs` and `walproof explain` from outside: the real binary on files and on standard input.
+//!
+//! What it must not do: judge the ranking; `walproof-judge` has the public cases for that.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::Value;
+
+/// A folder that goes away on drop.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("walproof-logs-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).expect("a folder of the test");
+        Self(path)
+    }
+
+    fn file(&self, name: &str, content: &[u8]) -> String {
+        let path = self.0.join(name);
+        fs::write(&path, content).expect("a file of the test");
+        path.display().to_string()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+struct Ended {
+    code: i32,
+    out: String,
+    error: String,
+}
+
+impl Ended {
+    fn json(&self) -> Value {
+        let json: Value = serde_json::from_str(&self.out).unwrap_or_else(|cause| panic!("{cause}: {}", self.out));
+        assert_eq!(json["walproof_logs"], 1);
+        json
+    }
+
+    #[track_caller]
+    fn assert_says(&self, code: i32, words: &[&str]) {
+        assert_eq!(self.code, code, "{}{}", self.out, self.error);
+        for word in words {
+            assert!(self.out.contains(word) || self.error.contains(word), "{word}:\n{}{}", self.out, self.error);
+        }
+    }
+}
+
+fn run(arguments: &[&str], input: &[u8]) -> Ended {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_walproof"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    // A command that takes no input may be gone already.
+    let _ = child.stdin.take().expect("a pipe").write_all(input);
+    let out = child.wait_with_output().expect("it ends");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    Ended { code: out.status.code().expect("no signal"), out: text(out.stdout), error: text(out.stderr) }
+}
+
+#[test]
+fn a_bare_message_cannot_be_told_and_facts_tell() {
+    let line = b"2024-01-02 03:04:05,123 ERROR sqlite3.OperationalError: database is locked\n";
+    run(&["logs"], line).assert_says(3, &["cannot be told from this alone", "busy-made-by-application", "settle"]);
+    run(&["logs", "-", "--with", "fs=ext4"], line).assert_says(0, &["leads clearly", "local"]);
+    let nfs = run(&["logs", "-", "--with", "fs=nfs4"], line);
+    nfs.assert_says(1, &["suspect 1  wal-on-network-filesystem", "network filesystem", "do not"]);
+}
+
+#[test]
+fn places_counts_and_times_are_told() {
+    let folder = Folder::new();
+    let first = folder
+        .file("a.log", b"fine\n2024-01-02T03:04:05Z SqliteError: disk I/O error { code: 'SQLITE_IOERR_SHMMAP' }\n");
+    let second = folder.file(
+        "b.log",
+        b"{\"log\":\"SqliteError: disk I/O error { code: 'SQLITE_IOERR_SHMMAP' }\\n\",\"stream\":\"stderr\",\"time\":\"2024-01-03T03:04:05Z\"}\n",
+    );
+    let ended = run(&["logs", &first, &second], b"");
+    ended.assert_says(
+        3,
+        &[&format!("{first}:2 at 2024-01-02T03:04:05Z"), &format!("{second}:1"), "SQLITE_IOERR_SHMMAP 5386"],
+    );
+    let json = run(&["logs", &first, &second, "--json"], b"").json();
+    let seen = json["seen"].as_array().expect("a list");
+    assert_eq!((seen.len(), &seen[0]["count"], &seen[0]["code"]), (1, &Value::from(2), &Value::from(5386)), "{json:#}");
+    assert_eq!(seen[0]["last"]["source"], Value::from(second));
+    assert_eq!(json["answer"], "cannot-be-told");
+    assert_eq!(json["read"]["formats"], serde_json::json!(["plain", "docker json-file"]));
+}
+
+#[test]
+fn damage_exits_1_and_silence_0() {
+    run(&["logs"], b"SQLite3::CorruptException: database disk image is malformed\n")
+        .assert_says(1, &["lost or damaged data"]);
+    run(&["logs"], b"all is well\n").assert_says(0, &["no proof of health"]);
+    run(&["logs"], b"(283) recovered 42 frames from WAL file /data/app.db-wal\n").assert_says(0, &["harmless"]);
+    run(&["logs"], b"SQLITE_FULL: database or disk is full\n").assert_says(0, &["disk-full (documented by SQLite"]);
+}
+
+#[test]
+fn misuse_says_what_to_do() {
+    let folder = Folder::new();
+    run(&["logs", "--with", "nfs4"], b"").assert_says(2, &["fs=nfs4"]);
+    run(&["logs", "--with", "colour=red"], b"").assert_says(2, &["runtime"]);
+    let packed = folder.file("a.log.gz", b"\x1f\x8b\x08rest");
+    run(&["logs", &packed], b"").assert_says(2, &["zcat", "because: it is compressed"]);
+    run(&["logs", "/nowhere/at/all.log"], b"").assert_says(2, &["cannot read `/nowhere/at/all.log`"]);
+    let unknown = run(&["logs", "--with", "fs=neverheard"], b"x\n");
+    unknown.assert_says(0, &["names nothing that is known to matter"]);
+}
+
+#[test]
+fn codes_messages_signatures_and_causes_are_explained() {
+    run(&["explain", "5386"], b"")
+        .assert_says(0, &["SQLITE_IOERR_SHMMAP", "shared-memory-refused", "fuse-without-mmap-or-locks"]);
+    run(&["explain", "SQLITE_READONLY_DBMOVED"], b"").assert_says(0, &["1032", "files-replaced-while-open"]);
+    run(&["explain", "locking protocol"], b"").assert_says(0, &["SQLITE_PROTOCOL 15", "locks-emulated"]);
+    run(&["explain", "busy-snapshot"], b"").assert_says(0, &["(signature)", "517"]);
+    run(&["explain", "unsafe-copy"], b"").assert_says(0, &["(cause)", "## What not to do"]);
+    run(&["explain", "sqlite-logging"], b"").assert_says(0, &["SQLITE_CONFIG_LOG", "better-sqlite3"]);
+    run(&["explain", "19"], b"").assert_says(0, &["SQLITE_CONSTRAINT", "passes over it"]);
+    run(&["explain", "nothing-of-that-name"], b"").assert_says(2, &["try:"]);
+    run(&["explain"], b"").assert_says(0, &["single-file-mount", "journal-already-gone"]);
+}

@@ -14,7 +14,7 @@ use serde::Serialize;
 use walproof_format::probe_step::{LitmusTest, ProbeStep};
 use walproof_judge::facts::{OtherKernels, other_kernels};
 use walproof_judge::mountinfo;
-use walproof_judge::probe::{Answer, Durability, LitmusCount, PairFacts, decide_all};
+use walproof_judge::probe::{Answer, Decision, Durability, LitmusCount, PairFacts, decide_all, decide_between};
 use walproof_judge::verdict::{Coverage, ExitCode, JournalMode, Verdict, judge_probe};
 
 use crate::collect::databases::DatabaseFile;
@@ -112,8 +112,18 @@ pub struct Party {
 pub struct PairReport {
     pub between: [String; 2],
     pub facts: PairFacts,
+    pub decisions: Vec<PairDecision>,
     pub bounds: Vec<RaceBound>,
     pub took_ms: f64,
+}
+
+/// What follows for one journal mode between these two alone.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the field names are the document's own, explained in docs/probe.md")]
+pub struct PairDecision {
+    pub mode: JournalMode,
+    #[serde(flatten)]
+    pub decision: Decision,
 }
 
 /// How rare a wrong change would have to be to stay hidden from a race.
@@ -372,6 +382,10 @@ fn decided(
     let pairs = pairs.iter().map(|probed| PairReport {
         between: between(probed).map(String::from),
         facts: probed.facts.clone(),
+        decisions: MODES
+            .iter()
+            .map(|&mode| PairDecision { mode, decision: decide_between(&probed.facts, between(probed), mode) })
+            .collect(),
         bounds: bounds(&probed.facts),
         took_ms: ms(probed.took),
     });

@@ -64,6 +64,10 @@ fn show_pair(pair: &PairReport, report: &ProbeReport) {
     let several_pairs = report.pairs.len() > 1;
     let name = if several_pairs { format!("{one}, {other}: ") } else { String::new() };
     line("facts", &format!("{name}{}   {:.2} s", facts_line(&pair.facts), pair.took_ms / 1e3));
+    if several_pairs {
+        let decisions = pair.decisions.iter().map(|of| format!("{} {}", of.mode.word(), of.decision.kind.word()));
+        line("", &format!("between these two: {}", decisions.collect::<Vec<_>>().join(", ")));
+    }
     if report.depth == Depth::Quick {
         return;
     }

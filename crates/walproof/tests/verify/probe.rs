@@ -42,6 +42,7 @@ fn a_shared_directory_answers_every_question_as_it_must() {
     assert_eq!(document["same_kernel"]["answer"], "yes");
     let pairs = document["pairs"].as_array().expect("pairs");
     assert_eq!(pairs.len(), 3, "two containers and the host");
+    assert!(pairs.iter().all(|pair| pair["decisions"][0]["mode"] == "wal" && pair["decisions"][0]["kind"] == "safe"));
     for side in pairs.iter().flat_map(|pair| [&pair["facts"]["a_to_b"], &pair["facts"]["b_to_a"]]) {
         assert_eq!(side["locks"]["pairs_tried"], 400);
         assert_eq!(side["locks"]["wrong"], Value::Array(Vec::new()));

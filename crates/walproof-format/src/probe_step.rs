@@ -133,6 +133,8 @@ pub enum ProbeStep {
         role: LitmusRole,
         /// How long, in milliseconds.
         time_ms: u32,
+        /// Where parties take turns: how many rounds are enough; 0: as many as there is time for.
+        rounds_max: u64,
     },
     /// stat(path); the answer is the size, or ENOENT as errno.
     Size {

@@ -46,16 +46,15 @@ struct Count {
 
 /// Runs one part of a race; without a mapping, only what needs none.
 pub fn race(
-    test: LitmusTest,
-    role: LitmusRole,
+    (test, role): (LitmusTest, LitmusRole),
     mapping: Option<&Mapping>,
     (fd, path): (i32, &CString),
-    time_ms: u32,
+    (time_ms, rounds_max): (u32, u64),
 ) -> io::Result<ProbeAnswer> {
     let end = Until::in_ms(time_ms);
     let mapped = || mapping.ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF));
     let count = match (test, role) {
-        (LitmusTest::StoreBuffering, _) => store_buffering(mapped()?, role, end)?,
+        (LitmusTest::StoreBuffering, _) => store_buffering(mapped()?, role, rounds_max, end)?,
         (LitmusTest::MessagePassing, LitmusRole::Writer) => send_messages(mapped()?, end)?,
         (LitmusTest::MessagePassing, LitmusRole::Reader) => receive_messages(mapped()?, end)?,
         (LitmusTest::Coherence, LitmusRole::Writer) => count_up(mapped()?.cell(DATA_AT)?, end),
@@ -102,12 +101,17 @@ fn receive_messages(mapping: &Mapping, mut end: Until) -> io::Result<Count> {
 }
 
 /// Rounds: store, barrier, look at the other's; then tell what was seen, and compare.
-fn store_buffering(mapping: &Mapping, role: LitmusRole, mut end: Until) -> io::Result<Count> {
+fn store_buffering(mapping: &Mapping, role: LitmusRole, rounds_max: u64, mut end: Until) -> io::Result<Count> {
     let (mine, other) = if role == LitmusRole::Writer { (0, 1) } else { (1, 0) };
     let (store, others_store) = (mapping.cell(STORES[mine])?, mapping.cell(STORES[other])?);
     let (seen, others_seen) = (mapping.cell(SEEN[mine])?, mapping.cell(SEEN[other])?);
     let mut count = Count::default();
-    for round in 1u64.. {
+    // What a race before has left is where this one goes on.
+    let first = seen.load(Acquire) / 2 + 1;
+    for round in first.. {
+        if rounds_max > 0 && count.observed >= rounds_max {
+            break;
+        }
         // Nobody begins a round before the other has told of the one before.
         if !end.comes_after(|| others_seen.load(Acquire) / 2 >= round - 1) {
             break;

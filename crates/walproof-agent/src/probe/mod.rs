@@ -78,9 +78,9 @@ impl Prober {
                 self.mapping(handle)?.load_until(offset, until, wait_ms)?
             }
             ProbeStep::Touch { handle, offset } => return end_of_touch(self.mapping(handle)?, offset),
-            ProbeStep::Litmus { handle, path, test, role, time_ms } => {
+            ProbeStep::Litmus { handle, path, test, role, time_ms, rounds_max } => {
                 let (mapping, path) = (self.mappings.get(&handle), c_path(&path)?);
-                return litmus::race(test, role, mapping, (self.fd(handle)?, &path), time_ms);
+                return litmus::race((test, role), mapping, (self.fd(handle)?, &path), (time_ms, rounds_max));
             }
             ProbeStep::Size { path } => std::fs::metadata(path)?.len(),
             ProbeStep::Rename { from, to } => std::fs::rename(from, to).map(|()| 1)?,

@@ -61,6 +61,9 @@ pub struct SideFacts {
     pub mmap_other_party: Answer,
     /// 3: a store of the acting party into a page that the looking party has faulted in is seen within 1 s.
     pub store_seen: Answer,
+    /// 3, where the store was seen: so are others, in both directions in turn, at once. `No`: the store came late, by a
+    /// write-back, and memory is not shared.
+    pub stores_seen_in_turn: Answer,
     /// 4: after lock, write, unlock here and lock there, a page read before is fresh.
     pub hand_off_fresh: Answer,
     /// 4: st_size after the acting party appended is fresh.
@@ -104,6 +107,7 @@ impl SideFacts {
             mmap_second_open: Answer::Yes,
             mmap_other_party: Answer::Yes,
             store_seen: Answer::Yes,
+            stores_seen_in_turn: Answer::Yes,
             hand_off_fresh: Answer::Yes,
             size_fresh: Answer::Yes,
             new_file_seen: Answer::Yes,

@@ -11,6 +11,7 @@
 //! | mapping fails with errno everywhere on a side | refuses (5386) | by the other facts |
 //! | mapping works for some opens of a side only | unknown | by the other facts |
 //! | a store is not seen | unsafe | by the other facts |
+//! | a store is seen late, and others in turn are not | unsafe | by the other facts |
 //! | new file stale (fact 5) | unsafe | unsafe after a crash: a hot journal is missed |
 //! | hand-off or size stale (fact 4) | unsafe | unsafe, although locks work |
 //! | a conflicting lock is granted (fact 2) | unsafe | unsafe |

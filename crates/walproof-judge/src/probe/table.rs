@@ -171,6 +171,11 @@ impl Table<'_> {
                 &store,
                 breaks(format!("{looking} does not see stores of {acting} into shared memory")),
             );
+            if self.directions().iter().all(|(_, _, facts)| facts.store_seen == Answer::Yes) {
+                let turns = format!("whether {looking} sees one store of {acting} after the other");
+                let late = format!("{looking} saw a store of {acting} late, by a write-back, and then no other");
+                ask(&facts.stores_seen_in_turn, &turns, breaks(late));
+            }
         }
         if self.mode == JournalMode::Delete {
             reasons.extend(unlink(acting, &facts.unlink_while_open));
@@ -408,6 +413,12 @@ mod tests {
     #[test]
     fn fact_3_an_unseen_store_breaks_wal_only() {
         decides(|pair| pair.a_to_b.store_seen = Answer::No, [Unsafe, Safe, Safe]);
+    }
+
+    #[test]
+    fn fact_3_a_store_that_a_write_back_brought_is_not_shared_memory() {
+        decides(|pair| pair.a_to_b.stores_seen_in_turn = Answer::No, [Unsafe, Safe, Safe]);
+        decides(|pair| pair.b_to_a.stores_seen_in_turn = Answer::not_asked(), [Unknown, Safe, Safe]);
     }
 
     #[test]

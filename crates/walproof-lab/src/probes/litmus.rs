@@ -13,6 +13,9 @@ const CALLS_MS: u32 = 100;
 /// Changes that must be seen before a race has said anything, on a mapping and by system calls.
 const CHANGES_MIN: u64 = 1_000;
 const CALL_CHANGES_MIN: u64 = 50;
+/// How many turns show shared memory, and how long they may take in all.
+const TURNS: u64 = 3;
+const TURNS_MS_MAX: u32 = 2_000;
 /// How often a race is run for that.
 const ROUNDS_MAX: u32 = 4;
 
@@ -57,12 +60,31 @@ fn round(
     writer: &Racer,
     reader: &Racer,
 ) -> Result<LitmusCount, Answer> {
-    let part = |(party, handle, path): &Racer, role| {
-        (*party, ProbeStep::Litmus { handle: *handle, path: path.clone(), test, role, time_ms })
-    };
+    let part = |racer: &Racer, role| part(racer, (test, role), time_ms, 0);
     let [wrote, read] = asking.both(part(writer, LitmusRole::Writer), part(reader, LitmusRole::Reader));
     let (wrote, read) = (wrote?, read?);
     Ok(LitmusCount { test, observed: read.observed, wrong: wrote.value + read.value })
+}
+
+fn part(
+    (party, handle, path): &Racer,
+    (test, role): (LitmusTest, LitmusRole),
+    time_ms: u32,
+    rounds_max: u64,
+) -> (u16, ProbeStep) {
+    (*party, ProbeStep::Litmus { handle: *handle, path: path.clone(), test, role, time_ms, rounds_max })
+}
+
+/// Whether two parties see each other's stores a few times in turn: a store that a write-back brought to light is seen
+/// once. In shared memory it takes microseconds; on a machine that is much too busy, a few times its waits.
+pub fn in_turn(asking: &Asking<'_>, one: &Racer, other: &Racer) -> Answer {
+    let test = LitmusTest::StoreBuffering;
+    let part = |racer: &Racer, role| part(racer, (test, role), TURNS_MS_MAX, TURNS);
+    match asking.both(part(one, LitmusRole::Writer), part(other, LitmusRole::Reader)) {
+        [Ok(one), Ok(other)] if one.observed.max(other.observed) >= TURNS => Answer::Yes,
+        [Ok(_), Ok(_)] => Answer::No,
+        [Err(failure), _] | [_, Err(failure)] => failure,
+    }
 }
 
 /// From a store to the other's answer and back, halved, in microseconds.

@@ -26,6 +26,8 @@ use crate::run::fleet::Fleet;
 const BEFORE: Duration = Duration::from_millis(50);
 /// Between a change and the look at it.
 const AFTER: Duration = Duration::from_millis(100);
+/// Caches that believe something for a second are common (FUSE's default among them): by then they may look fresh.
+const LOOK_AGE_MAX: Duration = Duration::from_millis(900);
 /// How long a store may take to be seen.
 const STORE_WAIT: Duration = Duration::from_secs(1);
 
@@ -88,6 +90,7 @@ fn probe(asking: &Asking<'_>, one: u16, other: u16, depth: Depth) -> Probed {
         sides.iter().zip(&mut facts).for_each(|(side, facts)| stage(side, facts));
     };
     both(&|side, facts| side.set_up(facts));
+    both(&|side, facts| side.look_before(facts));
     std::thread::sleep(BEFORE);
     both(&|side, facts| side.act(facts));
     std::thread::sleep(AFTER);
@@ -95,6 +98,13 @@ fn probe(asking: &Asking<'_>, one: u16, other: u16, depth: Depth) -> Probed {
     // Meanwhile stores may still be on their way.
     both(&|side, facts| side.race_reopening(facts));
     both(&|side, facts| side.look_for_store(facts));
+    if facts.iter().all(|facts| facts.store_seen == Answer::Yes) {
+        let in_turn = sides[0].stores_in_turn();
+        facts.iter_mut().for_each(|facts| facts.stores_seen_in_turn = in_turn.clone());
+    }
+    let mut both = |stage: &dyn Fn(&Side<'_>, &mut SideFacts)| {
+        sides.iter().zip(&mut facts).for_each(|(side, facts)| stage(side, facts));
+    };
     if depth == Depth::Full {
         both(&|side, facts| side.ask_locks(facts));
         both(&|side, facts| side.when_shared(facts, |sight| sight.set_up()));
@@ -119,6 +129,7 @@ struct Side<'a> {
     /// What the actor has done: where it did nothing, nothing can be seen of it, which is nobody's fault.
     acted: RefCell<Acted>,
     changes: Cell<Changes>,
+    looked_before: Cell<Option<Instant>>,
 }
 
 /// Whether the actor's changes were made.
@@ -150,8 +161,15 @@ fn seen_of(change: &Answer, seen: Answer) -> Answer {
 
 impl<'a> Side<'a> {
     fn new(asking: &'a Asking<'a>, actor: u16, looker: u16) -> Self {
-        let (by_sidecars, acted, changes) = (Cell::default(), RefCell::default(), Cell::default());
-        Self { asking, actor, looker, by_sidecars, acted, changes }
+        Self {
+            asking,
+            actor,
+            looker,
+            by_sidecars: Cell::default(),
+            acted: RefCell::default(),
+            changes: Cell::default(),
+            looked_before: Cell::default(),
+        }
     }
 
     /// Handle numbers, apart for each direction.
@@ -204,7 +222,7 @@ impl<'a> Side<'a> {
         self.asking.one(self.looker, step)
     }
 
-    /// Facts 0, 1 and 3's mappings; then the looker reads what will change.
+    /// Facts 0, 1 and 3's mappings.
     fn set_up(&self, facts: &mut SideFacts) {
         self.make_scratch(facts);
         if facts.sibling == Answer::No {
@@ -212,10 +230,32 @@ impl<'a> Side<'a> {
         }
         if self.shares_a_file(facts) {
             facts.mmap_other_party = yes(self.looker(ProbeStep::Map { handle: self.looked_at() }));
-            let _ = self.looker(ProbeStep::Read { handle: self.looked_at(), offset: self.at(PAGE_AT) });
-            let _ = self.looker(ProbeStep::Size { path: self.path(self.looker, "scratch") });
         }
-        let _ = self.looker(ProbeStep::Size { path: self.path(self.looker, "new") });
+    }
+
+    /// The looking party looks at what will change, so that a stale cache has something to show.
+    fn look_before(&self, facts: &SideFacts) {
+        let path = |name| self.path(self.looker, name);
+        let mut steps = vec![ProbeStep::Size { path: path("new") }];
+        if self.shares_a_file(facts) {
+            steps.push(ProbeStep::Read { handle: self.looked_at(), offset: self.at(PAGE_AT) });
+            steps.push(ProbeStep::Size { path: path("scratch") });
+        }
+        self.looked_before.set(Some(Instant::now()));
+        let _ = self.asking.all(self.looker, steps);
+    }
+
+    /// `Yes` only where the look before is not so old that a cache may have expired meanwhile.
+    fn fresh(&self, answer: Answer) -> Answer {
+        let age = self.looked_before.get().map_or(LOOK_AGE_MAX, |at| at.elapsed());
+        match answer {
+            Answer::Yes if age >= LOOK_AGE_MAX => Answer::Unknown(format!(
+                "{:.1} s lay between two looks, and a cache may have expired meanwhile: the storage is slow, or the \
+                 machine is too busy",
+                age.as_secs_f64()
+            )),
+            other => other,
+        }
     }
 
     fn make_scratch(&self, facts: &mut SideFacts) {
@@ -323,16 +363,17 @@ impl<'a> Side<'a> {
         let content = self.looker(ProbeStep::Read { handle, offset: self.at(PAGE_AT) });
         let _ = self.looker(self.lock_step(handle, self.at(HAND_OFF_LOCK_AT), LockKind::None));
         (facts.times.lock_us, facts.times.read_us) = (microseconds(&locked), microseconds(&content));
-        facts.hand_off_fresh = locked.err().unwrap_or_else(|| seen_of(&acted.write, is(content, MAGIC + 2)));
+        facts.hand_off_fresh =
+            locked.err().unwrap_or_else(|| self.fresh(seen_of(&acted.write, is(content, MAGIC + 2))));
         let size = self.looker(ProbeStep::Size { path: self.path(self.looker, "scratch") });
-        facts.size_fresh = seen_of(&acted.append, is(size, SCRATCH_BYTES + 8));
+        facts.size_fresh = self.fresh(seen_of(&acted.append, is(size, SCRATCH_BYTES + 8)));
         let new = self.path(self.looker, "new");
         let found = self.looker(ProbeStep::Open { handle: self.new_file(), path: new, create: false });
         let found = match found {
             Err(Answer::Errno(libc::ENOENT)) => Answer::No,
             other => yes(other),
         };
-        facts.new_file_seen = seen_of(&acted.new_file, found);
+        facts.new_file_seen = self.fresh(seen_of(&acted.new_file, found));
         facts.lock_conflict_seen = self.conflict(self.created(), handle, self.at(LOCK_AT));
         facts.unlink_while_open = yes(self.actor(ProbeStep::Unlink { path: self.path(self.actor, "new") }));
     }
@@ -354,6 +395,13 @@ impl<'a> Side<'a> {
             (Answer::Yes, not_made) => seen_of(not_made, Answer::not_asked()),
             (other, _) => other.clone(),
         };
+    }
+
+    /// Stores of both parties in turn, on the file of this direction.
+    fn stores_in_turn(&self) -> Answer {
+        let racer = |party, handle| (party, handle, self.path(party, "scratch"));
+        let (one, other) = (racer(self.actor, self.created()), racer(self.looker, self.looked_at()));
+        litmus::in_turn(self.asking, &one, &other)
     }
 
     /// Where siblings are not seen, the one file that both may have is the database: here our own empty one.

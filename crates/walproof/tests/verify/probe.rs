@@ -2,7 +2,11 @@
 //!
 //! Where to look next: `selftest.rs` has the probe of every world and every crippled party beside the stress.
 
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 use walproof_lab::clients::{Client, ClientOptions, Pages, Server};
@@ -94,7 +98,8 @@ fn the_exit_code_is_about_the_mode_that_was_asked_for() {
     let on = |more: &[&str]| probe(&bench, &[&["--quick", "--world", "two-clients-no-cache"], more].concat());
     let wal = on(&[]);
     wal.assert_code(1);
-    assert!(wal.out.contains("does not see stores of"), "{wal}");
+    // Who syncs meanwhile brings a store to light, and no other.
+    assert!(wal.out.contains("does not see stores of") || wal.out.contains("late, by a write-back"), "{wal}");
     on(&["--journal", "DELETE"]).assert_code(0);
     on(&["--journal", "delete", "--fail-on", "risky"]).assert_code(1);
     let refused = probe(&bench, &["--quick", "--world", "two-clients-direct-io"]);
@@ -114,6 +119,48 @@ fn a_race_shows_what_no_single_question_does() {
     let document = document(&ended);
     assert_eq!((kind(&document, "wal"), kind(&document, "delete")), ("unsafe", "unsafe"));
     assert!(ended.out.contains("write-against-reopen"), "{ended}");
+}
+
+#[test]
+fn a_store_that_a_write_back_brought_is_not_shared_memory() {
+    if let Err(why) = clients() {
+        return skip("clients", "the probe of clients that write back", &why);
+    }
+    let bench = Bench::new();
+    let (over, tested) = (AtomicBool::new(false), bench.tested());
+    let ended = std::thread::scope(|scope| {
+        // Somebody else's `sync`, of these clients alone: whatever is dirty is written back, again and again.
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                clients_in(&tested).iter().for_each(|client| write_back(client));
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+        });
+        let ended = probe(&bench, &["--quick", "--json", "--world", "two-clients-no-cache"]);
+        over.store(true, Ordering::Relaxed);
+        ended
+    });
+    ended.assert_code(1);
+    let document = document(&ended);
+    assert_eq!((kind(&document, "wal"), kind(&document, "delete")), ("unsafe", "risky"), "{ended}");
+    let facts = &document["pairs"][0]["facts"]["a_to_b"];
+    if facts["store_seen"]["answer"] == "yes" {
+        assert_eq!(facts["stores_seen_in_turn"]["answer"], "no", "{ended}");
+    }
+    bench.assert_nothing_left();
+}
+
+/// Where a probe of this directory has its clients mounted.
+fn clients_in(tested: &Path) -> Vec<PathBuf> {
+    let runs = std::fs::read_dir(tested).into_iter().flatten().flatten();
+    runs.flat_map(|run| ["client-0", "client-1"].map(|client| run.path().join("probe").join(client))).collect()
+}
+
+fn write_back(directory: &Path) {
+    if let Ok(opened) = File::open(directory) {
+        // SAFETY: a plain system call on a descriptor of ours.
+        unsafe { libc::syncfs(opened.as_raw_fd()) };
+    }
 }
 
 #[test]

@@ -270,7 +270,7 @@ pub struct ProbeFlags {
     pub world: String,
     /// Cripple the last party and see what the probe says: deny-locks, deny-shared-memory, fake-locks, freeze-server,
     /// kill-party, other-user, pause-party, read-only.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["storage", "watch"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["storage", "watch", "with_host"])]
     pub cripple: Option<String>,
     /// When a cripple that strikes in the middle does so, after the parties have begun to ask each other.
     #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "30ms", requires = "cripple")]

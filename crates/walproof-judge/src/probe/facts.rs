@@ -87,6 +87,9 @@ pub struct SideFacts {
     /// Every pair of SQLite's locks: the acting party holds one, the looking party wants the other.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locks: Option<LockFacts>,
+    /// What was asked and not answered, since a party ended or the time was over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unanswered: Vec<String>,
     /// Races on shared memory, the acting party writes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub litmus: Vec<LitmusCount>,

@@ -137,6 +137,19 @@ pub(super) fn reasons(facts: &LockFacts, acting: &str, looking: &str, mode: Jour
     let matters = |place| mode == JournalMode::Wal || place == LockPlace::Database;
     let wrong = facts.wrong.iter().filter(|cell| matters(cell.place));
     let mut reasons = of_cells(&wrong.collect::<Vec<_>>(), acting, looking);
+    let all = (SQLITE_LOCKS.len() * SQLITE_LOCKS.len()) as u32;
+    if facts.pairs_tried < all {
+        let tried = facts.pairs_tried;
+        reasons.push(unknown(format!(
+            "only {tried} of {all} pairs of SQLite's locks were tried between {acting} and {looking}"
+        )));
+    }
+    let endings = [&facts.released_on_close, &facts.released_on_exit, &facts.released_on_kill];
+    let others = [&facts.upgrade_refused, &facts.upgrade_granted, &facts.held_while_paused];
+    let unanswered = others.into_iter().chain(endings.map(|release| &release.released));
+    if let Some(Answer::Unknown(why)) = unanswered.into_iter().find(|answer| matches!(answer, Answer::Unknown(_))) {
+        reasons.push(unknown(format!("how locks end and change between {acting} and {looking}: {why}")));
+    }
     if facts.upgrade_refused == Answer::No {
         reasons.push(breaks(format!("{acting} is granted EXCLUSIVE while {looking} holds SHARED")));
     }
@@ -203,7 +216,7 @@ mod tests {
 
     fn wrong(place: LockPlace, refused: Answer) -> LockFacts {
         let cell = LockCell { held: "DMS".into(), wanted: "DMS shared".into(), place, refused };
-        LockFacts { wrong: vec![cell], ..LockFacts::default() }
+        LockFacts { wrong: vec![cell], ..sound() }
     }
 
     #[test]
@@ -221,9 +234,27 @@ mod tests {
         assert_eq!(conflicting.count(), 1 + 1 + 1 + 1 + 2 + 1 + 1 + 1 + 1 + 6 * 3);
     }
 
+    /// Everything as it must be.
+    fn sound() -> LockFacts {
+        let released = || Release { released: Answer::Yes, after_us: Some(100) };
+        LockFacts {
+            pairs_tried: 400,
+            upgrade_refused: Answer::Yes,
+            upgrade_granted: Answer::Yes,
+            released_on_close: released(),
+            released_on_exit: released(),
+            released_on_kill: released(),
+            held_while_paused: Answer::Yes,
+            ..LockFacts::default()
+        }
+    }
+
     #[test]
-    fn no_matrix_no_reason() {
-        assert_eq!(decides(LockFacts::default(), JournalMode::Wal), VerdictKind::Safe);
+    fn a_matrix_that_was_cut_short_is_unknown() {
+        assert_eq!(decides(sound(), JournalMode::Wal), VerdictKind::Safe);
+        assert_eq!(decides(LockFacts { pairs_tried: 399, ..sound() }, JournalMode::Wal), VerdictKind::Unknown);
+        let paused = LockFacts { held_while_paused: Answer::not_asked(), ..sound() };
+        assert_eq!(decides(paused, JournalMode::Delete), VerdictKind::Unknown);
     }
 
     #[test]
@@ -241,9 +272,9 @@ mod tests {
     #[test]
     fn a_lock_that_outlives_its_holder_is_risky_and_one_that_does_not_outlive_a_pause_breaks() {
         let kept = Release { released: Answer::No, after_us: None };
-        let facts = LockFacts { released_on_kill: kept, ..LockFacts::default() };
+        let facts = LockFacts { released_on_kill: kept, ..sound() };
         assert_eq!(decides(facts, JournalMode::Delete), VerdictKind::Risky);
-        let facts = LockFacts { held_while_paused: Answer::No, ..LockFacts::default() };
+        let facts = LockFacts { held_while_paused: Answer::No, ..sound() };
         assert_eq!(decides(facts, JournalMode::Delete), VerdictKind::Unsafe);
     }
 }

@@ -180,6 +180,15 @@ impl Table<'_> {
         if self.mode == JournalMode::Delete {
             reasons.extend(unlink(acting, &facts.unlink_while_open));
         }
+        if !facts.unanswered.is_empty() {
+            let asked = facts.unanswered.join(", ");
+            reasons.push(unknown(format!("not answered between {acting} and {looking}: {asked}")));
+        }
+        for seen in [&facts.truncation_seen, &facts.unlink_seen, &facts.truncation_seen_in_mapping] {
+            if let Some(Answer::Unknown(why)) = seen {
+                reasons.push(unknown(format!("what {looking} sees of what {acting} takes away: {why}")));
+            }
+        }
         reasons.extend(self.ended_journal(acting, looking, facts));
         reasons.extend(facts.locks.iter().flat_map(|facts| locks::reasons(facts, acting, looking, self.mode)));
         reasons.extend(litmus::reasons(&facts.litmus, acting, looking, self.mode));
@@ -413,6 +422,13 @@ mod tests {
     #[test]
     fn fact_3_an_unseen_store_breaks_wal_only() {
         decides(|pair| pair.a_to_b.store_seen = Answer::No, [Unsafe, Safe, Safe]);
+    }
+
+    #[test]
+    fn what_was_not_answered_is_unknown() {
+        decides(|pair| pair.b_to_a.unanswered = vec!["race `header`".into()], [Unknown, Unknown, Unknown]);
+        let gone = || Some(Answer::Unknown("this party has ended".into()));
+        decides(|pair| pair.b_to_a.unlink_seen = gone(), [Unknown, Unknown, Unknown]);
     }
 
     #[test]

@@ -16,6 +16,9 @@ use crate::run::fleet::Fleet;
 /// How long one line of steps may take before the storage counts as silent.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Less than this is no silence of the storage but the end of the probe's own time.
+const SILENCE_MIN: Duration = Duration::from_secs(1);
+
 /// The parties of a probe.
 pub struct Asking<'a> {
     /// Who is asked.
@@ -119,6 +122,7 @@ impl<'a> Asking<'a> {
 fn silence(timeout: Duration, state: Option<(char, String)>) -> String {
     let seconds = timeout.as_secs_f64();
     match state {
+        _ if timeout < SILENCE_MIN => "the probe's time was over before an answer came".into(),
         Some(('T' | 't', _)) => format!("the party is stopped, and did not answer within {seconds:.1} s"),
         Some((_, place)) if !["", "0"].contains(&place.trim()) => {
             format!(

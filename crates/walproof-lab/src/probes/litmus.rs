@@ -9,6 +9,8 @@ use super::asking::Asking;
 const RACE_MS: u32 = 40;
 /// The same for races that make system calls, which are slower.
 const CALLS_MS: u32 = 100;
+/// The longest of them, on slow storage.
+const SLOW_CALLS_MS_MAX: u32 = 1_000;
 
 /// Changes that must be seen before a race has said anything, on a mapping and by system calls.
 const CHANGES_MIN: u64 = 1_000;
@@ -23,16 +25,27 @@ const ROUNDS_MAX: u32 = 4;
 pub type Racer = (u16, u32, String);
 
 /// The races on a mapping in which `writer` changes what `reader` looks at; where both do both, only with `symmetric` ones.
-pub fn races(asking: &Asking<'_>, writer: &Racer, reader: &Racer, symmetric: bool) -> Vec<LitmusCount> {
+pub fn races(
+    asking: &Asking<'_>,
+    writer: &Racer,
+    reader: &Racer,
+    symmetric: bool,
+) -> Vec<(LitmusTest, Result<LitmusCount, Answer>)> {
     let wanted = |test: &LitmusTest| test.needs_mapping() && (symmetric || *test != LitmusTest::StoreBuffering);
     let time_ms = |test| if test == LitmusTest::WriteAgainstMap { CALLS_MS } else { RACE_MS };
-    let run = |test| race(asking, (test, time_ms(test)), writer, reader).ok();
-    LitmusTest::ALL.into_iter().filter(wanted).filter_map(run).collect()
+    let run = |test| (test, race(asking, (test, time_ms(test)), writer, reader));
+    LitmusTest::ALL.into_iter().filter(wanted).map(run).collect()
 }
 
-/// The race that needs none.
-pub fn race_reopening(asking: &Asking<'_>, writer: &Racer, reader: &Racer) -> Option<LitmusCount> {
-    race(asking, (LitmusTest::WriteAgainstReopen, CALLS_MS), writer, reader).ok()
+/// The race that needs none; longer on slow storage, where an open and a read take `call_us` together.
+pub fn race_reopening(
+    asking: &Asking<'_>,
+    writer: &Racer,
+    reader: &Racer,
+    call_us: f64,
+) -> Result<LitmusCount, Answer> {
+    let time_ms = ((call_us * 20.0 / 1e3) as u32).clamp(CALLS_MS, SLOW_CALLS_MS_MAX);
+    race(asking, (LitmusTest::WriteAgainstReopen, time_ms), writer, reader)
 }
 
 /// Where little was seen to change, since the storage is slow or the machine busy, it is run again, and counts add up.
@@ -46,7 +59,7 @@ fn race(
     for _ in 0..ROUNDS_MAX {
         let count = round(asking, (test, time_ms), writer, reader)?;
         (sum.observed, sum.wrong) = (sum.observed + count.observed, sum.wrong + count.wrong);
-        let enough = if time_ms == CALLS_MS { CALL_CHANGES_MIN } else { CHANGES_MIN };
+        let enough = if time_ms >= CALLS_MS { CALL_CHANGES_MIN } else { CHANGES_MIN };
         if sum.observed >= enough || sum.wrong > 0 {
             break;
         }

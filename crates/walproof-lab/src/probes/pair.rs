@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use walproof_format::probe_step::{ByteRange, LockKind, LockOwner, ProbeAnswer, ProbeStep};
+use walproof_format::probe_step::{ByteRange, LitmusTest, LockKind, LockOwner, ProbeAnswer, ProbeStep};
 use walproof_judge::mountinfo;
 use walproof_judge::probe::{Answer, PairFacts, SideFacts, decide};
 use walproof_judge::verdict::JournalMode;
@@ -33,7 +33,9 @@ const STORE_WAIT: Duration = Duration::from_secs(1);
 
 const SCRATCH_BYTES: u64 = 32 * 1024;
 const MAGIC: u64 = 0x7761_6c70_726f_6f66;
-const PAGE_AT: u64 = 4096;
+/// Cells of these questions; the races have theirs below.
+const STORE_AT: u64 = 24 * 1024;
+const PAGE_AT: u64 = 28 * 1024;
 const LOCK_AT: u64 = 120;
 const HAND_OFF_LOCK_AT: u64 = 400;
 /// SQLite's PENDING_BYTE: beyond it lie the lock bytes of a database.
@@ -327,7 +329,7 @@ impl<'a> Side<'a> {
                 let content = self.looker(ProbeStep::Read { handle: looked_at, offset: 0 });
                 (Answer::Yes, is(content, MAGIC))
             }
-            Err(Answer::Errno(libc::ENOENT)) => (Answer::Yes, Answer::No),
+            Err(Answer::Errno(libc::ENOENT)) => (Answer::Yes, self.unless_removed("scratch")),
             Err(Answer::Errno(errno)) => (Answer::Errno(errno), Answer::Unknown("it could not be opened".into())),
             Err(other) => (other.clone(), other),
         };
@@ -338,7 +340,7 @@ impl<'a> Side<'a> {
         let handle = self.created();
         let mut acted = self.acted.borrow_mut();
         if facts.mmap_creator == Answer::Yes {
-            acted.store = yes(self.actor(ProbeStep::Store { handle, offset: self.at(64), value: MAGIC + 1 }));
+            acted.store = yes(self.actor(ProbeStep::Store { handle, offset: self.at(STORE_AT), value: MAGIC + 1 }));
             acted.stored_at = Some(Instant::now());
         }
         let _ = self.actor(self.lock_step(handle, self.at(HAND_OFF_LOCK_AT), LockKind::Write));
@@ -370,7 +372,7 @@ impl<'a> Side<'a> {
         let new = self.path(self.looker, "new");
         let found = self.looker(ProbeStep::Open { handle: self.new_file(), path: new, create: false });
         let found = match found {
-            Err(Answer::Errno(libc::ENOENT)) => Answer::No,
+            Err(Answer::Errno(libc::ENOENT)) => self.unless_removed("new"),
             other => yes(other),
         };
         facts.new_file_seen = self.fresh(seen_of(&acted.new_file, found));
@@ -386,7 +388,7 @@ impl<'a> Side<'a> {
         let (acted, handle) = (self.acted.borrow(), self.looked_at());
         facts.store_seen = match (&facts.mmap_other_party, &acted.store) {
             (Answer::Yes, Answer::Yes) => {
-                let (until, offset) = (MAGIC + 1, self.at(64));
+                let (until, offset) = (MAGIC + 1, self.at(STORE_AT));
                 // The wait of one direction is one of the other's as well.
                 let waited = acted.stored_at.map_or(Duration::ZERO, |at| at.elapsed());
                 let wait_ms = STORE_WAIT.saturating_sub(waited).as_millis() as u32;
@@ -402,6 +404,14 @@ impl<'a> Side<'a> {
         let racer = |party, handle| (party, handle, self.path(party, "scratch"));
         let (one, other) = (racer(self.actor, self.created()), racer(self.looker, self.looked_at()));
         litmus::in_turn(self.asking, &one, &other)
+    }
+
+    /// `No`, when the file that the looking party does not find is there for the acting party.
+    fn unless_removed(&self, name: &str) -> Answer {
+        match self.actor(ProbeStep::Size { path: self.path(self.actor, name) }) {
+            Err(Answer::Errno(libc::ENOENT)) => Answer::Unknown("somebody else removed the scratch files".into()),
+            _ => Answer::No,
+        }
     }
 
     /// Where siblings are not seen, the one file that both may have is the database: here our own empty one.
@@ -456,7 +466,9 @@ impl<'a> Side<'a> {
         }
         let path = |party, name: &str| self.path(party, name);
         let sight = self.sight(&path);
-        sight.look(self.changes.get(), facts);
+        if !sight.look(self.changes.get(), facts) {
+            facts.unanswered.push("truncation, unlink, rename".into());
+        }
         if facts.store_seen == Answer::Yes {
             sight.cut_under_mapping(facts);
         }
@@ -475,21 +487,33 @@ impl<'a> Side<'a> {
         }
     }
 
-    /// On a file of its own: whoever reopens a file may drop what its client remembers of it, also what is mapped.
+    /// On a file of its own: whoever reopens a file may drop what its client remembers of it, also what is mapped. Where
+    /// only the sidecars are shared, on `-wal`.
     fn race_reopening(&self, facts: &mut SideFacts) {
-        if facts.sibling != Answer::Yes {
+        let (handle, name) =
+            if self.by_sidecars.get() { (self.database(), "-wal") } else { (self.handle(19), "raced") };
+        if !self.shares_a_file(facts) {
             return;
         }
-        let handle = self.handle(19);
-        let racer = |party| (party, handle, self.path(party, "raced"));
+        let path = |party| match self.by_sidecars.get() {
+            true => format!("{}{name}", self.asking.fleet.database_inside(party)),
+            false => self.path(party, name),
+        };
+        let racer = |party| (party, handle, path(party));
         let (writer, reader) = (racer(self.actor), racer(self.looker));
         let open = |(party, handle, path): &Racer, create| {
             self.asking.one(*party, ProbeStep::Open { handle: *handle, path: path.clone(), create })
         };
-        if open(&writer, true).is_ok() && open(&reader, false).is_ok() {
-            facts.litmus.extend(litmus::race_reopening(self.asking, &writer, &reader));
+        let own = !self.by_sidecars.get();
+        let opened = !own || (open(&writer, true).is_ok() && open(&reader, false).is_ok());
+        let call_us = facts.times.open_us.unwrap_or(0.0) + facts.times.read_us.unwrap_or(0.0);
+        match litmus::race_reopening(self.asking, &writer, &reader, call_us) {
+            Ok(count) if opened && count.observed > 0 => facts.litmus.push(count),
+            _ => facts.unanswered.push(format!("race `{}`", LitmusTest::WriteAgainstReopen.name())),
         }
-        let _ = self.actor(ProbeStep::Unlink { path: writer.2 });
+        if own {
+            let _ = self.actor(ProbeStep::Unlink { path: writer.2 });
+        }
     }
 
     fn race(&self, facts: &mut SideFacts) {
@@ -498,7 +522,12 @@ impl<'a> Side<'a> {
         }
         let racer = |party, handle| (party, handle, self.path(party, "scratch"));
         let (writer, reader) = (racer(self.actor, self.created()), racer(self.looker, self.looked_at()));
-        facts.litmus.extend(litmus::races(self.asking, &writer, &reader, self.actor < self.looker));
+        for (test, count) in litmus::races(self.asking, &writer, &reader, self.actor < self.looker) {
+            match count {
+                Ok(count) => facts.litmus.push(count),
+                Err(_) => facts.unanswered.push(format!("race `{}`", test.name())),
+            }
+        }
         facts.times.store_us = litmus::store_us(&facts.litmus);
     }
 

@@ -78,8 +78,8 @@ impl Sight<'_> {
         Changes { truncated: next(), renamed: next(), unlinked: next() }
     }
 
-    /// What of it is seen; of what was not changed, nothing can be.
-    pub fn look(&self, changes: Changes, facts: &mut SideFacts) {
+    /// What of it is seen; of what was not changed, nothing can be. True when everything was.
+    pub fn look(&self, changes: Changes, facts: &mut SideFacts) -> bool {
         let path = |name| (self.path)(self.looker.0, name);
         let size = || is(self.asking.one(self.looker.0, ProbeStep::Size { path: path("scratch") }), self.size);
         facts.truncation_seen = changes.truncated.then(size);
@@ -88,6 +88,7 @@ impl Sight<'_> {
             Answer::Yes => self.content_of("moved-on"),
             other => other,
         });
+        changes.truncated && changes.unlinked && changes.renamed
     }
 
     /// A page that the acting party cuts off, while the looking party has it in its mapping.

@@ -27,7 +27,7 @@ pub fn show(report: &ProbeReport, asked: &str) {
         }
     }
     others(report, asked);
-    line("settle", &format!("walproof verify {}   (stress, chaos, every commit accounted for)", settle(report)));
+    line("settle", &format!("walproof verify {}   (stress, chaos, every commit accounted for)", settle(report, asked)));
 }
 
 fn boundary(report: &ProbeReport) {
@@ -100,6 +100,7 @@ fn locks(facts: &PairFacts) {
         asked.iter().map(|locks| locks.wrong.len()).sum::<usize>(),
     );
     let matrix = match wrong {
+        _ if tried == 0 => "no pair of SQLite's locks could be tried ?".to_owned(),
         0 => format!("{} pairs of SQLite's locks ✓", thousands(tried.into())),
         wrong => format!("{wrong} of {} pairs of SQLite's locks ✗", thousands(tried.into())),
     };
@@ -254,9 +255,12 @@ fn others(report: &ProbeReport, asked: &str) {
     }
 }
 
-fn settle(report: &ProbeReport) -> String {
+/// The flags of the test that settles it.
+fn settle(report: &ProbeReport, asked: &str) -> String {
+    let journal = if asked == "wal" { String::new() } else { format!("--journal {asked} ") };
+    let world = if report.world == "shared-directory" { String::new() } else { format!("--world {} ", report.world) };
     match &report.own {
-        Some(_) => "with the same flags".to_owned(),
-        None => quoted(std::path::Path::new(&report.directory)),
+        Some(_) => format!("{journal}with the same `--compose` or `--like`"),
+        None => format!("{journal}{world}{}", quoted(std::path::Path::new(&report.directory))),
     }
 }

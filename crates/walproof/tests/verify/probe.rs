@@ -180,6 +180,33 @@ fn a_party_that_is_lost_before_it_did_anything_is_no_alarm() {
 }
 
 #[test]
+fn a_probe_that_was_cut_short_is_never_safe() {
+    if let Err(why) = containers() {
+        return skip("containers", "a probe that is cut short", &why);
+    }
+    let bench = Bench::new();
+    for time in ["300ms", "700ms"] {
+        let ended = probe(&bench, &["--json", "--timeout", time]);
+        ended.assert_code(3);
+        assert_eq!(kind(&document(&ended), "wal"), "unknown", "{time}\n{ended}");
+    }
+    bench.assert_nothing_left();
+}
+
+#[test]
+fn many_parties_have_cells_of_their_own() {
+    if let Err(why) = containers() {
+        return skip("containers", "a probe of many parties", &why);
+    }
+    let bench = Bench::new();
+    // The races read cells, too: the fifth party's once lay on one of theirs.
+    let ended = probe(&bench, &["--json", "--parties", "5", "--timeout", "170s"]);
+    ended.assert_code(0);
+    assert_eq!(kind(&document(&ended), "wal"), "safe", "{ended}");
+    bench.assert_nothing_left();
+}
+
+#[test]
 fn storage_that_hangs_ends_a_probe_in_time() {
     if let Err(why) = clients() {
         return skip("clients", "the probe of a frozen server", &why);
@@ -269,6 +296,7 @@ fn what_cannot_be_asked_is_said_before_anything_is_made() {
     fails(&["--cripple", "freeze-server", "--runtime", "process"], "cannot freeze the server");
     fails(&["--database", "/db/app.db"], "cannot use `--database` here");
     fails(&["--latency", "1ms", "--runtime", "process"], "cannot slow the storage");
+    fails(&["--cripple", "read-only", "--runtime", "process"], "cannot make a party's mount read-only");
     fails(&["--world", "nowhere"], "there is no world `nowhere`");
     bench.run(&["probe", "/nonexistent-directory"]).assert_code(2);
     bench.assert_nothing_left();

@@ -22,7 +22,7 @@ pub fn clean(directory: &Path) -> Result<CleanReport, LabError> {
     let entries = fs::read_dir(directory)
         .map_err(|error| LabError::path("cannot look for guard files in", directory, error, "name a directory"))?;
     let mut report = CleanReport::default();
-    for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(NAME_START)) {
+    for entry in entries.flatten().filter(|entry| is_of_the_guard(&entry.file_name().to_string_lossy())) {
         let path = entry.path();
         let what = format!("guard file `{}`", path.display());
         let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
@@ -41,6 +41,14 @@ pub fn clean(directory: &Path) -> Result<CleanReport, LabError> {
     Ok(report)
 }
 
+/// `.walproof-guard-PID-TIME-N`.
+fn is_of_the_guard(name: &str) -> bool {
+    name.strip_prefix(NAME_START).is_some_and(|rest| {
+        let parts: Vec<&str> = rest.split('-').collect();
+        parts.len() == 3 && parts.iter().all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_hexdigit()))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs::File;
@@ -54,9 +62,9 @@ mod tests {
         fs::create_dir_all(&folder).expect("a folder");
         let long_ago = SystemTime::now() - 2 * AGE_MIN;
         for (name, size, old) in
-            [("1-old", 32_768, true), ("2-new", 32_768, false), ("3-large", SIZE_MAX + 1, true), ("other", 8, true)]
+            [("1-17-0", 32_768, true), ("2-17-0", 32_768, false), ("3-17-0", SIZE_MAX + 1, true), ("notes", 8, true)]
         {
-            let name = if name == "other" { name.to_owned() } else { format!("{NAME_START}{name}") };
+            let name = format!("{NAME_START}{name}");
             let file = File::create(folder.join(name)).expect("a file");
             file.set_len(size).expect("a size");
             if old {
@@ -65,7 +73,7 @@ mod tests {
         }
         let report = clean(&folder).expect("it is a directory");
         assert_eq!((report.removed.len(), report.kept.len(), report.failed.len()), (1, 2, 0), "{report:?}");
-        assert!(!folder.join(".walproof-guard-1-old").exists() && folder.join("other").exists());
+        assert!(!folder.join(".walproof-guard-1-17-0").exists() && folder.join(".walproof-guard-notes").exists());
         fs::remove_dir_all(folder).expect("removes");
     }
 }

@@ -323,12 +323,7 @@ pub(super) fn make_scratch(run: &RunDirectory, directories: &[PathBuf]) -> Resul
 pub(super) fn make_history(run: &RunDirectory, options: &Options, directory: &Path) -> Result<PathBuf, LabError> {
     let parent = options.history.clone().unwrap_or_else(std::env::temp_dir);
     let parent = fs::canonicalize(&parent).map_err(|error| {
-        LabError::path(
-            "cannot keep what a run needs in",
-            &parent,
-            error,
-            "set TMPDIR, or name a folder with `--history`",
-        )
+        LabError::path("cannot keep histories in", &parent, error, "set TMPDIR, or name a folder with `--history`")
     })?;
     if options.history.is_some() && parent.starts_with(directory) {
         return Err(LabError::path(

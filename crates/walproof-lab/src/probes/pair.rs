@@ -243,6 +243,10 @@ impl<'a> Side<'a> {
             steps.push(ProbeStep::Read { handle: self.looked_at(), offset: self.at(PAGE_AT) });
             steps.push(ProbeStep::Size { path: path("scratch") });
         }
+        if facts.mmap_other_party == Answer::Yes {
+            // Faults in the page that is stored into: a page read later would be fresh on any storage.
+            steps.push(ProbeStep::Load { handle: self.looked_at(), offset: self.at(STORE_AT), until: 0, wait_ms: 0 });
+        }
         self.looked_before.set(Some(Instant::now()));
         let _ = self.asking.all(self.looker, steps);
     }

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod causes;
+pub mod check;
 pub mod checkers;
 pub mod controls;
 pub mod facts;
@@ -19,6 +20,8 @@ pub mod logs;
 pub mod manifest;
 pub mod mountinfo;
 pub mod probe;
+pub mod rules;
+pub mod sharing;
 pub mod signatures;
 pub mod storage;
 pub mod verdict;

@@ -45,7 +45,7 @@ pub(super) fn is_address(path: &str) -> bool {
 }
 
 /// Without `.`, without `..` after a name, without double slashes, without a slash at the end.
-pub(in crate::manifest) fn normal(path: &str) -> String {
+pub fn normal(path: &str) -> String {
     let absolute = path.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {

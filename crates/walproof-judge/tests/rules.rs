@@ -1,0 +1,135 @@
+//! Every rule on its fixtures: `fixtures/manifests/RULE/unsafe*/` gives what its `expected` says, no more and no less;
+//! `fixtures/manifests/RULE/safe*/` gives no finding of that rule and nothing unsafe.
+//!
+//! A line of `expected`: `RULE SEVERITY FILE:LINE:COLUMN`, in any order, `-` for a finding without a place in a text.
+//! `host` beside it holds the word of a host, if one is said; `mode` holds `wal` or `rollback`, if one is assumed.
+//! `WALPROOF_BLESS=1` writes `expected` anew: read the diff.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use walproof_format::sqlite::db_header::JournalFamily;
+use walproof_judge::check::{self, Weighed};
+use walproof_judge::manifest::compose::Profiles;
+use walproof_judge::manifest::recognise::{Kind, kind_of};
+use walproof_judge::manifest::{Source, compose};
+use walproof_judge::rules::{RULES, Severity};
+use walproof_judge::sharing::lower::{self, Builder};
+use walproof_judge::sharing::{Applications, Graph, Host};
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/manifests")
+}
+
+/// The folders of a rule whose name begins so.
+fn folders(rule: &str, beginning: &str) -> Vec<PathBuf> {
+    let all = fs::read_dir(fixtures().join(rule)).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut found: Vec<PathBuf> = all
+        .filter(|path| {
+            path.is_dir() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(beginning))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// The texts of a folder by their kind, sorted by name.
+fn texts(folder: &Path) -> Vec<(Kind, String, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let text = fs::read_to_string(entry.path()).expect("text");
+        if let Some(kind) = kind_of(&name, &text) {
+            found.push((kind, name, text));
+        }
+    }
+    found.sort_by(|one, two| one.1.cmp(&two.1));
+    found
+}
+
+fn said(folder: &Path, name: &str) -> Option<String> {
+    fs::read_to_string(folder.join(name)).ok().map(|text| text.trim().to_owned())
+}
+
+fn graph(folder: &Path) -> Graph {
+    let applications = Applications::built_in();
+    let host = said(folder, "host").map_or(Host::Unknown, |word| {
+        Host::ALL.iter().find(|(_, known)| *known == word).map(|(host, _)| *host).expect("a host")
+    });
+    let texts = texts(folder);
+    assert!(!texts.is_empty(), "no manifest in {}", folder.display());
+    let mut builder = Builder::new(host, &applications, &[]);
+    let of = |wanted: Kind| -> Vec<Source<'_>> {
+        let these = texts.iter().filter(|(kind, ..)| *kind == wanted);
+        these.map(|(_, name, text)| Source { name, text }).collect()
+    };
+    let composes = of(Kind::Compose);
+    if !composes.is_empty() {
+        let read = compose::parse(&composes, &|_| None, &mut |_| Err("not here".to_owned()), &Profiles::none());
+        lower::compose::add(&mut builder, &read.expect("a Compose project"), None);
+    }
+    builder.finish()
+}
+
+fn findings(folder: &Path) -> Vec<(String, Weighed)> {
+    let graph = graph(folder);
+    let assumed =
+        said(folder, "mode").map(|mode| if mode == "wal" { JournalFamily::Wal } else { JournalFamily::Rollback });
+    let shown = |weighed: Weighed| {
+        let place = weighed.finding.span.map_or("-".to_owned(), |span| {
+            format!("{}:{}:{}", graph.file_of(span), span.start.line, span.start.column)
+        });
+        (format!("{} {} {place}", weighed.finding.rule, weighed.severity.word()), weighed)
+    };
+    check::judge(&graph, assumed).into_iter().map(shown).collect()
+}
+
+#[test]
+fn unsafe_examples_give_what_is_expected_and_nothing_else() {
+    for rule in RULES {
+        let folders = folders(rule.name, "unsafe");
+        assert!(!folders.is_empty(), "no unsafe example of {}", rule.name);
+        for folder in folders {
+            let found = findings(&folder);
+            let mut lines: Vec<String> = found.iter().map(|(line, _)| line.clone()).collect();
+            lines.sort();
+            if std::env::var_os("WALPROOF_BLESS").is_some() {
+                fs::write(folder.join("expected"), lines.join("\n") + "\n").expect("written");
+            }
+            let expected = said(&folder, "expected").unwrap_or_default();
+            let mut expected: Vec<&str> = expected.lines().collect();
+            expected.sort_unstable();
+            assert_eq!(lines, expected, "{}", folder.display());
+            let own = found.iter().any(|(_, weighed)| weighed.finding.rule == rule.name);
+            assert!(own, "{} does not find its own example {}", rule.name, folder.display());
+        }
+    }
+}
+
+#[test]
+fn safe_examples_give_nothing_of_the_rule_and_nothing_unsafe() {
+    for rule in RULES {
+        let folders = folders(rule.name, "safe");
+        assert!(!folders.is_empty(), "no safe example of {}", rule.name);
+        for folder in folders {
+            for (line, weighed) in findings(&folder) {
+                assert!(weighed.finding.rule != rule.name, "{}: {line}", folder.display());
+                assert!(weighed.severity < Severity::Unsafe, "{}: {line}", folder.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn findings_say_why_and_what_to_do() {
+    for rule in RULES {
+        for folder in folders(rule.name, "unsafe") {
+            for (line, weighed) in findings(&folder) {
+                let finding = &weighed.finding;
+                for text in [&finding.message, &finding.because, &finding.remedy] {
+                    assert!(!text.is_empty() && !text.ends_with('.'), "{}: {line}: `{text}`", folder.display());
+                }
+            }
+        }
+    }
+}

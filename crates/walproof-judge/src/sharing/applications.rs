@@ -13,6 +13,7 @@ use serde::Deserialize;
 use walproof_format::sqlite::db_header::JournalFamily;
 
 use super::Workload;
+use crate::manifest::Spanned;
 
 const BUILT_IN: &str = include_str!("applications.toml");
 
@@ -28,18 +29,27 @@ pub struct Applications {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Application {
-    /// Images without a tag, `linuxserver/sonarr` or `sonarr`: any registry may stand before it.
+    /// Images without a tag: `linuxserver/sonarr` under any registry; `nextcloud` is one without a namespace.
     pub images: Vec<String>,
     /// Where databases lie in the container: files, or directories with a slash at the end. Empty: it uses none.
     #[serde(default)]
     pub paths: Vec<String>,
+    /// Variables that hold another path of the database; it stands in for all of `paths`.
+    #[serde(default)]
+    pub path_variables: Vec<String>,
     /// `wal` or `rollback`; absent: not known.
     #[serde(default)]
     pub mode: Option<String>,
-    /// The engine if it is not SQLite: `bolt`, `badger`. Its files are no databases of SQLite.
+    /// Variables that ask for WAL, in the form of `elsewhere_when`.
+    #[serde(default)]
+    pub wal_when: Vec<String>,
+    /// Variables that ask for a rollback journal; they win over `wal_when`.
+    #[serde(default)]
+    pub rollback_when: Vec<String>,
+    /// The engine if it is not SQLite: `bolt`, `h2`, `json`. Its files are no databases of SQLite.
     #[serde(default)]
     pub engine: Option<String>,
-    /// Variables that make it use a server database: a name alone (set to anything), or `NAME=value`, where `*` at the
+    /// Variables that make it use a server database: a name alone (set and not empty), or `NAME=value`, where `*` at the
     /// end stands for anything.
     #[serde(default)]
     pub elsewhere_when: Vec<String>,
@@ -51,6 +61,7 @@ pub struct Application {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
     application: Vec<Application>,
@@ -67,6 +78,9 @@ impl Applications {
     /// Rows of another file; they win over those before. The error says what is wrong with it.
     pub fn extend(&mut self, text: &str) -> Result<(), String> {
         let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+        for row in &file.application {
+            row.check().map_err(|what| format!("the row of `{}`: {what}", row.images.join("`, `")))?;
+        }
         for row in file.application {
             let index = self.rows.len();
             for image in &row.images {
@@ -88,21 +102,70 @@ impl Applications {
         let bare = without_tag(image);
         let last = bare.rsplit('/').next().unwrap_or(bare);
         let is_it = |row: &&Application| {
-            row.images
-                .iter()
-                .any(|name| bare == name || bare.strip_suffix(name.as_str()).is_some_and(|rest| rest.ends_with('/')))
+            row.images.iter().any(|name| {
+                bare == name || bare.strip_suffix(name.as_str()).is_some_and(|rest| may_precede(rest, name))
+            })
         };
         self.by_name.get(last)?.iter().rev().map(|index| &self.rows[*index]).find(is_it)
     }
 }
 
 impl Application {
-    /// The family of its journal mode.
+    /// What is wrong with the row, in words.
+    fn check(&self) -> Result<(), String> {
+        if self.images.is_empty() || self.images.iter().any(String::is_empty) {
+            return Err("`images` names no image".to_owned());
+        }
+        if let Some(image) = self.images.iter().find(|image| without_tag(image) != *image) {
+            return Err(format!("`{image}` has a tag or a digest: leave it out"));
+        }
+        if let Some(path) = self.paths.iter().find(|path| !path.starts_with('/')) {
+            return Err(format!("the path `{path}` is not absolute"));
+        }
+        if let Some(mode) = self.mode.as_ref().filter(|_| self.family().is_none()) {
+            return Err(format!("the mode `{mode}` is neither `wal` nor `rollback`"));
+        }
+        let conditions = [&self.wal_when, &self.rollback_when, &self.elsewhere_when, &self.only_when];
+        let is_upper =
+            |when: &&String| when.split_once('=').is_some_and(|(_, value)| value != value.to_ascii_lowercase());
+        match conditions.into_iter().flatten().find(is_upper) {
+            Some(when) => Err(format!("the value in `{when}` must be written in lower case")),
+            None => Ok(()),
+        }
+    }
+
+    /// The family of its journal mode when nobody asks for another.
     pub fn family(&self) -> Option<JournalFamily> {
         match self.mode.as_deref() {
             Some("wal") => Some(JournalFamily::Wal),
             Some("rollback") => Some(JournalFamily::Rollback),
             _ => None,
+        }
+    }
+
+    /// The family of its journal mode with the variables of a workload.
+    pub fn family_in(&self, workload: &Workload) -> Option<JournalFamily> {
+        let asks = |conditions: &[String]| conditions.iter().any(|when| holds(workload, when));
+        if asks(&self.rollback_when) {
+            Some(JournalFamily::Rollback)
+        } else if asks(&self.wal_when) {
+            Some(JournalFamily::Wal)
+        } else {
+            self.family()
+        }
+    }
+
+    /// Where its databases lie with the variables of a workload. A variable that holds no plain absolute path says
+    /// nothing: the usual paths are kept.
+    pub fn paths_in(&self, workload: &Workload) -> Vec<String> {
+        let from_variable = |name: &String| {
+            let value = &variable(workload, name)?.as_ref()?.value;
+            let path = value.split('?').next().unwrap_or(value);
+            (path.starts_with('/') && !path.contains('$')).then(|| path.to_owned())
+        };
+        match self.path_variables.iter().find_map(from_variable) {
+            Some(path) => vec![path],
+            None => self.paths.clone(),
         }
     }
 
@@ -120,14 +183,31 @@ impl Application {
 /// Whether a variable is set as `NAME`, `NAME=value` or `NAME=beginning*` says.
 fn holds(workload: &Workload, when: &str) -> bool {
     let (name, value) = when.split_once('=').map_or((when, None), |(name, value)| (name, Some(value)));
-    let Some(variable) = workload.environment.iter().rev().find(|variable| variable.name == name) else { return false };
-    let Some(value) = value else { return true };
-    let Some(written) = &variable.value else { return false };
+    let Some(written) = variable(workload, name) else { return false };
+    let Some(value) = value else { return written.as_ref().is_none_or(|written| !written.value.is_empty()) };
+    let Some(written) = written else { return false };
     let written = written.value.to_ascii_lowercase();
     match value.strip_suffix('*') {
         Some(beginning) => written.starts_with(beginning),
         None => written == value,
     }
+}
+
+/// The value of a variable if it is set; the inner `None`: set to something that the manifest does not say. Several
+/// applications read names in any case, so the case does not count.
+fn variable<'a>(workload: &'a Workload, name: &str) -> Option<&'a Option<Spanned<String>>> {
+    let found = workload.environment.iter().rev().find(|variable| variable.name.eq_ignore_ascii_case(name));
+    found.map(|variable| &variable.value)
+}
+
+/// Whether what stands before a name of the table may stand there: any registry and namespace before `owner/name`, only
+/// a registry before `name`.
+fn may_precede(rest: &str, name: &str) -> bool {
+    let Some(rest) = rest.strip_suffix('/') else { return false };
+    let registry = rest.strip_suffix("/library").unwrap_or(rest);
+    name.contains('/')
+        || rest == "library"
+        || (!registry.contains('/') && (registry.contains(['.', ':']) || registry == "localhost"))
 }
 
 /// An image without tag and digest.

@@ -113,9 +113,9 @@ fn of_workload(graph: &Graph, id: WorkloadId, applications: &Applications) -> Ve
         return found;
     }
     if let Some((image, row)) = row.filter(|(_, row)| row.uses_sqlite(workload)) {
-        found.extend(row.paths.iter().map(|path| Database {
+        found.extend(row.paths_in(workload).into_iter().map(|path| Database {
             workload: id,
-            path: paths::normal(path),
+            path: paths::normal(&path),
             is_directory: path.ends_with('/'),
             evidence: Evidence {
                 kind: EvidenceKind::Application,
@@ -123,7 +123,7 @@ fn of_workload(graph: &Graph, id: WorkloadId, applications: &Applications) -> Ve
                 span: Some(image.span),
             },
             mode: Mode {
-                family: row.family(),
+                family: row.family_in(workload),
                 because: "the application table says so".to_owned(),
                 span: Some(image.span),
             },

@@ -34,7 +34,7 @@ pub struct Application {
     /// Where databases lie in the container: files, or directories with a slash at the end. Empty: it uses none.
     #[serde(default)]
     pub paths: Vec<String>,
-    /// Variables that hold another path of the database; it stands in for all of `paths`.
+    /// Variables that hold other paths of databases; those that are set stand in for all of `paths`.
     #[serde(default)]
     pub path_variables: Vec<String>,
     /// `wal` or `rollback`; absent: not known.
@@ -46,7 +46,8 @@ pub struct Application {
     /// Variables that ask for a rollback journal; they win over `wal_when`.
     #[serde(default)]
     pub rollback_when: Vec<String>,
-    /// The engine if it is not SQLite: `bolt`, `h2`, `json`. Its files are no databases of SQLite.
+    /// The engine if it is not SQLite: `bolt`, `h2`, `json`. Files at its paths are no databases of SQLite, nor is any if
+    /// it names no paths.
     #[serde(default)]
     pub engine: Option<String>,
     /// Variables that make it use a server database: a name alone (set and not empty), or `NAME=value`, where `*` at the
@@ -156,17 +157,31 @@ impl Application {
     }
 
     /// Where its databases lie with the variables of a workload. A variable that holds no plain absolute path says
-    /// nothing: the usual paths are kept.
+    /// nothing: without another one the usual paths are kept.
     pub fn paths_in(&self, workload: &Workload) -> Vec<String> {
         let from_variable = |name: &String| {
             let value = &variable(workload, name)?.as_ref()?.value;
             let path = value.split('?').next().unwrap_or(value);
             (path.starts_with('/') && !path.contains('$')).then(|| path.to_owned())
         };
-        match self.path_variables.iter().find_map(from_variable) {
-            Some(path) => vec![path],
-            None => self.paths.clone(),
+        let moved: Vec<String> = self.path_variables.iter().filter_map(from_variable).collect();
+        if moved.is_empty() { self.paths.clone() } else { moved }
+    }
+
+    /// Whether a file belongs to another engine than SQLite, by its path.
+    pub fn is_of_another_engine(&self, workload: &Workload, path: &str) -> bool {
+        if self.engine.is_none() {
+            return false;
         }
+        if self.paths.is_empty() && self.path_variables.is_empty() {
+            return true;
+        }
+        // A variable may hold the path without the ending that the engine adds.
+        let is_own = |own: &String| {
+            path.strip_prefix(own.as_str())
+                .is_some_and(|rest| own.ends_with('/') || rest.is_empty() || rest.starts_with(['.', '/']))
+        };
+        self.paths.iter().chain(&self.paths_in(workload)).any(is_own)
     }
 
     /// The variable that makes a workload use another database, as the table writes it.
@@ -222,16 +237,155 @@ fn without_tag(image: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::{Place, Span};
+    use crate::sharing::{Variable, WorkloadKind};
+
+    /// A workload with variables, `NAME=value`; a name alone is set to something that is not written.
+    fn workload(variables: &[&str]) -> Workload {
+        let place = Place { line: 1, column: 1 };
+        let span = Span { source: 0, start: place, end: place };
+        let mut workload = Workload::new(WorkloadKind::Service, "web");
+        workload.environment = variables
+            .iter()
+            .map(|written| match written.split_once('=') {
+                Some((name, value)) => {
+                    Variable { name: name.to_owned(), value: Some(Spanned::new(value.to_owned(), span)) }
+                }
+                None => Variable { name: (*written).to_owned(), value: None },
+            })
+            .collect();
+        workload
+    }
+
+    #[track_caller]
+    fn row(image: &str) -> Application {
+        Applications::built_in().of_image(image).unwrap_or_else(|| panic!("{image}")).clone()
+    }
+
+    #[track_caller]
+    fn is_elsewhere(image: &str, variable: &str) {
+        assert!(row(image).elsewhere(&workload(&[variable])).is_some(), "{image} with {variable}");
+    }
+
+    #[track_caller]
+    fn stays(image: &str, variable: &str) {
+        assert_eq!(row(image).elsewhere(&workload(&[variable])), None, "{image} with {variable}");
+    }
+
+    #[track_caller]
+    fn refuses(text: &str, because: &str) {
+        let error = Applications::default().extend(text).expect_err(text);
+        assert!(error.contains(because), "{error}");
+    }
 
     #[test]
     fn the_table_reads_and_every_row_has_a_source() {
         let table = Applications::built_in();
-        assert!(table.rows().len() > 5);
+        assert!(table.rows().len() > 80);
+        let mut seen = std::collections::BTreeSet::new();
         for row in table.rows() {
-            assert!(!row.images.is_empty() && !row.source.is_empty(), "{row:?}");
-            assert!(row.paths.iter().all(|path| path.starts_with('/')), "{row:?}");
-            assert!(row.mode.is_none() || row.family().is_some(), "{row:?}");
+            row.check().unwrap_or_else(|what| panic!("{row:?}: {what}"));
+            assert!(row.source.starts_with("https://") && row.source.len() > 15, "{row:?}");
+            assert!(row.images.iter().all(|image| seen.insert(image.clone())), "twice: {row:?}");
+            let says = !row.paths.is_empty() || !row.path_variables.is_empty() || row.engine.is_some();
+            assert!(says, "it says nothing: {row:?}");
+            assert!(row.engine.is_none() || row.mode.is_none(), "a mode of another engine: {row:?}");
         }
+    }
+
+    #[test]
+    fn inside_a_group_rows_are_sorted() {
+        for group in BUILT_IN.split("\n# ---- ").skip(1) {
+            let (title, rows) = group.split_once('\n').expect("a title");
+            let file: File = toml::from_str(rows).expect(title);
+            assert!(file.application.is_sorted_by(|one, next| one.images[0] < next.images[0]), "{title}");
+        }
+    }
+
+    #[test]
+    fn variables_lead_elsewhere() {
+        is_elsewhere("vaultwarden/server", "DATABASE_URL=postgresql://u@h/d");
+        is_elsewhere("gitea/gitea:1.22", "GITEA__database__DB_TYPE=postgres");
+        is_elsewhere("gitea/gitea", "GITEA__DATABASE__DB_TYPE=MySQL");
+        is_elsewhere("lscr.io/linuxserver/sonarr", "Sonarr__Postgres__Host=db");
+        is_elsewhere("jc21/nginx-proxy-manager", "DB_MYSQL_HOST");
+        is_elsewhere("grafana/grafana", "GF_DATABASE_TYPE=postgres");
+        is_elsewhere("ghcr.io/paperless-ngx/paperless-ngx", "PAPERLESS_DBHOST=db");
+        is_elsewhere("rancher/k3s", "K3S_URL=https://server:6443");
+        stays("vaultwarden/server", "DATABASE_URL=/data/other.sqlite3");
+        stays("gitea/gitea", "GITEA__database__DB_TYPE=sqlite3");
+        stays("ghcr.io/paperless-ngx/paperless-ngx", "PAPERLESS_DBHOST=");
+        stays("n8nio/n8n", "DB_TYPE=sqlite");
+    }
+
+    #[test]
+    fn some_use_sqlite_only_when_asked() {
+        let gotosocial = row("superseriousbusiness/gotosocial");
+        assert!(!gotosocial.uses_sqlite(&workload(&[])));
+        assert!(!gotosocial.uses_sqlite(&workload(&["GTS_DB_TYPE=postgres"])));
+        assert!(gotosocial.uses_sqlite(&workload(&["GTS_DB_TYPE=sqlite"])));
+        assert!(!row("portainer/portainer-ce").uses_sqlite(&workload(&[])));
+    }
+
+    #[test]
+    fn variables_choose_the_mode() {
+        let family = |image: &str, variables: &[&str]| row(image).family_in(&workload(variables));
+        assert_eq!(family("vaultwarden/server", &[]), Some(JournalFamily::Wal));
+        assert_eq!(family("vaultwarden/server", &["ENABLE_DB_WAL=false"]), Some(JournalFamily::Rollback));
+        assert_eq!(family("grafana/grafana", &[]), Some(JournalFamily::Rollback));
+        assert_eq!(family("grafana/grafana", &["GF_DATABASE_WAL=true"]), Some(JournalFamily::Wal));
+        assert_eq!(family("n8nio/n8n", &[]), None);
+        assert_eq!(family("n8nio/n8n", &["DB_SQLITE_POOL_SIZE=3"]), Some(JournalFamily::Wal));
+        assert_eq!(family("n8nio/n8n", &["DB_SQLITE_POOL_SIZE=0"]), Some(JournalFamily::Rollback));
+    }
+
+    #[test]
+    fn variables_move_databases() {
+        let paths = |image: &str, variables: &[&str]| row(image).paths_in(&workload(variables));
+        assert_eq!(paths("deluan/navidrome", &[]), ["/data/navidrome.db"]);
+        assert_eq!(paths("deluan/navidrome", &["ND_DBPATH=/db/x?_journal_mode=DELETE"]), ["/db/x"]);
+        assert_eq!(paths("deluan/navidrome", &["ND_DBPATH=x.db"]), ["/data/navidrome.db"]);
+        assert_eq!(paths("deluan/navidrome", &["ND_DBPATH"]), ["/data/navidrome.db"]);
+        assert_eq!(
+            paths("binwiederhier/ntfy", &["NTFY_CACHE_FILE=/c/a.db", "NTFY_AUTH_FILE=/c/b.db"]),
+            ["/c/a.db", "/c/b.db"]
+        );
+        assert!(paths("binwiederhier/ntfy", &[]).is_empty());
+    }
+
+    #[test]
+    fn files_of_other_engines_are_told() {
+        let told =
+            |image: &str, variables: &[&str], path: &str| row(image).is_of_another_engine(&workload(variables), path);
+        assert!(told("portainer/portainer-ce", &[], "/data/portainer.db"));
+        assert!(told("metabase/metabase", &[], "/metabase.db/metabase.db.mv.db"));
+        assert!(told("metabase/metabase", &["MB_DB_FILE=/m/metabase.db"], "/m/metabase.db"));
+        assert!(told("metabase/metabase", &["MB_DB_FILE=/m/metabase.db"], "/m/metabase.db.mv.db"));
+        assert!(!told("metabase/metabase", &[], "/data/crowdsec.db"));
+        assert!(!told("vaultwarden/server", &[], "/data/db.sqlite3"));
+    }
+
+    #[test]
+    fn a_broken_row_is_told_in_words() {
+        let row = |more: &str| format!("[[application]]\nimages = [\"me/app\"]\nsource = \"me\"\n{more}");
+        refuses(&row("path = \"/x\""), "unknown field `path`");
+        refuses(&row("paths = \"/x\""), "line 4");
+        refuses(&row("paths = [\"x.db\"]"), "the row of `me/app`: the path `x.db` is not absolute");
+        refuses(&row("mode = \"WAL\""), "the mode `WAL` is neither `wal` nor `rollback`");
+        refuses(&row("elsewhere_when = [\"DB=Postgres\"]"), "`DB=Postgres` must be written in lower case");
+        refuses("[[application]]\nimages = [\"me/app:1\"]\nsource = \"me\"", "`me/app:1` has a tag or a digest");
+        refuses("[[application]]\nimages = []\nsource = \"me\"", "`images` names no image");
+        refuses("[[application]]\nimages = [\"me/app\"]", "missing field `source`");
+        refuses("[[applications]]\nimages = [\"me/app\"]", "unknown field `applications`");
+    }
+
+    #[test]
+    fn rows_of_users_win() {
+        let mut table = Applications::built_in();
+        let text = "[[application]]\nimages = [\"grafana/grafana\"]\npaths = [\"/g/g.db\"]\nsource = \"me\"";
+        table.extend(text).expect("it reads");
+        assert_eq!(table.of_image("grafana/grafana:11").expect("a row").paths, ["/g/g.db"]);
+        assert!(Applications::default().extend("").is_ok());
     }
 
     #[test]
@@ -245,7 +399,10 @@ mod tests {
         ] {
             assert!(table.of_image(image).is_some(), "{image}");
         }
-        for image in ["server", "other/server", "xvaultwarden/server", "vaultwarden"] {
+        for image in ["nextcloud:30", "library/nextcloud", "docker.io/library/nextcloud", "localhost/nextcloud"] {
+            assert!(table.of_image(image).is_some(), "{image}");
+        }
+        for image in ["server", "other/server", "xvaultwarden/server", "vaultwarden", "bitnami/influxdb"] {
             assert!(table.of_image(image).is_none(), "{image}");
         }
     }

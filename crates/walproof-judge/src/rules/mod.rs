@@ -13,6 +13,11 @@
 //!
 //! Where to look next: `crate::sharing` for the graph, `crate::check` for what becomes of findings.
 
+mod access_mode_trusted;
+mod autoscaled_database;
+mod emptydir_database;
+mod overlapping_rollout;
+mod several_writers_by_replicas;
 mod single_file_mount;
 
 use serde::Serialize;
@@ -22,7 +27,14 @@ use crate::manifest::Span;
 use crate::sharing::{DatabaseId, Graph, MountId, StorageId, WorkloadId};
 
 /// All rules, by name.
-pub static RULES: &[&Rule] = &[&single_file_mount::RULE];
+pub static RULES: &[&Rule] = &[
+    &access_mode_trusted::RULE,
+    &autoscaled_database::RULE,
+    &emptydir_database::RULE,
+    &overlapping_rollout::RULE,
+    &several_writers_by_replicas::RULE,
+    &single_file_mount::RULE,
+];
 
 /// One bad situation.
 pub struct Rule {

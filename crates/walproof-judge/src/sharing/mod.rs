@@ -18,6 +18,7 @@
 
 mod applications;
 mod database;
+mod kernels;
 pub mod live;
 pub mod lower;
 mod storage;
@@ -27,8 +28,9 @@ use serde::Serialize;
 
 pub use applications::{Application, Applications};
 pub use database::{Database, Evidence, EvidenceKind, Location, Mode, On, OpenOption};
+pub use kernels::Kernels;
 pub use storage::{Access, Mount, Nature, Storage, StorageKind};
-pub use workload::{Copies, CopiesBy, Overlap, Role, Rollout, StopTime, Variable, Workload, WorkloadKind};
+pub use workload::{Copies, CopiesBy, Nodes, Overlap, Role, Rollout, StopTime, Variable, Workload, WorkloadKind};
 
 use crate::manifest::{SourceFile, Span};
 

@@ -8,8 +8,8 @@ use super::{Builder, Moved};
 use crate::manifest::compose::{Compose, Mount as Written, MountKind, Pair, Service, Volume};
 use crate::manifest::{Span, Spanned};
 use crate::sharing::{
-    Copies, CopiesBy, Host, Mount, Nature, Overlap, Rollout, StopTime, Storage, StorageId, StorageKind, Variable,
-    Workload, WorkloadId, WorkloadKind,
+    Copies, CopiesBy, Host, Mount, Nature, Nodes, Overlap, Rollout, StopTime, Storage, StorageId, StorageKind,
+    Variable, Workload, WorkloadId, WorkloadKind,
 };
 
 /// The time that Compose gives a container when nobody says.
@@ -73,6 +73,7 @@ impl Project<'_> {
                 .as_ref()
                 .filter(|mode| mode.value != "host")
                 .map(|mode| moved.span(mode.span)),
+            nodes: nodes(service),
             ..Workload::new(WorkloadKind::Service, &service.name.value)
         }
     }
@@ -155,6 +156,17 @@ pub(super) fn plain(workload: WorkloadId, storage: StorageId, target: String, sp
         selinux: None,
         source: None,
         span,
+    }
+}
+
+/// One, unless something is written that only a swarm heeds.
+fn nodes(service: &Service) -> Nodes {
+    let Some(deploy) = &service.deploy else { return Nodes::One };
+    match &deploy.mode {
+        Some(mode) if mode.value.starts_with("global") => Nodes::Several,
+        Some(_) => Nodes::NotKnown,
+        None if deploy.update_order.is_some() || deploy.rollback_order.is_some() => Nodes::NotKnown,
+        None => Nodes::One,
     }
 }
 

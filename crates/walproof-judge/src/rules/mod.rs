@@ -15,25 +15,47 @@
 
 mod access_mode_trusted;
 mod autoscaled_database;
+mod database_in_image_layer;
+mod different_users;
 mod emptydir_database;
+mod no_temp_directory;
 mod overlapping_rollout;
+mod read_only_reader;
+mod selinux_private_label;
 mod several_writers_by_replicas;
+mod shared_by_two_kernels;
+mod sidecar_mounted_apart;
 mod single_file_mount;
+mod start_first_rollout;
+mod three_file_mount;
+mod tmpfs_database;
+mod user_namespace_shift;
 
 use serde::Serialize;
 
 use crate::finding::Certainty;
 use crate::manifest::Span;
-use crate::sharing::{DatabaseId, Graph, MountId, StorageId, WorkloadId};
+use crate::sharing::{Database, DatabaseId, EvidenceKind, Graph, MountId, StorageId, WorkloadId};
 
 /// All rules, by name.
 pub static RULES: &[&Rule] = &[
     &access_mode_trusted::RULE,
     &autoscaled_database::RULE,
+    &database_in_image_layer::RULE,
+    &different_users::RULE,
     &emptydir_database::RULE,
+    &no_temp_directory::RULE,
     &overlapping_rollout::RULE,
+    &read_only_reader::RULE,
+    &selinux_private_label::RULE,
     &several_writers_by_replicas::RULE,
+    &shared_by_two_kernels::RULE,
+    &sidecar_mounted_apart::RULE,
     &single_file_mount::RULE,
+    &start_first_rollout::RULE,
+    &three_file_mount::RULE,
+    &tmpfs_database::RULE,
+    &user_namespace_shift::RULE,
 ];
 
 /// One bad situation.
@@ -258,6 +280,12 @@ impl Finding {
     pub fn at_most(mut self, certainty: Certainty) -> Self {
         self.certainty = self.certainty.max(certainty);
         self
+    }
+
+    /// No surer than it is known that a database is there.
+    #[must_use]
+    pub fn known_by(self, database: &Database) -> Self {
+        if database.evidence.kind == EvidenceKind::FileName { self.at_most(Certainty::Suspected) } else { self }
     }
 
     /// The command that settles it.

@@ -192,7 +192,8 @@ impl Graph {
     /// Every other entry for the same database, in the order of the graph: other workloads that are known to open it.
     pub fn sharers(&self, database: DatabaseId) -> Vec<DatabaseId> {
         let Some(here) = self.location(database) else { return Vec::new() };
-        let others = self.all_databases().filter(|(id, _)| *id != database);
+        let workload = self.database(database).workload;
+        let others = self.all_databases().filter(|(_, other)| other.workload != workload);
         others.map(|(id, _)| id).filter(|id| self.location(*id).is_some_and(|there| there == here)).collect()
     }
 
@@ -220,5 +221,9 @@ impl Graph {
 
 /// A path under another one.
 fn joined(root: &str, path: &str) -> String {
-    if path.is_empty() { root.to_owned() } else { format!("{}/{path}", root.trim_end_matches('/')) }
+    match (root, path) {
+        (_, "") => root.to_owned(),
+        (".", path) => path.to_owned(),
+        (root, path) => format!("{}/{path}", root.trim_end_matches('/')),
+    }
 }

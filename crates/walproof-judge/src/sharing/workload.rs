@@ -55,6 +55,14 @@ pub struct Workload {
     pub engine: Option<&'static str>,
     /// On how many nodes its copies may run.
     pub nodes: Nodes,
+    /// Which user namespace, as written, where ids of files are not shifted back: `auto`, `keep-id`.
+    pub user_namespace_mode: Option<Spanned<String>>,
+    /// Where labels of SELinux are turned off or chosen by hand.
+    pub own_label: Option<Span>,
+    /// The directory that it starts in, where it is written.
+    pub working_directory: Option<Spanned<String>>,
+    /// Of an image: files with the name of a database that are copied into it, by where they lie then.
+    pub copied: Vec<Spanned<String>>,
 }
 
 /// What kind of thing starts processes.
@@ -135,6 +143,10 @@ impl Workload {
             user_namespace: None,
             engine: None,
             nodes: Nodes::One,
+            user_namespace_mode: None,
+            own_label: None,
+            working_directory: None,
+            copied: Vec::new(),
         }
     }
 

@@ -184,9 +184,14 @@ impl Application {
         self.paths.iter().chain(&self.paths_in(workload)).any(is_own)
     }
 
-    /// The variable that makes a workload use another database, as the table writes it.
+    /// The variable that makes a workload use another database, as the table writes it. One whose value comes from a
+    /// secret is taken for it: whoever hides the address of a database hides that of a server.
     pub fn elsewhere<'a>(&'a self, workload: &Workload) -> Option<&'a str> {
-        self.elsewhere_when.iter().map(String::as_str).find(|when| holds(workload, when))
+        let hidden = |when: &str| {
+            let name = when.split('=').next().unwrap_or(when);
+            matches!(variable(workload, name), Some(None))
+        };
+        self.elsewhere_when.iter().map(String::as_str).find(|when| holds(workload, when) || hidden(when))
     }
 
     /// Whether it uses SQLite at all with these variables.

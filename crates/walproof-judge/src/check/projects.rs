@@ -57,11 +57,10 @@ impl Project {
 pub fn add(builder: &mut Builder<'_>, project: &Project, home: Option<&str>) -> bool {
     match project {
         Project::Compose(compose) => lower::compose::add(builder, compose, home),
-        // Here the other rooms plug in, one arm each: `lower::kubernetes::add(builder, set)` and so on.
-        Project::Kubernetes(_) | Project::Quadlet(_) | Project::DockerRun(_) | Project::Dockerfile(_) => {
-            builder.begin(project.files());
-            return false;
-        }
+        Project::Kubernetes(set) => lower::kubernetes::add(builder, set),
+        Project::Quadlet(set) => lower::quadlet::add(builder, set),
+        Project::DockerRun(runs) => lower::docker_run::add(builder, runs),
+        Project::Dockerfile(dockerfile) => lower::dockerfile::add(builder, dockerfile),
     }
     true
 }

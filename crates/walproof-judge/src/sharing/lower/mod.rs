@@ -19,9 +19,9 @@
 
 pub mod compose;
 mod databases;
-pub mod kubernetes;
 pub mod docker_run;
 pub mod dockerfile;
+pub mod kubernetes;
 mod mounts;
 pub mod quadlet;
 

@@ -13,7 +13,18 @@
 //!
 //! Where to look next: `crate::sharing` for the graph, `crate::check` for what becomes of findings.
 
+mod deleted_sidecar_held;
+mod disk_nearly_full;
+mod hard_linked_database;
+mod lock_missing;
+mod mixed_file_systems;
+mod old_sqlite;
+mod overlay_lower_database;
+mod sidecar_of_another_database;
 mod single_file_mount;
+mod two_sqlite_copies;
+mod unwritable_directory;
+mod wal_grows;
 
 use serde::Serialize;
 
@@ -22,7 +33,20 @@ use crate::manifest::Span;
 use crate::sharing::{DatabaseId, Graph, MountId, StorageId, WorkloadId};
 
 /// All rules, by name.
-pub static RULES: &[&Rule] = &[&single_file_mount::RULE];
+pub static RULES: &[&Rule] = &[
+    &deleted_sidecar_held::RULE,
+    &disk_nearly_full::RULE,
+    &hard_linked_database::RULE,
+    &lock_missing::RULE,
+    &mixed_file_systems::RULE,
+    &old_sqlite::RULE,
+    &overlay_lower_database::RULE,
+    &sidecar_of_another_database::RULE,
+    &single_file_mount::RULE,
+    &two_sqlite_copies::RULE,
+    &unwritable_directory::RULE,
+    &wal_grows::RULE,
+];
 
 /// One bad situation.
 pub struct Rule {

@@ -6,6 +6,7 @@
 //! | file | from |
 //! |---|---|
 //! | [`compose`] | one Compose project |
+//! | [`live`] | what was seen on a machine |
 //!
 //! What it must not do: judge, open files. A storage is added once for everything that mounts it in one project.
 //!
@@ -13,6 +14,7 @@
 
 pub mod compose;
 mod databases;
+pub mod live;
 
 use std::collections::HashMap;
 

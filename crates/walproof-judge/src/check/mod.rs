@@ -83,6 +83,15 @@ fn held(judged: Judged, family: Option<JournalFamily>) -> Option<(Severity, Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::Span;
+    use crate::rules::About;
+
+    #[test]
+    fn a_span_that_points_nowhere_is_left_out() {
+        let finding =
+            RULES[0].finding(Judged::always(Severity::Risky), About::default(), "x").at([Some(Span::NOWHERE)]);
+        assert_eq!(placed(&Graph::default(), finding).span, None);
+    }
 
     #[test]
     fn the_mode_decides_and_not_knowing_it_is_unknown() {

@@ -49,10 +49,12 @@ fn full(graph: &Graph, seen: &SeenFile<'_>) -> Option<Finding> {
     let finding = RULE
         .finding(Judged::always(severity), About::database(graph, seen.id), message)
         .because(format!(
-            "a log of {} grows to {} before it is checkpointed by itself, and a checkpoint may add {} to the database; \
-             without room SQLite answers 13, a checkpoint can free nothing, and a new opener of `-shm` may die of SIGBUS",
-            size(log),
-            size(AUTO_CHECKPOINT_PAGES.saturating_mul(page)),
+            "{}a checkpoint may add {} to the database; without room SQLite answers 13, a checkpoint can free nothing, \
+             and a new opener of `-shm` may die of SIGBUS",
+            match growing {
+                0 => String::new(),
+                _ => format!("the log grows by {} before it is checkpointed by itself, and ", size(growing)),
+            },
             size(waiting),
         ))
         .remedy(

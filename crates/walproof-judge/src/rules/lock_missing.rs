@@ -43,7 +43,7 @@ fn lacks(graph: &Graph, seen: &SeenFile<'_>, one: &SeenOpener<'_>) -> Option<Fin
     }
     // Somebody's locks have to be seen, or it may be that this file system shows none.
     let shown = seen.openers.iter().any(|other| other.opener.locks.as_ref().is_some_and(|locks| !locks.is_empty()));
-    if !shown && !seen.is_local() {
+    if !shown && (!seen.is_local() || in_sandbox(one)) {
         return None;
     }
     let alone = seen.openers.iter().all(|other| other.opener.pid == one.opener.pid);
@@ -61,7 +61,7 @@ fn lacks(graph: &Graph, seen: &SeenFile<'_>, one: &SeenOpener<'_>) -> Option<Fin
             "SQLite still believes that it has them; another opener that closes takes itself for the last one and \
              deletes the log, or one that opens takes itself for the first one and empties `-shm`. It is what is left \
              when code of the process opened and closed one of the files besides SQLite, or when two copies of SQLite \
-             in it have it open",
+             in it have it open, or a sandbox with a kernel of its own keeps its locks to itself",
         )
         .remedy(
             "look twice (`cat /proc/locks`, `/proc/PID/fdinfo/FD`); then copy the database with `-wal` and `-shm` from \
@@ -70,6 +70,12 @@ fn lacks(graph: &Graph, seen: &SeenFile<'_>, one: &SeenOpener<'_>) -> Option<Fin
         )
         .settled_by("walproof verify DIRECTORY");
     Some(if shown { finding } else { finding.at_most(Certainty::Suspected) })
+}
+
+/// Whether its kernel is not ours: locks stay in there, and its own processes see them.
+fn in_sandbox(one: &SeenOpener<'_>) -> bool {
+    let runtime = one.container.map_or("", |container| container.runtime.as_str());
+    ["runsc", "gvisor", "kata"].iter().any(|word| runtime.contains(word))
 }
 
 /// Whether it holds a lock on a byte; `None`: its locks could not be seen.

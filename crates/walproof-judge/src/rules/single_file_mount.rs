@@ -2,7 +2,7 @@
 
 use super::{About, Finding, Ground, Judged, Rule, Severity};
 use crate::finding::Certainty;
-use crate::sharing::{DatabaseId, EvidenceKind, Graph};
+use crate::sharing::{DatabaseId, EvidenceKind, Graph, Mount};
 
 /// The database's file is mounted alone.
 pub static RULE: Rule = Rule {
@@ -51,6 +51,14 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
              whoever else opens the file has others, and they go with the container"
         ))
         .remedy("stop every opener, move the database with its sidecars into a directory of its own, and mount that directory")
-        .settled_by("walproof verify --compose FILE");
+        .settled_by(settled_by(mount));
     Some(if by_name { finding.at_most(Certainty::Suspected) } else { finding })
+}
+
+/// What was seen on a machine has no file to be run again: what lies in the container shows it.
+fn settled_by(mount: &Mount) -> String {
+    match mount.span {
+        Some(_) => "walproof verify --compose FILE".to_owned(),
+        None => format!("grep {} /proc/PID/mountinfo", mount.target),
+    }
 }

@@ -51,7 +51,9 @@ pub struct SeenOpener<'a> {
 impl Graph {
     /// What was seen of a database, if it was.
     pub fn seen(&self, id: DatabaseId) -> Option<&Seen> {
-        self.seen.iter().find(|seen| seen.id == id)
+        // They were added in the order of their ids.
+        let at = self.seen.binary_search_by_key(&id, |seen| seen.id).ok()?;
+        self.seen.get(at)
     }
 
     /// Every file that was seen, once.

@@ -2,7 +2,7 @@
 
 use super::{About, Finding, Ground, Judged, Rule, Severity};
 use crate::finding::Certainty;
-use crate::sharing::{DatabaseId, EvidenceKind, Graph, Mount};
+use crate::sharing::{DatabaseId, EvidenceKind, Graph};
 
 /// The database's file is mounted alone.
 pub static RULE: Rule = Rule {
@@ -50,15 +50,8 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
             "SQLite keeps `-wal`, `-shm` and `-journal` beside the database, in `{directory}` of the container's own layer: \
              whoever else opens the file has others, and they go with the container"
         ))
-        .remedy("stop every opener, move the database with its sidecars into a directory of its own, and mount that directory")
-        .settled_by(settled_by(mount));
+        .remedy("stop every opener, move the database with its sidecars into a directory of its own, and mount that directory");
+    // What was seen on a machine is in no file that could be run again.
+    let finding = if mount.span.is_some() { finding.settled_by("walproof verify --compose FILE") } else { finding };
     Some(if by_name { finding.at_most(Certainty::Suspected) } else { finding })
-}
-
-/// What was seen on a machine has no file to be run again: what lies in the container shows it.
-fn settled_by(mount: &Mount) -> String {
-    match mount.span {
-        Some(_) => "walproof verify --compose FILE".to_owned(),
-        None => format!("grep {} /proc/PID/mountinfo", mount.target),
-    }
 }

@@ -8,7 +8,8 @@
 //! Where to look next: `lock_missing` for locks that are gone.
 
 use super::{About, Finding, Ground, Judged, Rule, Severity};
-use crate::sharing::live::{LiveFile, LiveHeld};
+use crate::finding::Certainty;
+use crate::sharing::live::LiveHeld;
 use crate::sharing::{Graph, SeenFile, SeenOpener, listed};
 
 /// A process holds files that others cannot reach.
@@ -55,45 +56,61 @@ fn replaced(seen: &SeenFile<'_>, one: &SeenOpener<'_>) -> Option<u64> {
     one.held("db").find(other).map(|held| held.inode)
 }
 
-/// Openers that reach one name hold different sidecars, all of which have a name.
+/// Openers that reach one name hold different sidecars, or another one than lies there; all of them have a name.
 fn split(graph: &Graph, seen: &SeenFile<'_>) -> Option<Finding> {
     let whole = |one: &&SeenOpener<'_>| one.opener.mount.as_ref().is_some_and(|mount| !mount.is_file);
     let openers: Vec<&SeenOpener<'_>> = seen.openers.iter().filter(whole).collect();
-    let beside = [("wal", &seen.file.wal), ("shm", &seen.file.shm)];
-    let (which, one, two) = beside.into_iter().find_map(|(which, there)| {
-        let (one, two) = differing(&openers, which, there.as_ref())?;
-        Some((which, one, two))
+    let pairs = openers.iter().enumerate().flat_map(|(at, one)| openers[at + 1..].iter().map(move |two| (*one, *two)));
+    let parted = pairs.into_iter().find_map(|(one, two)| Some((one, two, apart(one, two)?)));
+    if let Some((one, two, which)) = parted {
+        let message = format!("{} and {} hold different `-{which}` files of one database", one.shown(), two.shown());
+        return Some(told(RULE.finding(Judged::wal(Severity::Unsafe), About::database(graph, one.id), message)));
+    }
+    let (one, which, there) = openers.iter().find_map(|one| {
+        let (which, there) = elsewhere(seen, one)?;
+        Some((one, which, there))
     })?;
-    let message = match two {
-        Some(two) => format!("{} and {} hold different `-{which}` files of one database", one.shown(), two.shown()),
-        None => format!("{} holds another `-{which}` than the one that lies beside the database", one.shown()),
-    };
-    Some(told(RULE.finding(Judged::wal(Severity::Unsafe), About::database(graph, one.id), message)))
+    let about = About::database(graph, one.id);
+    Some(told(if there {
+        let message = format!("{} holds another `-{which}` than the one that lies beside the database", one.shown());
+        RULE.finding(Judged::wal(Severity::Unsafe), about, message)
+    } else {
+        // It may have been made, or closed, while one looked; NFS gives a deleted file that is held another name.
+        let message = format!("{} holds a `-{which}`, and none lies beside the database", one.shown());
+        RULE.finding(Judged::wal(Severity::Risky), about, message).at_most(Certainty::Suspected)
+    }))
 }
 
-/// A process whose sidecar is not that of another one with the same name of the database, or not the one that lies
-/// there.
-fn differing<'a>(
-    openers: &[&SeenOpener<'a>],
-    which: &'static str,
-    there: Option<&LiveFile>,
-) -> Option<(SeenOpener<'a>, Option<SeenOpener<'a>>)> {
-    let held = |one: &SeenOpener<'a>| one.held(which).find(|held| held.link_count > 0);
-    for (index, one) in openers.iter().enumerate() {
-        let Some(mine) = held(one) else { continue };
-        let differs = |two: &&&SeenOpener<'a>| {
-            one.name_on_device() == two.name_on_device()
-                && held(two).is_some_and(|other| other.device == mine.device && other.inode != mine.inode)
-        };
-        if let Some(two) = openers[index + 1..].iter().find(differs) {
-            return Some((**one, Some(**two)));
-        }
-        let sole = openers.iter().all(|two| one.name_on_device() == two.name_on_device());
-        if sole && there.is_some_and(|there| there.device == mine.device && there.inode != mine.inode) {
-            return Some((**one, None));
-        }
+fn named(one: &SeenOpener<'_>, which: &'static str) -> Option<LiveHeld> {
+    one.held(which).find(|held| held.link_count > 0).cloned()
+}
+
+/// Which sidecar differs between two who have the database open by one name.
+fn apart(one: &SeenOpener<'_>, two: &SeenOpener<'_>) -> Option<&'static str> {
+    if one.name_on_device() != two.name_on_device() {
+        return None;
     }
-    None
+    ["wal", "shm"].into_iter().find(|which| {
+        named(one, which)
+            .zip(named(two, which))
+            .is_some_and(|(mine, other)| mine.device == other.device && mine.inode != other.inode)
+    })
+}
+
+/// Which sidecar a process holds that is not the one beside the database, and whether another one lies there.
+fn elsewhere(seen: &SeenFile<'_>, one: &SeenOpener<'_>) -> Option<(&'static str, bool)> {
+    if !seen.is_named_as_by(one) || seen.file.file.is_none() || seen.file.directory.is_none() {
+        return None;
+    }
+    let beside = [("wal", &seen.file.wal), ("shm", &seen.file.shm)];
+    beside.into_iter().find_map(|(which, there)| {
+        let held = named(one, which)?;
+        match there {
+            None => Some((which, false)),
+            Some(there) if there.device == held.device && there.inode != held.inode => Some((which, true)),
+            Some(_) => None,
+        }
+    })
 }
 
 fn told(finding: Finding) -> Finding {

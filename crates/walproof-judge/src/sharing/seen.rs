@@ -99,6 +99,18 @@ impl SeenFile<'_> {
         self.file.page_size_bytes.filter(|size| *size > 0).map_or(4096, u64::from)
     }
 
+    /// Whether what lies beside the file is what lies beside it for an opener: it has it open by the same name.
+    pub fn is_named_as_by(&self, one: &SeenOpener<'_>) -> bool {
+        match &self.file.mount {
+            Some(mount) => {
+                let own = name_on(mount, &self.file.path).map(|name| (mount.device, name));
+                own.is_some() && own == one.name_on_device()
+            }
+            // Through `/proc/PID/root`, by the path that some opener has.
+            None => self.file.path.ends_with(&one.opener.path),
+        }
+    }
+
     /// Whether it lies on a file system of this kernel alone, as far as that was seen.
     pub fn is_local(&self) -> bool {
         let mounts = self.openers.iter().filter_map(|one| one.opener.mount.as_ref()).chain(&self.file.mount);

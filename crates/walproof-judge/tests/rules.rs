@@ -2,6 +2,7 @@
 //! `fixtures/manifests/RULE/safe*/` gives no finding of that rule and nothing unsafe.
 //!
 //! A line of `expected`: `RULE SEVERITY FILE:LINE:COLUMN`, in any order, `-` for a finding without a place in a text.
+//! A folder holds manifests, or `live.json`: what was seen on a machine; its findings say where by `seen_at`.
 //! `host` beside it holds the word of a host, if one is said; `mode` holds `wal` or `rollback`, if one is assumed.
 //! `WALPROOF_BLESS=1` writes `expected` anew: read the diff.
 
@@ -14,8 +15,12 @@ use walproof_judge::manifest::compose::Profiles;
 use walproof_judge::manifest::recognise::{Kind, kind_of};
 use walproof_judge::manifest::{Source, compose, docker_run, dockerfile, kubernetes, quadlet};
 use walproof_judge::rules::{RULES, Severity};
+use walproof_judge::sharing::live::Live;
 use walproof_judge::sharing::lower::{self, Builder};
 use walproof_judge::sharing::{Applications, Graph, Host};
+
+/// What was seen on a machine: `sharing::live::Live`.
+const LIVE: &str = "live.json";
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/manifests")
@@ -39,6 +44,9 @@ fn texts(folder: &Path) -> Vec<(Kind, String, String)> {
     for entry in fs::read_dir(folder).expect("a folder").flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let text = fs::read_to_string(entry.path()).expect("text");
+        if name == LIVE {
+            continue;
+        }
         if let Some(kind) = kind_of(&name, &text) {
             found.push((kind, name, text));
         }
@@ -57,7 +65,8 @@ fn graph(folder: &Path) -> Graph {
         Host::ALL.iter().find(|(_, known)| *known == word).map(|(host, _)| *host).expect("a host")
     });
     let texts = texts(folder);
-    assert!(!texts.is_empty(), "no manifest in {}", folder.display());
+    let live = said(folder, LIVE);
+    assert!(!texts.is_empty() || live.is_some(), "no manifest and no record in {}", folder.display());
     let mut builder = Builder::new(host, &applications, &[]);
     let of = |wanted: Kind| -> Vec<Source<'_>> {
         let these = texts.iter().filter(|(kind, ..)| *kind == wanted);
@@ -82,6 +91,10 @@ fn graph(folder: &Path) -> Graph {
     }
     for source in of(Kind::Dockerfile) {
         lower::dockerfile::add(&mut builder, &dockerfile::parse(source).expect("a Dockerfile"));
+    }
+    if let Some(record) = live {
+        let record: Live = serde_json::from_str(&record).expect("a record of what was seen");
+        lower::live::add(&mut builder, &record);
     }
     builder.finish()
 }
@@ -141,6 +154,7 @@ fn findings_say_why_and_what_to_do() {
         for folder in folders(rule.name, "unsafe") {
             for (line, weighed) in findings(&folder) {
                 let finding = &weighed.finding;
+                assert!(finding.span.is_some() || !finding.seen_at.is_empty(), "{}: {line}", folder.display());
                 for text in [&finding.message, &finding.because, &finding.remedy] {
                     assert!(!text.is_empty() && !text.ends_with('.'), "{}: {line}: `{text}`", folder.display());
                 }

@@ -53,7 +53,21 @@ fn weigh(graph: &Graph, finding: Finding, assumed: Option<JournalFamily>) -> Opt
     let database = finding.about.database.map(|id| graph.database(id));
     let family = database.and_then(|database| database.mode.family).or(assumed);
     let (severity, depends) = held(finding.judged, family)?;
-    Some(Weighed { severity, finding, depends })
+    Some(Weighed { severity, finding: placed(graph, finding), depends })
+}
+
+/// A finding without spans that point nowhere; one without any says where on a machine it is.
+fn placed(graph: &Graph, mut finding: Finding) -> Finding {
+    finding.span = finding.span.filter(|span| graph.is_written(*span));
+    finding.related.retain(|related| graph.is_written(related.span));
+    if finding.span.is_none() && finding.seen_at.is_empty() {
+        finding.seen_at = match (finding.about.database, finding.about.workload) {
+            (Some(database), _) => graph.place_of(database),
+            (None, Some(workload)) => graph.place_of_workload(workload),
+            (None, None) => String::new(),
+        };
+    }
+    finding
 }
 
 /// The severity in a family, or in a family that is not known.
@@ -77,6 +91,15 @@ fn held(judged: Judged, family: Option<JournalFamily>) -> Option<(Severity, Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::Span;
+    use crate::rules::About;
+
+    #[test]
+    fn a_span_that_points_nowhere_is_left_out() {
+        let finding =
+            RULES[0].finding(Judged::always(Severity::Risky), About::default(), "x").at([Some(Span::NOWHERE)]);
+        assert_eq!(placed(&Graph::default(), finding).span, None);
+    }
 
     #[test]
     fn the_mode_decides_and_not_knowing_it_is_unknown() {

@@ -55,6 +55,11 @@ pub struct Span {
     pub end: Place,
 }
 
+impl Span {
+    /// Of a word that was seen on a machine and is written in no file: whoever shows findings leaves it out.
+    pub const NOWHERE: Self = Self { source: usize::MAX, start: Place::START, end: Place::START };
+}
+
 #[cfg(test)]
 impl Span {
     /// `line:column-line:column`, for assertions.

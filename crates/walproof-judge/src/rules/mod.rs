@@ -16,20 +16,31 @@
 mod access_mode_trusted;
 mod autoscaled_database;
 mod database_in_image_layer;
+mod deleted_sidecar_held;
 mod different_users;
+mod disk_nearly_full;
 mod emptydir_database;
+mod hard_linked_database;
+mod lock_missing;
+mod mixed_file_systems;
 mod no_temp_directory;
+mod old_sqlite;
 mod overlapping_rollout;
+mod overlay_lower_database;
 mod read_only_reader;
 mod selinux_private_label;
 mod several_writers_by_replicas;
 mod shared_by_two_kernels;
 mod sidecar_mounted_apart;
+mod sidecar_of_another_database;
 mod single_file_mount;
 mod start_first_rollout;
 mod three_file_mount;
 mod tmpfs_database;
+mod two_sqlite_copies;
+mod unwritable_directory;
 mod user_namespace_shift;
+mod wal_grows;
 
 use serde::Serialize;
 
@@ -42,20 +53,31 @@ pub static RULES: &[&Rule] = &[
     &access_mode_trusted::RULE,
     &autoscaled_database::RULE,
     &database_in_image_layer::RULE,
+    &deleted_sidecar_held::RULE,
     &different_users::RULE,
+    &disk_nearly_full::RULE,
     &emptydir_database::RULE,
+    &hard_linked_database::RULE,
+    &lock_missing::RULE,
+    &mixed_file_systems::RULE,
     &no_temp_directory::RULE,
+    &old_sqlite::RULE,
     &overlapping_rollout::RULE,
+    &overlay_lower_database::RULE,
     &read_only_reader::RULE,
     &selinux_private_label::RULE,
     &several_writers_by_replicas::RULE,
     &shared_by_two_kernels::RULE,
     &sidecar_mounted_apart::RULE,
+    &sidecar_of_another_database::RULE,
     &single_file_mount::RULE,
     &start_first_rollout::RULE,
     &three_file_mount::RULE,
     &tmpfs_database::RULE,
+    &two_sqlite_copies::RULE,
+    &unwritable_directory::RULE,
     &user_namespace_shift::RULE,
+    &wal_grows::RULE,
 ];
 
 /// One bad situation.

@@ -50,7 +50,8 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
             "SQLite keeps `-wal`, `-shm` and `-journal` beside the database, in `{directory}` of the container's own layer: \
              whoever else opens the file has others, and they go with the container"
         ))
-        .remedy("stop every opener, move the database with its sidecars into a directory of its own, and mount that directory")
-        .settled_by("walproof verify --compose FILE");
+        .remedy("stop every opener, move the database with its sidecars into a directory of its own, and mount that directory");
+    // What was seen on a machine is in no file that could be run again.
+    let finding = if mount.span.is_some() { finding.settled_by("walproof verify --compose FILE") } else { finding };
     Some(if by_name { finding.at_most(Certainty::Suspected) } else { finding })
 }

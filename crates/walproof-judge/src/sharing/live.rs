@@ -157,6 +157,8 @@ pub struct LiveOpener {
     pub temporary_free_bytes: Option<u64>,
     /// The names of its user namespace, if it differs from that of whoever looked.
     pub user_namespace: Option<String>,
+    /// Whether it may write files whatever their mode says (`CAP_DAC_OVERRIDE` over their owner); `None`: not known.
+    pub overrides_modes: Option<bool>,
 }
 
 /// A descriptor that a process holds.

@@ -21,6 +21,7 @@ mod database;
 mod kernels;
 pub mod live;
 pub mod lower;
+mod seen;
 mod storage;
 mod workload;
 
@@ -29,6 +30,8 @@ use serde::Serialize;
 pub use applications::{Application, Applications};
 pub use database::{Database, Evidence, EvidenceKind, Location, Mode, On, OpenOption};
 pub use kernels::Kernels;
+pub(crate) use seen::listed;
+pub use seen::{Seen, SeenFile, SeenOpener};
 pub use storage::{Access, Mount, Nature, Storage, StorageKind};
 pub use workload::{Copies, CopiesBy, Nodes, Overlap, Role, Rollout, StopTime, Variable, Workload, WorkloadKind};
 
@@ -111,6 +114,10 @@ pub struct Graph {
     pub databases: Vec<Database>,
     /// Where the containers run.
     pub host: Host,
+    /// What was seen on a machine, for rules about what runs.
+    pub live: Option<live::Live>,
+    /// Which entries of [`Graph::databases`] were seen there.
+    pub seen: Vec<Seen>,
 }
 
 impl Graph {
@@ -174,6 +181,9 @@ impl Graph {
 
     /// Where a database lies, for comparison with others. `None`: in the container's own layer.
     pub fn location(&self, database: DatabaseId) -> Option<Location> {
+        if let Some(seen) = self.seen(database) {
+            return Some(seen.location.clone());
+        }
         let entry = self.database(database);
         self.location_of(entry.workload, &entry.path)
     }
@@ -198,11 +208,12 @@ impl Graph {
     }
 
     /// Every mount of another workload that reaches the file of a database, whether that workload is known to open it
-    /// or not.
+    /// or not. Of processes outside of containers it is known what they open: that they could reach more says nothing.
     pub fn reachers(&self, database: DatabaseId) -> Vec<MountId> {
         let Some(here) = self.location(database) else { return Vec::new() };
         let workload = self.database(database).workload;
-        let others = self.all_mounts().filter(|(_, mount)| mount.workload != workload);
+        let is_process = |id| matches!(self.workload(id).kind, WorkloadKind::Process | WorkloadKind::Machine);
+        let others = self.all_mounts().filter(|(_, mount)| mount.workload != workload && !is_process(mount.workload));
         others.filter(|(_, mount)| self.mount_holds(mount, &here)).map(|(id, _)| id).collect()
     }
 

@@ -95,6 +95,8 @@ pub enum WorkloadKind {
     Container,
     /// A process outside of containers.
     Process,
+    /// A machine on which nobody has a file open that was looked at.
+    Machine,
 }
 
 impl WorkloadKind {
@@ -114,6 +116,7 @@ impl WorkloadKind {
             Self::Image => "image",
             Self::Container => "container",
             Self::Process => "process",
+            Self::Machine => "machine",
         }
     }
 }

@@ -6,12 +6,13 @@
 //! | file | from |
 //! |---|---|
 //! | [`compose`] | one Compose project |
-//! | [`kubernetes`] | one set of manifests |
 //! | [`docker_run`] | command lines of scripts and Markdown |
 //! | [`dockerfile`] | what an image brings along |
+//! | [`kubernetes`] | one set of manifests |
+//! | [`live`] | what was seen on a machine |
 //! | [`quadlet`] | Podman's units, as those of one machine |
 //!
-//! The mounts of all of them are those of the Compose model; [`mounts`] adds them.
+//! Mounts of all of them but Kubernetes are those of the Compose model; [`mounts`] adds them.
 //!
 //! What it must not do: judge, open files. A storage is added once for everything that mounts it in one project.
 //!
@@ -22,6 +23,7 @@ mod databases;
 pub mod docker_run;
 pub mod dockerfile;
 pub mod kubernetes;
+pub mod live;
 mod mounts;
 pub mod quadlet;
 

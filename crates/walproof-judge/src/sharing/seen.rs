@@ -101,13 +101,12 @@ impl SeenFile<'_> {
 
     /// Whether what lies beside the file is what lies beside it for an opener: it has it open by the same name.
     pub fn is_named_as_by(&self, one: &SeenOpener<'_>) -> bool {
-        match &self.file.mount {
-            Some(mount) => {
-                let own = name_on(mount, &self.file.path).map(|name| (mount.device, name));
-                own.is_some() && own == one.name_on_device()
-            }
-            // Through `/proc/PID/root`, by the path that some opener has.
-            None => self.file.path.ends_with(&one.opener.path),
+        let path = path_of_its_viewer(&self.file.path);
+        let own = self.file.mount.as_ref().and_then(|mount| Some((mount.device, name_on(mount, path)?)));
+        match own {
+            Some(own) => Some(own) == one.name_on_device(),
+            // Through the root of a process, by the path that some opener has.
+            None => path != self.file.path && path == one.opener.path,
         }
     }
 
@@ -146,6 +145,17 @@ impl<'a> SeenOpener<'a> {
     }
 }
 
+/// A path through the root of a process, as that process sees it; its mount is then one of that process's.
+pub(super) fn path_of_its_viewer(path: &str) -> &str {
+    let rest = path.strip_prefix("/proc/").and_then(|rest| rest.split_once("/root/"));
+    match rest {
+        Some((pid, rest)) if !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit()) => {
+            &path[path.len() - rest.len() - 1..]
+        }
+        _ => path,
+    }
+}
+
 /// Where a path of a mount lies on its file system; `None`: it does not lie on it.
 pub(super) fn name_on(mount: &LiveMount, path: &str) -> Option<String> {
     let rest = path.strip_prefix(mount.mount_point.trim_end_matches('/'))?;
@@ -161,5 +171,25 @@ pub(crate) fn listed(words: &[String]) -> String {
         [one, two] => format!("{one} and {two}"),
         [one, two, three] => format!("{one}, {two} and {three}"),
         [one, two, rest @ ..] => format!("{one}, {two} and {} more", rest.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_through_the_root_of_a_process_is_its_own() {
+        assert_eq!(path_of_its_viewer("/proc/42/root/data/app.db"), "/data/app.db");
+        for path in ["/proc/self/root/a", "/proc/42/rootless/a", "/srv/proc/1/root/a", "", "/proc//root/a"] {
+            assert_eq!(path_of_its_viewer(path), path);
+        }
+    }
+
+    #[test]
+    fn several_are_listed_in_words() {
+        let words: Vec<String> = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
+        let said: Vec<String> = (0..=4).map(|count| listed(&words[..count])).collect();
+        assert_eq!(said, ["", "a", "a and b", "a, b and c", "a, b and 2 more"]);
     }
 }

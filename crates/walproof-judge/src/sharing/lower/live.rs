@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use super::{Builder, nature_of_type};
 use crate::manifest::{Span, Spanned};
 use crate::sharing::live::{Live, LiveContainer, LiveDatabase, LiveMount, LiveOpener};
-use crate::sharing::seen::name_on;
+use crate::sharing::seen::{name_on, path_of_its_viewer};
 use crate::sharing::{
     Database, DatabaseId, Evidence, EvidenceKind, Graph, Location, Mode, Mount, On, Seen, Storage, StorageId,
     StorageKind, Workload, WorkloadId, WorkloadKind,
@@ -134,7 +134,7 @@ impl Machine<'_, '_> {
     fn location(&mut self, index: usize) -> Location {
         let live = self.live;
         let file = &live.databases[index];
-        let own = file.mount.as_ref().map(|mount| (mount, file.path.as_str()));
+        let own = file.mount.as_ref().map(|mount| (mount, path_of_its_viewer(&file.path)));
         let openers = live.openers.iter().filter(|opener| opener.database == index);
         let theirs = openers.filter_map(|opener| Some((opener.mount.as_ref()?, opener.path.as_str())));
         let named = own.into_iter().chain(theirs).find_map(|(mount, path)| Some((mount, name_on(mount, path)?)));

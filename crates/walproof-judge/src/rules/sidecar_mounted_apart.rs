@@ -143,7 +143,15 @@ fn differs_from_others(graph: &Graph, id: DatabaseId, ending: &str) -> bool {
 fn told(graph: &Graph, files: &Files) -> String {
     let one = |name: &str, sidecar: Sidecar| match sidecar {
         Sidecar::Apart(mount) if graph.mount(mount).is_file == Some(false) => {
-            Some(format!("`{name}` is a directory of its own, which SQLite cannot open as a file (14)"))
+            // Measured with directories in their place (see the page).
+            let code = if name == "-wal" {
+                14
+            } else if name == "-shm" {
+                8
+            } else {
+                266
+            };
+            Some(format!("`{name}` is a directory of its own, which SQLite cannot use as a file ({code})"))
         }
         Sidecar::Apart(_) => Some(format!("`{name}` comes from another place")),
         Sidecar::Beside(_) if name == "-journal" => {

@@ -47,7 +47,7 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
 fn in_layer(graph: &Graph, id: DatabaseId, database: &Database) -> Option<Finding> {
     let keeps = graph.mounts_of(database.workload).find(|(_, mount)| is_kept(graph, mount));
     let is_named = database.evidence.kind == EvidenceKind::Named;
-    if keeps.is_none() && !is_named {
+    if (keeps.is_none() && !is_named) || may_be_relative(graph, database) {
         return None;
     }
     let workload = graph.workload(database.workload);
@@ -62,6 +62,16 @@ fn in_layer(graph: &Graph, id: DatabaseId, database: &Database) -> Option<Findin
             directory(database)
         ));
     Some(finding.related(keeps.and_then(|(_, mount)| mount.span), "what is kept"))
+}
+
+/// Whether its address is one that some libraries read as a path from the directory they start in: `sqlite:///a/b` with
+/// three slashes, which is `/a/b` to some and `/app/a/b` to SQLAlchemy in `/app`.
+fn may_be_relative(graph: &Graph, database: &Database) -> bool {
+    let workload = graph.workload(database.workload);
+    let values = workload.environment.iter().filter_map(|variable| variable.value.as_ref());
+    let mut texts = values.chain(&workload.words).filter(|text| Some(text.span) == database.evidence.span);
+    database.evidence.kind == EvidenceKind::Address
+        && texts.any(|text| text.value.contains(":///") && !text.value.contains(":////"))
 }
 
 /// Something that outlives the container, and is more than a socket or a file of settings.

@@ -19,7 +19,7 @@ use serde::Serialize;
 use walproof_format::sqlite::db_header::JournalFamily;
 
 use crate::rules::{Finding, Judged, RULES, Severity};
-use crate::sharing::Graph;
+use crate::sharing::{DatabaseId, Graph};
 
 /// A finding, and how bad it is in the mode that the database has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -50,8 +50,7 @@ fn order(weighed: &Weighed) -> (std::cmp::Reverse<Severity>, Option<crate::manif
 }
 
 fn weigh(graph: &Graph, finding: Finding, assumed: Option<JournalFamily>) -> Option<Weighed> {
-    let database = finding.about.database.map(|id| graph.database(id));
-    let family = database.and_then(|database| database.mode.family).or(assumed);
+    let family = finding.about.database.and_then(|id| family(graph, id)).or(assumed);
     let (severity, depends) = held(finding.judged, family)?;
     Some(Weighed { severity, finding: placed(graph, finding), depends })
 }
@@ -68,6 +67,12 @@ fn placed(graph: &Graph, mut finding: Finding) -> Finding {
         };
     }
     finding
+}
+
+/// The family of a database, by whoever opens it and says so: the mode is a property of the file.
+fn family(graph: &Graph, id: DatabaseId) -> Option<JournalFamily> {
+    let of = |id: DatabaseId| graph.database(id).mode.family;
+    of(id).or_else(|| graph.sharers(id).into_iter().find_map(of))
 }
 
 /// The severity in a family, or in a family that is not known.

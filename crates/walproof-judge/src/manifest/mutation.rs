@@ -2,7 +2,7 @@
 //!
 //! What it must not do: know a format; the caller gives the texts to begin with and the pieces that hurt.
 //!
-//! Where to look next: the tests named `any_text_is_read_or_refused`.
+//! Where to look next: the tests named `any_text_is_read_or_refused`, and `tests/mutations.rs`, which judges what is read.
 
 /// Numbers that look random and are the same every time (splitmix64).
 pub(crate) struct Numbers(pub u64);

@@ -20,7 +20,7 @@ pub(super) const TEMPORARY: &[&str] = &["/dev/shm", "/run", "/tmp", "/var/run", 
 pub(super) fn is_temporary(path: &str) -> bool {
     let below =
         |directory: &&str| path.strip_prefix(*directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    TEMPORARY.iter().any(|directory| below(&directory))
+    TEMPORARY.iter().any(below)
 }
 
 fn judge(graph: &Graph) -> Vec<Finding> {
@@ -47,13 +47,12 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
 fn in_layer(graph: &Graph, id: DatabaseId, database: &Database) -> Option<Finding> {
     let keeps = graph.mounts_of(database.workload).find(|(_, mount)| is_kept(graph, mount));
     let is_named = database.evidence.kind == EvidenceKind::Named;
-    if keeps.is_none() && !is_named {
+    if (keeps.is_none() && !is_named) || may_be_relative(graph, database) {
         return None;
     }
     let workload = graph.workload(database.workload);
     let message = format!("nothing is mounted where {} has {}", workload.shown(), database.shown());
-    let mounted =
-        keeps.map_or(String::new(), |(_, mount)| format!("; `{}` is mounted, and it does not lie there", mount.target));
+    let mounted = keeps.map_or(String::new(), |(_, mount)| format!("; only `{}` is kept", mount.target));
     let finding = RULE
         .finding(Judged::always(Severity::Risky), About::database(graph, id), message)
         .at([database.evidence.span, workload.span])
@@ -63,6 +62,16 @@ fn in_layer(graph: &Graph, id: DatabaseId, database: &Database) -> Option<Findin
             directory(database)
         ));
     Some(finding.related(keeps.and_then(|(_, mount)| mount.span), "what is kept"))
+}
+
+/// Whether its address is one that some libraries read as a path from the directory they start in: `sqlite:///a/b` with
+/// three slashes, which is `/a/b` to some and `/app/a/b` to SQLAlchemy in `/app`.
+fn may_be_relative(graph: &Graph, database: &Database) -> bool {
+    let workload = graph.workload(database.workload);
+    let values = workload.environment.iter().filter_map(|variable| variable.value.as_ref());
+    let mut texts = values.chain(&workload.words).filter(|text| Some(text.span) == database.evidence.span);
+    database.evidence.kind == EvidenceKind::Address
+        && texts.any(|text| text.value.contains(":///") && !text.value.contains(":////"))
 }
 
 /// Something that outlives the container, and is more than a socket or a file of settings.
@@ -117,12 +126,16 @@ fn in_image(graph: &Graph, id: DatabaseId, database: &Database) -> Option<Findin
 fn goes(graph: &Graph, workload: WorkloadId) -> &'static str {
     match graph.workload(workload).kind {
         WorkloadKind::Quadlet => {
-            "systemd removes the container at each stop of the unit, and its own layer and the image's anonymous \
-             volumes with it"
+            "systemd removes the container at each stop of the unit, and with it the container's own layer and the \
+             volumes that the image declares"
         }
-        WorkloadKind::Service | WorkloadKind::CommandLine => {
-            "the container's own layer, or an anonymous volume if the image declares one: the next new container, after \
-             an update for one, begins without it"
+        WorkloadKind::Service => {
+            "it lies in the container's own layer, and the next container begins without it; where the image declares a \
+             volume there, Compose takes that over to a new container, but not after `docker compose down`"
+        }
+        WorkloadKind::CommandLine => {
+            "it lies in the container's own layer, or in an anonymous volume if the image declares one there, and each \
+             new container begins without it"
         }
         _ => "it goes with the container's own layer, at the next restart of the pod",
     }

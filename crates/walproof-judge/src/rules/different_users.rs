@@ -41,7 +41,7 @@ fn pair(graph: &Graph, one: DatabaseId, other: DatabaseId) -> Option<Finding> {
     let common = has_group(second, group, other_group) || has_group(first, other_group, group);
     let severity = if common { Severity::Risky } else { Severity::Refuses };
     let because = if common {
-        "they have a group in common, which works only with umask 002 or 007 in both: SQLite makes `-wal` and `-shm`, and \
+        "they have a group in common, or may have one, which works only with umask 002 or 007 in both: SQLite makes `-wal` and `-shm`, and \
          whoever opens them before their mode is set right stays read-only with 8"
     } else {
         "files that one of them makes the other may not write, `-wal` and `-shm` with them: writes fail with 8, in WAL \
@@ -60,7 +60,7 @@ fn pair(graph: &Graph, one: DatabaseId, other: DatabaseId) -> Option<Finding> {
             .because(because)
             .remedy("run both as one user, and give the directory to it")
             .related(first.user.as_ref().map(|user| user.span), "the other user")
-            .settled_by("walproof verify --compose FILE")
+            .settled_where_it_lies(graph, other, "verify")
             .known_by(database),
     )
 }

@@ -46,7 +46,9 @@ use serde::Serialize;
 
 use crate::finding::Certainty;
 use crate::manifest::Span;
-use crate::sharing::{Database, DatabaseId, EvidenceKind, Graph, MountId, StorageId, WorkloadId};
+use crate::sharing::{
+    Database, DatabaseId, EvidenceKind, Graph, MountId, StorageId, StorageKind, WorkloadId, WorkloadKind,
+};
 
 /// All rules, by name.
 pub static RULES: &[&Rule] = &[
@@ -308,6 +310,19 @@ impl Finding {
     #[must_use]
     pub fn known_by(self, database: &Database) -> Self {
         if database.evidence.kind == EvidenceKind::FileName { self.at_most(Certainty::Suspected) } else { self }
+    }
+
+    /// The command that settles it: `walproof VERB` for the project, or for the path of the host; none for what this
+    /// machine does not have.
+    #[must_use]
+    pub fn settled_where_it_lies(self, graph: &Graph, id: DatabaseId, verb: &str) -> Self {
+        let of_compose = graph.workload(graph.database(id).workload).kind == WorkloadKind::Service;
+        let storage = graph.storage_of(id).map(|storage| &graph.storage(storage).kind);
+        match storage {
+            _ if of_compose => self.settled_by(format!("walproof {verb} --compose FILE")),
+            Some(StorageKind::HostPath(path)) => self.settled_by(format!("walproof probe {path}")),
+            _ => self,
+        }
     }
 
     /// The command that settles it.

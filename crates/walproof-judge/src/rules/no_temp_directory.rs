@@ -8,7 +8,9 @@ pub static RULE: Rule = Rule {
     name: "no-temp-directory",
     line: "The image's own files are read-only and no directory for temporary files is writable",
     explain: include_str!("no_temp_directory.md"),
-    ground: Ground::Documented("https://sqlite.org/tempfiles.html"),
+    ground: Ground::Measured(
+        "on a read-only root without a temporary directory commits pass, CREATE INDEX and sorts fail with 6410",
+    ),
     judge,
 };
 
@@ -42,7 +44,7 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
             .because(format!(
                 "its own files are read-only, nothing writable is mounted at `/var/tmp`, `/usr/tmp` or `/tmp`, and no \
                  `SQLITE_TMPDIR` says where else: {} opens and commits, until a statement needs a temporary file (VACUUM, \
-                 CREATE INDEX, a large sort), which fails with 6410",
+                 CREATE INDEX, a large sort), which fails with 6410 or 10",
                 database.shown()
             ))
             .remedy("mount memory or a volume at `/tmp`, or set `SQLITE_TMPDIR` to a directory that is writable")

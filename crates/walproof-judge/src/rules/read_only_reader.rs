@@ -43,7 +43,7 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
                  by `VACUUM INTO`",
             )
             .related(writer.span, "the writer's mount")
-            .settled_by("walproof verify --compose FILE")
+            .settled_where_it_lies(graph, id, "verify")
             .known_by(database),
     )
 }

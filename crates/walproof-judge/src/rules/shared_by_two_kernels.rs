@@ -96,7 +96,7 @@ fn finding(graph: &Graph, id: DatabaseId, sandbox: &str, other: &str) -> Finding
              error (seen with Kata on virtiofs), and both write",
         )
         .remedy("let one pod or container alone open the database, or run all openers without a sandbox of their own")
-        .settled_by("walproof probe --compose FILE")
+        .settled_where_it_lies(graph, id, "probe")
         .known_by(database)
 }
 

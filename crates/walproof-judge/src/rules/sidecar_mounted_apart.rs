@@ -76,7 +76,7 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
         "{} has {} and its sidecars on different storage: {}",
         graph.workload(database.workload).shown(),
         database.shown(),
-        told(&files)
+        told(graph, &files)
     );
     Some(
         RULE.finding(judged, About::database(graph, id), message)
@@ -90,7 +90,7 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
                 "stop every opener, move all files of the database into one directory, and mount only that directory",
             )
             .related(mount.span, "the database")
-            .settled_by("walproof verify --compose FILE")
+            .settled_where_it_lies(graph, id, "verify")
             .known_by(database),
     )
 }
@@ -105,13 +105,19 @@ fn judged(graph: &Graph, id: DatabaseId, files: &Files) -> Option<Judged> {
         _ => in_layer(sidecar),
     };
     let wrong = |sidecar: Sidecar| are_apart(sidecar) || in_layer(sidecar);
+    let is_directory =
+        |sidecar: Sidecar| sidecar.mount().is_some_and(|mount| graph.mount(mount).is_file == Some(false));
     let wal = (wrong(files.wal) || wrong(files.shm)).then(|| {
+        if is_directory(files.wal) || is_directory(files.shm) {
+            return Severity::Refuses;
+        }
         let differs = ["-wal", "-shm"].iter().any(|ending| differs_from_others(graph, id, ending));
         if goes(files.wal) || differs { Severity::Unsafe } else { Severity::Risky }
     });
     let rollback = match files.journal {
-        // It is a mount point, so that SQLite cannot delete it.
+        // It is a mount point, so that SQLite cannot delete it; a directory it cannot even open.
         Sidecar::Beside(_) => Some(Severity::Refuses),
+        sidecar if is_directory(sidecar) => Some(Severity::Refuses),
         sidecar if wrong(sidecar) && differs_from_others(graph, id, "-journal") => Some(Severity::Unsafe),
         sidecar => wrong(sidecar).then_some(Severity::Risky),
     };
@@ -134,9 +140,23 @@ fn differs_from_others(graph: &Graph, id: DatabaseId, ending: &str) -> bool {
     graph.sharers(id).into_iter().any(|other| place(other) != here)
 }
 
-fn told(files: &Files) -> String {
+fn told(graph: &Graph, files: &Files) -> String {
     let one = |name: &str, sidecar: Sidecar| match sidecar {
+        Sidecar::Apart(mount) if graph.mount(mount).is_file == Some(false) => {
+            // Measured with directories in their place (see the page).
+            let code = if name == "-wal" {
+                14
+            } else if name == "-shm" {
+                8
+            } else {
+                266
+            };
+            Some(format!("`{name}` is a directory of its own, which SQLite cannot use as a file ({code})"))
+        }
         Sidecar::Apart(_) => Some(format!("`{name}` comes from another place")),
+        Sidecar::Beside(_) if name == "-journal" => {
+            Some(format!("`{name}` is a mount point, which SQLite cannot delete (2570)"))
+        }
         Sidecar::NotMounted if files.alone && name != "-journal" => {
             Some(format!("`{name}` lies in the container's own layer"))
         }

@@ -45,7 +45,7 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
             .because(format!("{where_it_lies}; Swarm alone reads this, `docker compose up` does not"))
             .remedy("set `order: stop-first`, and keep it at one replica")
             .related(mount.span, "the storage that both have")
-            .settled_by("walproof probe --compose FILE")
+            .settled_where_it_lies(graph, id, "probe")
             .known_by(database),
     )
 }

@@ -64,7 +64,7 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
             .related(graph.mount(wal).span, "the `-wal`")
             .related(graph.mount(shm).span, "the `-shm`")
             .related(by_directory.and_then(|other| other.span), "the directory")
-            .settled_by("walproof verify --compose FILE")
+            .settled_where_it_lies(graph, id, "verify")
             .known_by(database),
     )
 }

@@ -51,7 +51,7 @@ fn pair(graph: &Graph, id: DatabaseId, other: DatabaseId) -> Option<Finding> {
             )
             .remedy("run both in one user namespace: the same `userns`, or one pod")
             .related(theirs.map(|theirs| theirs.span).or(two.span), "the other one")
-            .settled_by("walproof probe --compose FILE")
+            .settled_where_it_lies(graph, id, "probe")
             .known_by(database),
     )
 }

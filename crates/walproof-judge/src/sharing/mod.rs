@@ -203,7 +203,10 @@ impl Graph {
     pub fn sharers(&self, database: DatabaseId) -> Vec<DatabaseId> {
         let Some(here) = self.location(database) else { return Vec::new() };
         let workload = self.database(database).workload;
-        let others = self.all_databases().filter(|(_, other)| other.workload != workload);
+        let project = self.workload(workload).project;
+        let others = self
+            .all_databases()
+            .filter(|(_, other)| other.workload != workload && self.workload(other.workload).project == project);
         others.map(|(id, _)| id).filter(|id| self.location(*id).is_some_and(|there| there == here)).collect()
     }
 
@@ -220,9 +223,8 @@ impl Graph {
     /// Whether what lies at a location can be reached through a mount.
     fn mount_holds(&self, mount: &Mount, location: &Location) -> bool {
         match (&self.storage(mount.storage).kind, location.on) {
-            (StorageKind::HostPath(root), On::Host(project)) => {
-                let whole = joined(root, mount.sub_path.as_deref().unwrap_or(""));
-                self.workload(mount.workload).project == project && storage::lies_in(&location.path, &whole)
+            (StorageKind::HostPath(root), On::Host(project)) if self.workload(mount.workload).project == project => {
+                storage::lies_in(&location.path, &joined(root, mount.sub_path.as_deref().unwrap_or("")))
             }
             (_, On::Storage(storage)) => mount.storage == storage && mount.holds(&location.path),
             _ => false,

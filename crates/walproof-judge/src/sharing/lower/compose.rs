@@ -274,3 +274,53 @@ fn driver_nature(volume: &Volume) -> Told {
 fn called(volume: &Volume) -> &str {
     volume.real_name.as_ref().map_or(&volume.key.value, |name| &name.value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::Source;
+    use crate::manifest::compose::{self, Profiles};
+    use crate::sharing::{Applications, Graph};
+
+    fn graph(text: &str) -> Graph {
+        let applications = Applications::built_in();
+        let mut builder = Builder::new(Host::Linux, &applications, &[]);
+        let sources = [Source { name: "compose.yaml", text }];
+        let read = compose::parse(&sources, &|_| None, &mut |_| Err(String::new()), &Profiles::none());
+        add(&mut builder, &read.expect("a project"), None);
+        builder.finish()
+    }
+
+    #[test]
+    fn what_an_external_volume_is_made_of_is_a_question() {
+        let graph =
+            graph("services: {a: {image: x, volumes: [\"vol:/d\"]}}\nvolumes: {vol: {external: true, name: real}}\n");
+        let Nature::NotKnown(question) = &graph.storages[0].nature else { panic!("{:?}", graph.storages) };
+        assert!(question.contains("`docker volume inspect real`"), "{question}");
+    }
+
+    #[test]
+    fn mounts_of_other_services_are_had_too_through_any_number_of_them() {
+        let graph = graph(
+            "services:\n  c: {image: x, volumes_from: [\"b:ro\"]}\n  b: {image: x, volumes_from: [a, c], volumes: [\"./own:/d\"]}\n  \
+             a: {image: x, volumes: [\"/anonymous\", \"vol:/d\"], tmpfs: [/run]}\n",
+        );
+        let targets = |id: usize| -> Vec<&str> {
+            graph.mounts_of(WorkloadId(id)).map(|(_, mount)| mount.target.as_str()).collect()
+        };
+        assert_eq!((targets(1), targets(0)), (vec!["/d", "/anonymous"], vec!["/d", "/anonymous"]));
+        assert!(graph.mounts_of(WorkloadId(0)).all(|(_, mount)| mount.read_only));
+        let storages: Vec<_> = graph.mounts.iter().filter(|mount| mount.target == "/anonymous").collect();
+        assert!(storages.len() == 3 && storages.iter().all(|mount| mount.storage == storages[0].storage));
+    }
+
+    #[test]
+    fn a_directory_above_another_holds_it_from_the_current_one_on() {
+        let graph = graph(
+            "services:\n  a: {image: x, environment: {U: \"sqlite:////d/app.db\"}, volumes: [\"./data:/d\"]}\n  \
+             b: {image: x, volumes: [\".:/all\"]}\n",
+        );
+        let (id, _) = graph.all_databases().next().expect("a database");
+        assert_eq!(graph.reachers(id).len(), 1);
+    }
+}

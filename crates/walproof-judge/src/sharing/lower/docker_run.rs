@@ -12,7 +12,7 @@
 use super::mounts::{self, Link, Sources};
 use super::{Builder, Moved, compose};
 use crate::manifest::Spanned;
-use crate::manifest::compose::{Mount as Written, Pair, Volume, paths};
+use crate::manifest::compose::{Mount as Written, MountKind, Pair, Volume, paths};
 use crate::manifest::docker_run::{Options, Run, Runs};
 use crate::sharing::{StopTime, Workload, WorkloadId, WorkloadKind};
 
@@ -59,8 +59,8 @@ fn are_alternatives(one: &Run, other: &Run) -> bool {
 /// What is mounted where, in words.
 fn without_places(mount: &Written) -> (String, String) {
     let source = match &mount.kind {
-        crate::manifest::compose::MountKind::Bind { source } => source.value.clone(),
-        crate::manifest::compose::MountKind::Named { volume } => volume.value.clone(),
+        MountKind::Bind { source } => source.value.clone(),
+        MountKind::Named { volume } => volume.value.clone(),
         _ => String::new(),
     };
     (source, mount.target.value.clone())
@@ -154,7 +154,7 @@ impl Sources for Line<'_> {
     fn path(&self, source: &Spanned<String>) -> Option<String> {
         let after =
             |word: &&str| source.value.strip_prefix(*word).filter(|rest| rest.is_empty() || rest.starts_with('/'));
-        let text = match CURRENT.iter().find_map(|word| after(&word)) {
+        let text = match CURRENT.iter().find_map(after) {
             Some(rest) => format!(".{rest}"),
             None => source.value.clone(),
         };
@@ -192,5 +192,77 @@ pub(super) fn as_written_or_resolved(directory: &str, path: &str) -> String {
     match path.chars().next() {
         Some('$' | '%' | '`' | '~') => path.trim_end_matches('/').to_owned(),
         _ => paths::resolve(directory, path, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{Source, docker_run};
+    use crate::sharing::{Applications, Graph, Host, Nature, StorageKind};
+
+    fn graph(name: &str, text: &str) -> Graph {
+        let applications = Applications::built_in();
+        let mut builder = Builder::new(Host::Linux, &applications, &[]);
+        add(&mut builder, &docker_run::parse(&[Source { name, text }]));
+        builder.finish()
+    }
+
+    /// How many others are known to open the database of the first line.
+    fn sharer_count(name: &str, text: &str) -> usize {
+        let graph = graph(name, text);
+        let (first, _) = graph.all_databases().next().expect("a database");
+        graph.sharers(first).len()
+    }
+
+    const TWO: &str =
+        "docker run -v vol:/data vaultwarden/server\ndocker run --name b -v vol:/data vaultwarden/server\n";
+
+    #[test]
+    fn lines_of_a_script_share_and_lines_of_prose_do_not() {
+        assert_eq!(sharer_count("run.sh", TWO), 1);
+        assert_eq!(sharer_count("README.md", &format!("```\n{TWO}```\n")), 0);
+        assert_eq!(sharer_count("run.sh", &TWO.replace("vol:/data", "$HOME/vol:/data")), 1);
+    }
+
+    #[test]
+    fn a_line_that_stands_twice_is_no_second_opener() {
+        assert_eq!(sharer_count("run.sh", &TWO.replace(" --name b", "").replacen("docker", "podman", 1)), 0);
+        assert_eq!(sharer_count("run.sh", &TWO.replacen("run ", "run --name b ", 1)), 0);
+    }
+
+    #[test]
+    fn the_current_directory_is_one_however_it_is_written() {
+        let text = TWO.replacen("vol:/data", "$(pwd)/vol:/data", 1).replacen(" vol:/data", " ./vol:/data", 1);
+        assert_eq!(sharer_count("run.sh", &text), 1);
+    }
+
+    #[test]
+    fn options_of_a_volume_say_what_it_is() {
+        let text =
+            "docker run --mount 'type=volume,src=d,dst=/data,volume-opt=type=nfs,\"volume-opt=o=addr=1,nolock\"' x\n";
+        let graph = graph("run.sh", text);
+        assert_eq!(graph.storages[0].nature, Nature::Network("nfs".to_owned()));
+        assert_eq!(graph.storages[0].options.last().map(|option| option.value.as_str()), Some("nolock"));
+    }
+
+    #[test]
+    fn a_read_only_root_of_podman_has_memory_to_write_to() {
+        let count = |text: &str| graph("run.sh", text).mounts.len();
+        assert_eq!(count("podman run --read-only x\n"), 3);
+        assert_eq!(count("podman run --read-only --tmpfs /tmp x\n"), 3);
+        assert_eq!(count("podman run --read-only --read-only-tmpfs=false x\n"), 0);
+        assert_eq!(count("docker run --read-only x\n"), 0);
+        assert_eq!(graph("run.sh", "$DOCKER run --read-only x\n").workloads[0].read_only_root, None);
+    }
+
+    #[test]
+    fn mounts_of_other_containers_are_had_too() {
+        let text = "docker run --name a -v vol:/data -v /anonymous --tmpfs /run x\ndocker run --volumes-from a:ro y\n";
+        let graph = graph("run.sh", text);
+        let of_second: Vec<_> = graph.mounts_of(WorkloadId(1)).map(|(_, mount)| mount).collect();
+        assert!(of_second.iter().all(|mount| mount.read_only) && of_second.len() == 2);
+        assert_eq!(graph.storage(of_second[1].storage).kind, StorageKind::Anonymous);
+        assert_eq!(of_second[1].storage, graph.mounts[1].storage);
     }
 }

@@ -78,3 +78,31 @@ fn copied(lineage: &[&Stage], moved: Moved) -> Vec<Spanned<String>> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{Source, dockerfile};
+    use crate::sharing::{Applications, Graph, Host, StorageKind};
+
+    fn graph(text: &str) -> Graph {
+        let applications = Applications::built_in();
+        let mut builder = Builder::new(Host::Linux, &applications, &[]);
+        add(&mut builder, &dockerfile::parse(Source { name: "Dockerfile", text }).expect("a Dockerfile"));
+        builder.finish()
+    }
+
+    #[test]
+    fn the_last_stage_and_what_it_is_built_on_make_the_image() {
+        let text = "FROM x AS base\nUSER 7\nCMD [\"old\"]\nFROM other\nVOLUME /no\nFROM base\nWORKDIR /a\nWORKDIR b\n\
+                    VOLUME /data\nENTRYPOINT [\"run\"]\nCOPY seed.db .\n";
+        let graph = graph(text);
+        let image = &graph.workloads[0];
+        assert_eq!(image.image.as_ref().map(|image| image.value.as_str()), Some("x"));
+        assert_eq!(image.user.as_ref().map(|user| user.value.as_str()), Some("7"));
+        assert_eq!(image.words.iter().map(|word| word.value.as_str()).collect::<Vec<_>>(), ["run"]);
+        assert!(image.copied.iter().any(|copied| copied.value == "/a/b/seed.db"));
+        assert_eq!(graph.mounts.len(), 1);
+        assert_eq!(graph.storages[0].kind, StorageKind::Anonymous);
+    }
+}

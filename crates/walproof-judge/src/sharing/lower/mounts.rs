@@ -49,7 +49,8 @@ fn add_one(builder: &mut Builder<'_>, sources: &impl Sources, workload: Workload
     let is_bind = matches!(written.kind, MountKind::Bind { .. });
     builder.mount(Mount {
         sub_path: written.options.subpath.as_ref().map(|path| path.value.trim_matches('/').to_owned()),
-        is_file: if is_bind { None } else { Some(false) },
+        // A part of a volume may be a file.
+        is_file: if is_bind || written.options.subpath.is_some() { None } else { Some(false) },
         read_only: written.read_only,
         selinux: moved.option(written.options.selinux.as_ref()),
         source: moved.option(source),

@@ -150,3 +150,64 @@ fn volume(unit: &VolumeUnit) -> Volume {
         span: unit.unit.span,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{Source, quadlet};
+    use crate::sharing::{Applications, Graph, Host, Nature, StorageKind, WorkloadId};
+
+    fn graph(files: &[(&str, &str)]) -> Graph {
+        let applications = Applications::built_in();
+        let mut builder = Builder::new(Host::Linux, &applications, &[]);
+        let sources: Vec<Source<'_>> = files.iter().map(|(name, text)| Source { name, text }).collect();
+        add(&mut builder, &quadlet::parse(&sources));
+        builder.finish()
+    }
+
+    #[test]
+    fn a_unit_of_a_volume_is_one_storage_under_both_names() {
+        let graph = graph(&[
+            ("a.container", "[Container]\nImage=x\nVolume=d.volume:/data\n"),
+            ("b.container", "[Container]\nImage=y\nVolume=systemd-d:/data\n"),
+            ("d.volume", "[Volume]\nType=nfs\nDevice=nas:/d\nOptions=nolock,soft\n"),
+        ]);
+        assert_eq!(graph.storages.len(), 1);
+        assert_eq!(graph.storages[0].nature, Nature::Network("nfs".to_owned()));
+        assert_eq!(graph.storages[0].options.len(), 2);
+    }
+
+    #[test]
+    fn paths_stay_as_written_or_start_where_the_unit_lies() {
+        let unit = "[Container]\nImage=x\nVolume=%h/d:/a\nVolume=./d:/b\n";
+        let kinds: Vec<StorageKind> =
+            graph(&[("/etc/q/a.container", unit)]).storages.into_iter().map(|storage| storage.kind).collect();
+        let path = |path: &str| StorageKind::HostPath(path.to_owned());
+        assert_eq!(kinds, [path("%h/d"), path("/etc/q/d")]);
+    }
+
+    #[test]
+    fn whoever_ends_first_ends_it() {
+        let stop_ms = |text: &str| graph(&[("a.container", text)]).workloads[0].stop_time.ms;
+        assert_eq!(stop_ms("[Container]\nImage=x\n"), Some(10_000));
+        assert_eq!(stop_ms("[Container]\nImage=x\nStopTimeout=300\n"), Some(90_000));
+        assert_eq!(
+            stop_ms("[Container]\nImage=x\nStopTimeout=300\n[Service]\nTimeoutStopSec=infinity\n"),
+            Some(300_000)
+        );
+        assert_eq!(stop_ms("[Container]\nImage=x\n[Service]\nTimeoutStopSec=5\n"), Some(5_000));
+    }
+
+    #[test]
+    fn containers_of_a_pod_share_a_life_and_its_mounts() {
+        let graph = graph(&[
+            ("a.container", "[Container]\nImage=x\nPod=p.pod\n"),
+            ("b.container", "[Container]\nImage=y\nPod=p.pod\nUser=7\nGroup=8\n"),
+            ("p.pod", "[Pod]\nVolume=/d:/data\nUserNS=auto\n"),
+        ]);
+        assert_eq!(graph.workloads[0].pod, graph.workloads[1].pod);
+        assert_eq!(graph.mounts_of(WorkloadId(1)).count(), 1);
+        assert_eq!(graph.workloads[0].user_namespace_mode.as_ref().map(|mode| mode.value.as_str()), Some("auto"));
+        assert_eq!(graph.workloads[1].user.as_ref().map(|user| user.value.as_str()), Some("7:8"));
+    }
+}

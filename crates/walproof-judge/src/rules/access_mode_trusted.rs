@@ -58,8 +58,17 @@ fn by_network(graph: &Graph, id: DatabaseId, file_system: &str) -> Option<(Judge
     let workload = graph.workload(database.workload);
     let others = other_pods(graph, id);
     // Copies and updates have rules of their own, which say how bad they are.
-    let (judged, who) = match others.first() {
-        Some(other) => (through_network(graph, id), format!("{} mounts it as well", graph.workload(*other).shown())),
+    let opens = |other: &&WorkloadId| graph.sharers(id).iter().any(|one| graph.database(*one).workload == **other);
+    let (judged, who) = match others.iter().find(opens).or(others.first()) {
+        Some(other) => {
+            let shown = graph.workload(*other).shown();
+            match opens(&other) {
+                true => (through_network(graph, id), format!("{shown} opens it as well")),
+                false => {
+                    (Judged::always(Severity::Risky), format!("{shown} mounts the claim as well and may write to it"))
+                }
+            }
+        }
         None if has_copies(workload) => {
             (Judged::always(Severity::Risky), "its copies may run on several nodes".to_owned())
         }

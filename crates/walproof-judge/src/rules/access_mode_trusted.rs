@@ -43,14 +43,22 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
         .finding(judged, About::database(graph, id), message)
         .at([access.modes.first().map(|mode| mode.span), Some(access.span)])
         .because(because)
-        .remedy(
-            "`ReadWriteOncePod`, with one replica and `strategy: {type: Recreate}`: Kubernetes then keeps a second pod \
-             away; on a network file system move the database to a block or local volume as well",
-        )
+        .remedy(if other_pods(graph, id).is_empty() {
+            "`ReadWriteOncePod`, with one replica and `strategy: {type: Recreate}`: Kubernetes then keeps a second pod away; \
+             on a network file system move the database to a block or local volume as well"
+        } else {
+            "let one pod open the database, and keep it on a block or local volume with `ReadWriteOncePod`; what else opens \
+             it becomes a container of that pod"
+        })
         .related(storage.span, "what the storage is made of")
         .related(workload.copies.span, "how many open it");
     let weak = graph.database(id).evidence.kind == EvidenceKind::FileName;
-    Some(if weak { finding.at_most(Certainty::Suspected) } else { finding })
+    // Two kernels are measured; who may come is what Kubernetes documents.
+    Some(if weak || finding.judged.wal != Some(Severity::Unsafe) {
+        finding.at_most(Certainty::Suspected)
+    } else {
+        finding
+    })
 }
 
 fn by_network(graph: &Graph, id: DatabaseId, file_system: &str) -> Option<(Judged, String, String)> {

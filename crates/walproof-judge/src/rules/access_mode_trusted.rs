@@ -43,14 +43,22 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
         .finding(judged, About::database(graph, id), message)
         .at([access.modes.first().map(|mode| mode.span), Some(access.span)])
         .because(because)
-        .remedy(
-            "`ReadWriteOncePod`, with one replica and `strategy: {type: Recreate}`: Kubernetes then keeps a second pod \
-             away; on a network file system move the database to a block or local volume as well",
-        )
+        .remedy(if other_pods(graph, id).is_empty() {
+            "`ReadWriteOncePod`, with one replica and `strategy: {type: Recreate}`: Kubernetes then keeps a second pod away; \
+             on a network file system move the database to a block or local volume as well"
+        } else {
+            "let one pod open the database, and keep it on a block or local volume with `ReadWriteOncePod`; what else opens \
+             it becomes a container of that pod"
+        })
         .related(storage.span, "what the storage is made of")
         .related(workload.copies.span, "how many open it");
     let weak = graph.database(id).evidence.kind == EvidenceKind::FileName;
-    Some(if weak { finding.at_most(Certainty::Suspected) } else { finding })
+    // Two kernels are measured; who may come is what Kubernetes documents.
+    Some(if weak || finding.judged.wal != Some(Severity::Unsafe) {
+        finding.at_most(Certainty::Suspected)
+    } else {
+        finding
+    })
 }
 
 fn by_network(graph: &Graph, id: DatabaseId, file_system: &str) -> Option<(Judged, String, String)> {
@@ -58,8 +66,17 @@ fn by_network(graph: &Graph, id: DatabaseId, file_system: &str) -> Option<(Judge
     let workload = graph.workload(database.workload);
     let others = other_pods(graph, id);
     // Copies and updates have rules of their own, which say how bad they are.
-    let (judged, who) = match others.first() {
-        Some(other) => (through_network(graph, id), format!("{} mounts it as well", graph.workload(*other).shown())),
+    let opens = |other: &&WorkloadId| graph.sharers(id).iter().any(|one| graph.database(*one).workload == **other);
+    let (judged, who) = match others.iter().find(opens).or(others.first()) {
+        Some(other) => {
+            let shown = graph.workload(*other).shown();
+            match opens(&other) {
+                true => (through_network(graph, id), format!("{shown} opens it as well")),
+                false => {
+                    (Judged::always(Severity::Risky), format!("{shown} mounts the claim as well and may write to it"))
+                }
+            }
+        }
         None if has_copies(workload) => {
             (Judged::always(Severity::Risky), "its copies may run on several nodes".to_owned())
         }

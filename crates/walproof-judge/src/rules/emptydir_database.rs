@@ -4,7 +4,9 @@
 //! start or copies elsewhere all the time.
 
 use super::{About, Finding, Ground, Judged, Rule, Severity};
-use crate::sharing::{DatabaseId, EvidenceKind, Graph, Nature, Role, StorageId, StorageKind, Workload, WorkloadId};
+use crate::sharing::{
+    DatabaseId, EvidenceKind, Graph, Nature, Role, StorageId, StorageKind, Workload, WorkloadId, WorkloadKind,
+};
 
 /// The database goes with its pod.
 pub static RULE: Rule = Rule {
@@ -31,10 +33,15 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
     let workload = graph.workload(database.workload);
     let mount = graph.mount(graph.mount_of(id)?);
     let storage = graph.storage(mount.storage);
-    let is_kept = storage.kind != StorageKind::EmptyDir || storage.nature == Nature::Memory;
+    // An ephemeral claim is made and removed with its pod as well; one of a template stays.
+    let goes = match storage.kind {
+        StorageKind::EmptyDir => storage.nature != Nature::Memory,
+        StorageKind::OwnClaim(_) => workload.kind != WorkloadKind::StatefulSet,
+        _ => false,
+    };
     // A name alone does not tell a database that somebody will miss from an index that is made anew.
     let is_weak = database.evidence.kind == EvidenceKind::FileName;
-    if is_kept || is_weak || mount.read_only || workload.role != Role::Main || is_made_anew(&database.path) {
+    if !goes || is_weak || mount.read_only || workload.role != Role::Main || is_made_anew(&database.path) {
         return None;
     }
     if is_replicated(graph, workload) || is_filled(graph, database.workload, mount.storage) {
@@ -44,12 +51,12 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
         .finding(
             Judged::always(Severity::Risky),
             About::database(graph, id),
-            format!("{} keeps {} in an `emptyDir`, which goes with its pod", workload.shown(), database.shown()),
+            format!("{} keeps {} in {}, which goes with its pod", workload.shown(), database.shown(), storage.called()),
         )
         .at([storage.span, mount.span])
         .because(
-            "an `emptyDir` is made for each pod and removed with it: an update, a drained node or an eviction begins with an \
-             empty database; only a restart of the container keeps it",
+            "it is made for each pod and removed with it: an update, a drained node or an eviction begins with an empty \
+             database; only a restart of the container keeps it",
         )
         .remedy(
             "a claim (`volumeClaimTemplates` of a StatefulSet with one replica), or a sidecar that replicates the database \
@@ -63,7 +70,7 @@ fn is_made_anew(path: &str) -> bool {
     path.to_ascii_lowercase().split('/').any(|part| MADE_ANEW.contains(&part.trim_start_matches('.')))
 }
 
-fn mates<'a>(graph: &'a Graph, pod: usize) -> impl Iterator<Item = (WorkloadId, &'a Workload)> {
+fn mates(graph: &Graph, pod: usize) -> impl Iterator<Item = (WorkloadId, &Workload)> {
     let all = graph.workloads.iter().enumerate().map(|(index, workload)| (WorkloadId(index), workload));
     all.filter(move |(_, workload)| workload.pod == pod)
 }

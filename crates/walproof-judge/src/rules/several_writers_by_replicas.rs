@@ -36,10 +36,13 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
         .finding(judged, About::database(graph, id), message)
         .at([copies.span, workload.span])
         .because(because)
-        .remedy(
-            "run one copy, whose updates end the old one first, or give the application a server database; copies that \
-             need no common database get a claim of their own from `volumeClaimTemplates`",
-        );
+        .remedy(match copies.by {
+            CopiesBy::Node => "give each node a database of its own on a path of the node, or run one copy",
+            _ => {
+                "run one copy, whose updates end the old one first, or give the application a server database; copies that \
+                 need no common database get a claim of their own from `volumeClaimTemplates`"
+            }
+        });
     Some(completed(graph, id, finding))
 }
 
@@ -51,15 +54,17 @@ pub(super) fn completed(graph: &Graph, id: DatabaseId, finding: Finding) -> Find
     let finding = finding
         .related(mount.and_then(|mount| mount.span), "the database lies on this mount")
         .related(storage.and_then(|storage| storage.span), "what the storage is made of");
-    let finding = match finding.judged.wal {
-        Some(Severity::Unknown) => {
+    let finding = match storage.map(|storage| &storage.nature) {
+        Some(Nature::NotKnown(_) | Nature::Mirror(_)) if finding.judged.wal == Some(Severity::Unknown) => {
             let directory = database.path.rsplit_once('/').map_or("/", |(directory, _)| directory);
             finding.settled_by(format!("walproof probe {}", if directory.is_empty() { "/" } else { directory }))
         }
         _ => finding,
     };
+    // Two kernels are measured; what an orchestrator makes of them is not.
+    let measured = finding.judged.wal == Some(Severity::Unsafe);
     let weak = database.evidence.kind == EvidenceKind::FileName;
-    if weak { finding.at_most(Certainty::Suspected) } else { finding }
+    if weak || !measured { finding.at_most(Certainty::Suspected) } else { finding }
 }
 
 /// How bad it is where several kernels reach one database through a network file system, or an object store.
@@ -83,7 +88,7 @@ pub(super) fn why_kernels(graph: &Graph, id: DatabaseId, file_system: &str) -> S
         ""
     };
     format!(
-        "{made}pods on different nodes have different kernels: in WAL mode each has its own memory of the wal-index and \
+        "{made}copies on different nodes have different kernels: in WAL mode each has its own memory of the wal-index and \
          overwrites what the other one committed, in the other modes locks and caches of `{file_system}` decide{promise}"
     )
 }
@@ -111,8 +116,8 @@ fn told(graph: &Graph, id: DatabaseId, count: &str, by: CopiesBy) -> Option<(Jud
             Judged::each(Severity::Unknown, Severity::Risky),
             format!("{workload} runs {count} that share {shown}, and it decides {question}"),
             format!(
-                "copies on one kernel may share a database; through a network file system copies on different nodes lose \
-                 commits, and what {called} is made of is not written here"
+                "copies on one kernel may share a database; on different nodes {called} is either another one on each, or a \
+                 network file system through which two kernels write and commits are lost"
             ),
         ),
         _ => return None,

@@ -9,7 +9,7 @@
 
 use std::collections::HashSet;
 
-use super::{DatabaseId, Graph, Nature, Nodes, Storage, StorageKind};
+use super::{DatabaseId, Graph, Location, Nature, Nodes, Role, Storage, StorageKind};
 use crate::manifest::kubernetes::AccessMode;
 
 /// On which kernels the copies of a workload meet at a database that they share.
@@ -29,14 +29,17 @@ pub enum Kernels {
 
 impl Graph {
     /// The databases that lie on a mount, each once for the containers of one pod: what is true of the pod need not be
-    /// said for each of them.
+    /// said for each of them. Containers that run on speak for those that run before.
     pub fn once_for_each_pod(&self) -> Vec<DatabaseId> {
         let mut known = HashSet::new();
-        let mounted = self.all_databases().filter_map(|(id, database)| Some((id, database, self.location(id)?)));
-        mounted
-            .filter(|(_, database, at)| known.insert((self.workload(database.workload).pod, at.clone())))
-            .map(|(id, ..)| id)
-            .collect()
+        let mounted = self.all_databases().filter_map(|(id, _)| Some((id, self.location(id)?)));
+        let mut all: Vec<(DatabaseId, Location)> = mounted.collect();
+        let workload = |id: DatabaseId| self.workload(self.database(id).workload);
+        all.sort_by_key(|(id, _)| (workload(*id).role == Role::Init, *id));
+        all.retain(|(id, at)| known.insert((workload(*id).pod, at.clone())));
+        let mut once: Vec<DatabaseId> = all.into_iter().map(|(id, _)| id).collect();
+        once.sort();
+        once
     }
 
     /// On which kernels copies of its workload meet at a database. `None`: they share none, since each copy has its own
@@ -44,7 +47,9 @@ impl Graph {
     pub fn kernels(&self, database: DatabaseId) -> Option<Kernels> {
         let mount = self.mount(self.mount_of(database)?);
         let storage = self.storage(mount.storage);
-        if storage.own_for_each_copy || mount.read_only {
+        // A part whose name holds a variable of the pod, such as its name, is another one for each copy.
+        let own_part = mount.sub_path.as_ref().is_some_and(|path| path.contains("$("));
+        if storage.own_for_each_copy || own_part || mount.read_only {
             return None;
         }
         let nodes = self.workload(mount.workload).nodes;

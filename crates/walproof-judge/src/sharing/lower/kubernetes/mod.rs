@@ -127,7 +127,9 @@ impl<'a> Lowering<'a> {
             return Rollout { overlap, span: at(policy.span()) };
         }
         let Some(strategy) = &object.strategy else { return Rollout { overlap: Overlap::No, span: None } };
-        let meant = object.replicas.as_ref().and_then(|replicas| replicas.value()).copied().unwrap_or(1);
+        let meant = object.replicas.as_ref().and_then(|replicas| replicas.value()).copied();
+        // One that is meant to have none gets one some day.
+        let meant = meant.unwrap_or(1).max(1);
         let is_rolling = strategy.kind.value().is_some_and(|kind| kind == "RollingUpdate");
         let is_rolling = is_rolling && object.kind == Kind::Deployment;
         let overlap = match strategy.surge_count(meant) {
@@ -248,7 +250,7 @@ fn all_may_be_missing(strategy: &Strategy, replicas: u64) -> bool {
         Some(Portion::Percent(percent)) => replicas.saturating_mul(*percent) / 100,
         None => 0,
     };
-    missing >= replicas.max(1)
+    missing >= replicas
 }
 
 /// As people call it; a namespace that nobody wrote is not known.
@@ -299,12 +301,34 @@ fn expanded(value: &Spanned<String>, known: &[Variable]) -> Spanned<String> {
     Spanned::new(text, value.span)
 }
 
-/// Which part of the volume; one with variables in it is not known, and different from all that are.
+/// Which part of the volume. Variables in it that each pod has for itself stay as they are, `$(POD_NAME)`: the part is
+/// another one for each.
 fn sub_path(mounted: &Mounted<'_>) -> Option<String> {
-    let written = mounted.mount.sub_path.as_ref().or(mounted.mount.sub_path_expr.as_ref())?;
-    let path = paths::normal(&written.value);
+    let written = match (&mounted.mount.sub_path, &mounted.mount.sub_path_expr) {
+        (Some(plain), _) => plain.value.replace("$(", "("),
+        (None, expression) => with_shared_values(&expression.as_ref()?.value, mounted.container),
+    };
+    let path = paths::normal(&written);
     let path = path.trim_matches('/');
     (!path.is_empty() && path != ".").then(|| path.to_owned())
+}
+
+/// The expression with variables put in that are the same for all pods; of those whose value is not here, the name.
+fn with_shared_values(expression: &str, container: &Container) -> String {
+    const OWN: &[&str] = &["metadata.name", "metadata.uid", "spec.nodeName", "status.hostIP", "status.podIP"];
+    let mut text = expression.to_owned();
+    for variable in &container.environment {
+        let field = variable.from.as_ref().and_then(|from| from.key.as_ref());
+        if field.is_some_and(|field| OWN.contains(&field.value.as_str())) {
+            continue;
+        }
+        let (name, value) = (&variable.name.value, variable.value.as_ref());
+        let value = value.map_or(name.as_str(), |value| value.value.as_str());
+        if text.len() < 4_096 {
+            text = text.replacen(&format!("$({name})"), &value.replace("$(", "("), 8);
+        }
+    }
+    text
 }
 
 /// Whether one file is mounted: only a part whose name has a dot may be one, or a path of the node.

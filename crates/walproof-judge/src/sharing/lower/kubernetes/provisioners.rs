@@ -22,6 +22,8 @@ pub enum Made {
     Network(&'static str),
     /// An object store that looks like a file system.
     Objects(&'static str),
+    /// It depends on what no manifest says.
+    Open,
     /// What the parameter says; without it the first one, if that is the default of the driver.
     By {
         /// The parameter.
@@ -232,7 +234,8 @@ pub static DRIVERS: &[Driver] = &[
         NFS,
         "https://docs.portworx.com/portworx-enterprise/provision-storage/create-pvcs/sharedv4-pvcs",
     ),
-    row("rancher.io/local-path", Made::Local, "https://github.com/rancher/local-path-provisioner"),
+    // With a `sharedFileSystemPath` it serves `ReadWriteMany` from whatever lies there.
+    shared_as("rancher.io/local-path", Made::Local, Made::Open, "https://github.com/rancher/local-path-provisioner"),
     row("rbd.csi.ceph.com", Made::Block, "https://github.com/ceph/ceph-csi"),
     row("ru.yandex.s3.csi", Made::Objects("fuse.geesefs"), "https://github.com/yandex-cloud/k8s-csi-s3"),
     row("s3.csi.aws.com", Made::Objects("fuse.mount-s3"), "https://github.com/awslabs/mountpoint-s3-csi-driver"),
@@ -303,13 +306,16 @@ impl Driver {
     /// What its volumes are made of. `many`: they are asked for with `ReadWriteMany`. `parameter`: what the class or the
     /// volume tells the driver. `None`: that leaves it open.
     pub fn nature(&self, many: bool, parameter: &dyn Fn(&str) -> Option<String>) -> Option<Nature> {
-        let made = self.many.as_ref().filter(|_| many).unwrap_or(&self.made);
-        nature(made, parameter)
+        let found = nature(self.many.as_ref().filter(|_| many).unwrap_or(&self.made), parameter)?;
+        // No device can be mounted by several nodes: such a driver either refuses or serves it in a way of its own.
+        let is_odd = many && self.many.is_none() && found == Nature::Block;
+        (!is_odd).then_some(found)
     }
 }
 
 fn nature(made: &Made, parameter: &dyn Fn(&str) -> Option<String>) -> Option<Nature> {
     Some(match made {
+        Made::Open => return None,
         Made::Local => Nature::Local,
         Made::Block => Nature::Block,
         Made::Network(name) => Nature::Network((*name).to_owned()),
@@ -361,6 +367,9 @@ mod tests {
         is("file.csi.azure.com", true, None, network("cifs"));
         is("file.csi.azure.com", true, Some("NFS"), network("nfs"));
         is("blob.csi.azure.com", true, Some("fuse2"), Some(Nature::ObjectStore("fuse.blobfuse2".to_owned())));
+        is("ebs.csi.aws.com", true, None, None);
+        is("rancher.io/local-path", true, None, None);
+        is("docker.io/hostpath", true, None, Some(Nature::Local));
         is("csi.trident.netapp.io", false, None, None);
         is("csi.trident.netapp.io", false, Some("ontap-nas-economy"), network("nfs"));
     }

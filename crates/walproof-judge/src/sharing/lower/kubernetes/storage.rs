@@ -240,11 +240,9 @@ fn of_class(class: &StorageClass, many: bool, claimed: &Claimed<'_>) -> Told {
     }
     let parameter = |wanted: &str| value(&class.parameters, wanted);
     let nature = of_driver(&provisioner.value, many, &parameter);
-    let asked = if many && nature != of_driver(&provisioner.value, false, &parameter) {
-        ", which serves `ReadWriteMany` over the network"
-    } else {
-        ""
-    };
+    let served =
+        many && matches!(nature, Nature::Network(_)) && nature != of_driver(&provisioner.value, false, &parameter);
+    let asked = if served { ", which serves `ReadWriteMany` over the network" } else { "" };
     let because = format!("the class `{name}` has the provisioner `{}`{asked}", provisioner.value);
     let options = class.mount_options.iter().flat_map(split).chain(told_to_driver(&class.parameters));
     Told::new(nature, because, span).with(options)
@@ -254,6 +252,7 @@ fn of_driver(name: &str, many: bool, parameter: &dyn Fn(&str) -> Option<String>)
     let known = provisioners::driver(name);
     known.and_then(|driver| driver.nature(many, parameter)).unwrap_or_else(|| {
         Nature::NotKnown(match known {
+            Some(_) if many => format!("how the driver `{name}` serves `ReadWriteMany`, if at all"),
             Some(_) => format!("which kind of volume the driver `{name}` makes with these parameters"),
             None => format!("what volumes of the driver `{name}` are: a device of one node, or a network file system"),
         })

@@ -184,6 +184,42 @@ fn every_kind_of_volume_has_a_nature() {
     assert!(graph.location_of(WorkloadId(0), "/host/x").is_some_and(|at| matches!(at.on, On::Host(_))));
 }
 
+#[test]
+fn a_part_for_each_pod_is_no_common_one() {
+    let set = |field: &str| {
+        graph(&format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web}}\nspec:\n  replicas: 2\n  template:\n    spec:\n      \
+             containers:\n      - name: app\n        env:\n        - {{name: X, value: \"sqlite:////data/app.db\"}}\n        \
+             - {{name: P, {field}}}\n        \
+             volumeMounts: [{{name: data, mountPath: /data, subPathExpr: \"a/$(P)\"}}]\n      \
+             volumes: [{{name: data, nfs: {{server: nas, path: /x}}}}]\n"
+        ))
+    };
+    let own = set("valueFrom: {fieldRef: {fieldPath: metadata.name}}");
+    assert_eq!(own.mounts[0].sub_path.as_deref(), Some("a/$(P)"));
+    assert_eq!(own.kernels(crate::sharing::DatabaseId(0)), None);
+    let common = set("value: b");
+    assert_eq!(common.mounts[0].sub_path.as_deref(), Some("a/b"));
+    assert!(matches!(common.kernels(crate::sharing::DatabaseId(0)), Some(Kernels::Several(_))));
+}
+
+#[test]
+fn updates_are_told_apart() {
+    let overlap = |kind: &str, spec: &str| {
+        let text = format!(
+            "apiVersion: apps/v1\nkind: {kind}\nmetadata: {{name: web}}\nspec:\n  {spec}\n  template: {{spec: {{containers: [{{name: a}}]}}}}\n"
+        );
+        graph(&text).workloads[0].rollout.overlap
+    };
+    assert_eq!(overlap("Deployment", "replicas: 1"), Overlap::Yes);
+    assert_eq!(overlap("Deployment", "replicas: 0"), Overlap::Yes);
+    assert_eq!(overlap("Deployment", "strategy: {type: Recreate}"), Overlap::No);
+    assert_eq!(overlap("Deployment", "strategy: {rollingUpdate: {maxSurge: 0}}"), Overlap::WhileEnding);
+    assert_eq!(overlap("Deployment", "strategy: {rollingUpdate: {maxUnavailable: 1}}"), Overlap::WhileEnding);
+    assert_eq!(overlap("Deployment", "strategy: {type: Odd}"), Overlap::Unreadable);
+    assert_eq!(overlap("StatefulSet", "replicas: 1"), Overlap::No);
+}
+
 const PIECES: &[&str] = &[
     "replicas: 3\n",
     "replicas: ",
@@ -218,7 +254,19 @@ const PIECES: &[&str] = &[
 
 #[test]
 fn any_text_is_lowered_and_judged_without_a_panic() {
-    let texts = [VAULTWARDEN, SONARR, EVERY_VOLUME, UPTIME_KUMA, N8N, GRAFANA];
+    let texts = [
+        fixture!("access-mode-trusted/unsafe/app.yaml"),
+        fixture!("autoscaled-database/unsafe/app.yaml"),
+        fixture!("emptydir-database/unsafe-with-an-owner-set-before/app.yaml"),
+        fixture!("overlapping-rollout/unsafe/app.yaml"),
+        fixture!("several-writers-by-replicas/unsafe-daemonset-on-nfs/app.yaml"),
+        VAULTWARDEN,
+        SONARR,
+        EVERY_VOLUME,
+        UPTIME_KUMA,
+        N8N,
+        GRAFANA,
+    ];
     let mut numbers = Numbers(11);
     for round in 0..3_000 {
         let text = mutation::mutated(&mut numbers, &texts, PIECES);

@@ -13,16 +13,48 @@
 //!
 //! Where to look next: `crate::sharing` for the graph, `crate::check` for what becomes of findings.
 
+mod attribute_cache;
+mod foreign_vfs;
+mod fuse_without_shared_memory;
+mod immutable_uri;
+mod mixed_journal_modes;
+mod nobrl_mount;
+mod nolock_mount;
+mod nolock_uri;
+mod object_store_as_filesystem;
 mod single_file_mount;
+mod soft_mount;
+mod stale_sidecar_beside_restore;
+mod storage_not_known;
+mod unsafe_copy;
+mod wal_on_host_share;
+mod wal_on_network_filesystem;
 
 use serde::Serialize;
 
 use crate::finding::Certainty;
 use crate::manifest::Span;
-use crate::sharing::{DatabaseId, Graph, MountId, StorageId, WorkloadId};
+use crate::sharing::{DatabaseId, EvidenceKind, Graph, MountId, On, StorageId, WorkloadId};
 
 /// All rules, by name.
-pub static RULES: &[&Rule] = &[&single_file_mount::RULE];
+pub static RULES: &[&Rule] = &[
+    &attribute_cache::RULE,
+    &foreign_vfs::RULE,
+    &fuse_without_shared_memory::RULE,
+    &immutable_uri::RULE,
+    &mixed_journal_modes::RULE,
+    &nobrl_mount::RULE,
+    &nolock_mount::RULE,
+    &nolock_uri::RULE,
+    &object_store_as_filesystem::RULE,
+    &single_file_mount::RULE,
+    &soft_mount::RULE,
+    &stale_sidecar_beside_restore::RULE,
+    &storage_not_known::RULE,
+    &unsafe_copy::RULE,
+    &wal_on_host_share::RULE,
+    &wal_on_network_filesystem::RULE,
+];
 
 /// One bad situation.
 pub struct Rule {
@@ -248,11 +280,32 @@ impl Finding {
         self
     }
 
+    /// No surer than the evidence for the database: a name alone is weak.
+    #[must_use]
+    pub fn as_sure_as(self, graph: &Graph, id: DatabaseId) -> Self {
+        match graph.database(id).evidence.kind {
+            EvidenceKind::FileName => self.at_most(Certainty::Suspected),
+            _ => self,
+        }
+    }
+
     /// The command that settles it.
     #[must_use]
     pub fn settled_by(mut self, command: impl Into<String>) -> Self {
         self.settle = Some(command.into());
         self
+    }
+}
+
+/// The probe of the directory that a database lies in: by the host's path, where that is known.
+fn probe_of(graph: &Graph, id: DatabaseId) -> String {
+    let on_host = graph.location(id).filter(|location| matches!(location.on, On::Host(_)));
+    let directory = on_host.as_ref().and_then(|location| location.path.rsplit_once('/'));
+    match directory {
+        Some((directory, _)) if directory.starts_with('/') && !graph.database(id).is_directory => {
+            format!("walproof probe {directory}")
+        }
+        _ => "walproof probe DIRECTORY".to_owned(),
     }
 }
 

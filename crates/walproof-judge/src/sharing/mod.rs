@@ -17,16 +17,19 @@
 //! Where to look next: `lower` for how it is made, `crate::rules` for what is made of it.
 
 mod applications;
+pub mod copying;
 mod database;
 pub mod live;
 pub mod lower;
+mod openers;
 mod storage;
 mod workload;
 
 use serde::Serialize;
 
 pub use applications::{Application, Applications};
-pub use database::{Database, Evidence, EvidenceKind, Location, Mode, On, OpenOption};
+pub use database::{Database, Evidence, EvidenceKind, Location, Locking, Mode, On, OpenOption};
+pub use openers::Nodes;
 pub use storage::{Access, Mount, Nature, Storage, StorageKind};
 pub use workload::{Copies, CopiesBy, Overlap, Role, Rollout, StopTime, Variable, Workload, WorkloadKind};
 
@@ -140,6 +143,11 @@ impl Graph {
     /// Every database with its id.
     pub fn all_databases(&self) -> impl Iterator<Item = (DatabaseId, &Database)> {
         self.databases.iter().enumerate().map(|(index, database)| (DatabaseId(index), database))
+    }
+
+    /// Every storage with its id.
+    pub fn all_storages(&self) -> impl Iterator<Item = (StorageId, &Storage)> {
+        self.storages.iter().enumerate().map(|(index, storage)| (StorageId(index), storage))
     }
 
     /// Every mount with its id.

@@ -53,6 +53,8 @@ pub struct Workload {
     pub user_namespace: Option<Span>,
     /// Which engine, if that is known: `docker`, `podman`, `kubernetes`.
     pub engine: Option<&'static str>,
+    /// Labels of the container, annotations of the pod.
+    pub labels: Vec<Variable>,
 }
 
 /// What kind of thing starts processes.
@@ -132,6 +134,7 @@ impl Workload {
             runtime: None,
             user_namespace: None,
             engine: None,
+            labels: Vec::new(),
         }
     }
 

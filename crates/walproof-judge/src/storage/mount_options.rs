@@ -249,6 +249,12 @@ pub fn in_force(mount: &Mount) -> Vec<InForce> {
     found
 }
 
+/// What one option means on a type of file system, as its own manual page writes it.
+pub fn meaning(fstype: &str, option: &str) -> Option<InForce> {
+    let Row { weight, meaning, source, .. } = *ROWS.iter().find(|row| row.is_about(fstype, option))?;
+    Some(InForce { option: option.to_owned(), weight, meaning, source })
+}
+
 impl Row {
     fn is_about(&self, fstype: &str, option: &str) -> bool {
         let same =

@@ -1,0 +1,134 @@
+//! Who opens a database, seen as one file: how many, and on how many machines they may run.
+//!
+//! What it must not do: judge, or take two services for two machines because nothing says that they are on one.
+//!
+//! Where to look next: `Graph::sharers`, `Graph::reachers`, on which this stands.
+
+use super::{CopiesBy, DatabaseId, Graph, MountId, Overlap, StorageId, Workload, WorkloadId, WorkloadKind};
+
+/// On how many machines the openers of a database run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Nodes {
+    /// On one, as far as it is written.
+    One,
+    /// Perhaps on several: copies that a scheduler may put anywhere, an update that overlaps.
+    Perhaps,
+    /// On several: nothing ties them to one machine, or one runs on each.
+    Several,
+}
+
+impl Graph {
+    /// Whether no earlier entry is about the same file: rules speak once of a file, not once for each who opens it.
+    pub fn is_first_entry(&self, id: DatabaseId) -> bool {
+        self.sharers(id).into_iter().all(|other| other > id)
+    }
+
+    /// The workloads that are known to open the file, each once.
+    pub fn openers(&self, id: DatabaseId) -> Vec<WorkloadId> {
+        let mut openers = vec![self.database(id).workload];
+        openers.extend(self.sharers(id).into_iter().map(|other| self.database(other).workload));
+        openers.sort_unstable();
+        openers.dedup();
+        openers
+    }
+
+    /// Whether more than one process may have the file open: another workload, another copy, an update that overlaps.
+    pub fn has_several_openers(&self, id: DatabaseId) -> bool {
+        let own = self.storage_of(id).is_none_or(|storage| self.storage(storage).own_for_each_copy);
+        let openers = self.openers(id);
+        let many = |workload: &Workload| {
+            workload.copies.count_max != Some(1) || matches!(workload.rollout.overlap, Overlap::Yes | Overlap::Schedule)
+        };
+        openers.len() > 1 || (!own && openers.iter().any(|opener| many(self.workload(*opener))))
+    }
+
+    /// On how many machines the openers of the file run.
+    pub fn nodes(&self, id: DatabaseId) -> Nodes {
+        if self.storage_of(id).is_none_or(|storage| self.storage(storage).own_for_each_copy) {
+            return Nodes::One;
+        }
+        let openers: Vec<&Workload> = self.openers(id).into_iter().map(|opener| self.workload(opener)).collect();
+        let of_copies = openers.iter().map(|workload| of_copies(workload)).max().unwrap_or(Nodes::One);
+        // Pods are put wherever there is room; services of one file, and units and commands of one machine, are not.
+        let pods = openers.iter().filter(|workload| is_scheduled(workload.kind));
+        let is_scattered = pods.clone().any(|one| pods.clone().any(|two| one.pod != two.pod));
+        of_copies.max(if is_scattered { Nodes::Several } else { Nodes::One })
+    }
+
+    /// The databases on a storage, each file once.
+    pub fn files_on(&self, storage: StorageId) -> Vec<DatabaseId> {
+        let here = self.all_databases().map(|(id, _)| id).filter(|id| self.storage_of(*id) == Some(storage));
+        here.filter(|id| self.is_first_entry(*id)).collect()
+    }
+
+    /// The database on a storage whose openers run on most machines: what is wrong with a storage is said of it.
+    pub fn most_scattered_on(&self, storage: StorageId) -> Option<(DatabaseId, Nodes)> {
+        let files = self.files_on(storage).into_iter().map(|id| (id, self.nodes(id)));
+        // The first of those that are alike.
+        files.rev().max_by_key(|(_, nodes)| *nodes)
+    }
+
+    /// Mounts of others through which the file can be written.
+    pub fn writable_reachers(&self, id: DatabaseId) -> Vec<MountId> {
+        self.reachers(id).into_iter().filter(|mount| !self.mount(*mount).read_only).collect()
+    }
+
+    /// The openers in words: ``service `a` and service `b` ``, or their number.
+    pub fn openers_shown(&self, id: DatabaseId) -> String {
+        let openers = self.openers(id);
+        match openers.as_slice() {
+            [one] => self.workload(*one).shown(),
+            [one, two] => format!("{} and {}", self.workload(*one).shown(), self.workload(*two).shown()),
+            [one, rest @ ..] => format!("{} and {} others", self.workload(*one).shown(), rest.len()),
+            [] => String::new(),
+        }
+    }
+}
+
+fn of_copies(workload: &Workload) -> Nodes {
+    let several = if is_scheduled(workload.kind) { Nodes::Several } else { Nodes::Perhaps };
+    match (workload.copies.by, workload.copies.count_max) {
+        (CopiesBy::Node, _) => Nodes::Several,
+        (CopiesBy::Unreadable, _) => Nodes::Perhaps,
+        (_, Some(0 | 1)) => match workload.rollout.overlap {
+            Overlap::Yes | Overlap::Schedule => Nodes::Perhaps,
+            Overlap::No | Overlap::Unreadable => Nodes::One,
+        },
+        _ => several,
+    }
+}
+
+/// Whether a scheduler chooses the machine of each.
+const fn is_scheduled(kind: WorkloadKind) -> bool {
+    matches!(
+        kind,
+        WorkloadKind::Deployment
+            | WorkloadKind::StatefulSet
+            | WorkloadKind::DaemonSet
+            | WorkloadKind::ReplicaSet
+            | WorkloadKind::Job
+            | WorkloadKind::CronJob
+            | WorkloadKind::Pod
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sharing::Copies;
+
+    fn workload(kind: WorkloadKind, count_max: Option<u64>, by: CopiesBy) -> Workload {
+        Workload { copies: Copies { count_max, by, span: None }, ..Workload::new(kind, "a") }
+    }
+
+    #[test]
+    fn copies_of_pods_are_on_several_machines_and_those_of_services_perhaps() {
+        let nodes = |kind, count, by| of_copies(&workload(kind, count, by));
+        assert_eq!(nodes(WorkloadKind::Service, Some(1), CopiesBy::Default), Nodes::One);
+        assert_eq!(nodes(WorkloadKind::Service, Some(3), CopiesBy::Written), Nodes::Perhaps);
+        assert_eq!(nodes(WorkloadKind::Service, None, CopiesBy::Node), Nodes::Several);
+        assert_eq!(nodes(WorkloadKind::Deployment, Some(3), CopiesBy::Written), Nodes::Several);
+        assert_eq!(nodes(WorkloadKind::Deployment, Some(9), CopiesBy::Autoscaler), Nodes::Several);
+        assert_eq!(nodes(WorkloadKind::StatefulSet, Some(1), CopiesBy::Written), Nodes::One);
+    }
+}

@@ -15,8 +15,8 @@ use super::words::Word;
 const SHELLS: &[&str] = &["ash", "bash", "dash", "ksh", "sh", "zsh"];
 /// Words that stand before a command without being one.
 const BEFORE: &[&str] = &[
-    "!", "{", "builtin", "command", "do", "else", "env", "eval", "exec", "if", "nohup", "sudo", "then", "time", "until",
-    "while",
+    "!", "{", "builtin", "command", "do", "else", "env", "eval", "exec", "if", "nohup", "sudo", "then", "time",
+    "until", "while",
 ];
 /// Programs that start another one, with the number of words of their own that have no dash.
 const STARTERS: &[(&str, usize)] = &[

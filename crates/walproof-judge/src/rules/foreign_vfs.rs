@@ -51,7 +51,8 @@ fn weigh(graph: &Graph, id: DatabaseId) -> Option<(Judged, String)> {
         Locking::None if graph.database(id).switched_on("nolock").is_some() => None,
         Locking::None => {
             let rollback = if several { Severity::Unsafe } else { Severity::Risky };
-            let because = format!("its locks do nothing and it has no shared memory, so WAL fails with 14; {who} open it");
+            let because =
+                format!("its locks do nothing and it has no shared memory, so WAL fails with 14; {who} open it");
             Some((Judged::each(Severity::Refuses, rollback), because))
         }
         Locking::DotFile if others() => {

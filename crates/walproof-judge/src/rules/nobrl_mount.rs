@@ -26,18 +26,22 @@ fn one(graph: &Graph, id: StorageId) -> Option<Finding> {
     let shown = graph.database(database).shown();
     let meaning = mount_options::meaning("cifs", &option.value).map_or("locks are not sent", |row| row.meaning);
     Some(
-        RULE.finding(judged, About::database(graph, database), format!("`{kind}` under {shown} is mounted with `nobrl`"))
-            .at([Some(option.span)])
-            .because(format!(
-                "{meaning}; it makes `database is locked` go away, and keeps nobody else on the server from writing at \
+        RULE.finding(
+            judged,
+            About::database(graph, database),
+            format!("`{kind}` under {shown} is mounted with `nobrl`"),
+        )
+        .at([Some(option.span)])
+        .because(format!(
+            "{meaning}; it makes `database is locked` go away, and keeps nobody else on the server from writing at \
                  the same time as {}",
-                graph.openers_shown(database)
-            ))
-            .remedy(
-                "use a disk instead of a share (Azure: `disk.csi.azure.com`); else exactly one process, with \
+            graph.openers_shown(database)
+        ))
+        .remedy(
+            "use a disk instead of a share (Azure: `disk.csi.azure.com`); else exactly one process, with \
                  `journal_mode=DELETE`, and say so where others read it",
-            )
-            .settled_by(probe_of(graph, database))
-            .as_sure_as(graph, database),
+        )
+        .settled_by(probe_of(graph, database))
+        .as_sure_as(graph, database),
     )
 }

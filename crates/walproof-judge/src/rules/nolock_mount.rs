@@ -20,12 +20,13 @@ fn judge(graph: &Graph) -> Vec<Finding> {
 fn one(graph: &Graph, id: StorageId) -> Option<Finding> {
     let storage = graph.storage(id);
     let Nature::Network(kind) = &storage.nature else { return None };
-    let option =
-        storage.option_that(|option| matches!(option, "nolock" | "local_lock=all" | "local_lock=posix" | "localflock"))?;
+    let option = storage
+        .option_that(|option| matches!(option, "nolock" | "local_lock=all" | "local_lock=posix" | "localflock"))?;
     let (database, nodes) = graph.most_scattered_on(id)?;
     let judged = Judged::always(if nodes == Nodes::Several { Severity::Unsafe } else { Severity::Risky });
     let shown = graph.database(database).shown();
-    let meaning = mount_options::meaning("nfs", &option.value).map_or("locks stay on this client", |row| row.meaning);
+    let row = mount_options::meaning(kind, &option.value).or_else(|| mount_options::meaning("nfs", &option.value));
+    let meaning = row.map_or("locks stay on this client", |row| row.meaning);
     Some(
         RULE.finding(
             judged,

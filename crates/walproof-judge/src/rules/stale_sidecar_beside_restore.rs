@@ -58,7 +58,12 @@ fn one(graph: &Graph, restorer: WorkloadId, commands: &[Command], id: DatabaseId
         RULE.finding(
             Judged::always(severity),
             About { workload: Some(restorer), ..About::database(graph, id) },
-            format!("{} puts another file in the place of {} with `{}`", workload.shown(), database.shown(), command.program),
+            format!(
+                "{} puts another file in the place of {} with `{}`",
+                workload.shown(),
+                database.shown(),
+                command.program
+            ),
         )
         .at([Some(command.span)])
         .because(because)

@@ -172,12 +172,8 @@ fn copied_by(command: &Command) -> Vec<Copied> {
         "tar" | "bsdtar" => of_tar(command),
         _ => of_tool(command),
     };
-    let copied = |path| Copied {
-        by: command.program.clone(),
-        path,
-        excluded: excluded(command),
-        span: Some(command.span),
-    };
+    let copied =
+        |path| Copied { by: command.program.clone(), path, excluded: excluded(command), span: Some(command.span) };
     paths.into_iter().map(copied).collect()
 }
 
@@ -252,7 +248,9 @@ fn excluded(command: &Command) -> Vec<String> {
     while let Some(word) = words.next() {
         match word.split_once('=') {
             Some(("--exclude" | "--iexclude", pattern)) => found.push(pattern.to_owned()),
-            None if matches!(word.as_str(), "--exclude" | "--iexclude" | "-e" | "-x") => found.extend(words.next().cloned()),
+            None if matches!(word.as_str(), "--exclude" | "--iexclude" | "-e" | "-x") => {
+                found.extend(words.next().cloned())
+            }
             _ => {}
         }
     }

@@ -44,8 +44,7 @@ impl Database {
     pub fn switched_on(&self, name: &str) -> Option<&OpenOption> {
         self.option(name).filter(|option| {
             let value = option.value.value.to_ascii_lowercase();
-            matches!(value.as_str(), "yes" | "true" | "on")
-                || value.parse::<i64>().is_ok_and(|number| number != 0)
+            matches!(value.as_str(), "yes" | "true" | "on") || value.parse::<i64>().is_ok_and(|number| number != 0)
         })
     }
 
@@ -64,7 +63,10 @@ impl Database {
     /// Whether its URI says that it is only read.
     pub fn is_only_read(&self) -> bool {
         self.switched_on("immutable").is_some()
-            || self.option("mode").is_some_and(|option| option.value.value.eq_ignore_ascii_case("ro"))
+            || self.option("mode").is_some_and(|option| {
+                // .NET writes the second.
+                ["ro", "readonly"].iter().any(|word| option.value.value.eq_ignore_ascii_case(word))
+            })
     }
 }
 

@@ -150,6 +150,7 @@ static ROWS: &[Row] = &[
     row(CIFS, "rsize=", Speed, "bytes of a read request", CIFS_8),
     row(CIFS, "wsize=", Speed, "bytes of a write request", CIFS_8),
     row(CIFS, "mapchars", Note, "names are translated; SQLite's are plain", CIFS_8),
+    row(&["lustre"], "localflock", Danger, "locks are this client's own: no other client sees them", "mount.lustre(8)"),
     row(&["ceph"], "noasyncreaddir", Note, "directories are read from the server", "mount.ceph(8)"),
     row(
         &["9p"],

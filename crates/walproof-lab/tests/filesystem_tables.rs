@@ -1,11 +1,10 @@
 //! The guard's table of file systems and the judge's say the same: the guard is embedded without the judge, and the judge
 //! may not depend on the guard, so each has a table, and this test keeps them one.
 //!
-//! Where to look next: `walproof_guard::filesystems`, `walproof_judge::sharing::lower::nature_of_type`,
+//! Where to look next: `walproof_guard::FILESYSTEMS`, `walproof_judge::sharing::lower::nature_of_type`,
 //! `walproof_judge::storage::mount_options`.
 
-use walproof_guard::Verdict;
-use walproof_guard::filesystems::{FILESYSTEMS, Ground, MOUNT_OPTIONS};
+use walproof_guard::{FILESYSTEMS, Ground, MOUNT_OPTIONS, Verdict};
 use walproof_judge::sharing::Nature;
 use walproof_judge::sharing::lower::nature_of_type;
 use walproof_judge::storage::mount_options::{Weight, meaning};

@@ -51,8 +51,11 @@ fn weigh(graph: &Graph, id: DatabaseId) -> Option<(Judged, String)> {
         Locking::None if graph.database(id).switched_on("nolock").is_some() => None,
         Locking::None => {
             let rollback = if several { Severity::Unsafe } else { Severity::Risky };
-            let because =
-                format!("its locks do nothing and it has no shared memory, so WAL fails with 14; {who} open it");
+            let who = match several {
+                true => format!("{who} may have it open at once"),
+                false => "it holds only while exactly one process has it open".to_owned(),
+            };
+            let because = format!("its locks do nothing and it has no shared memory, so WAL fails with 14; {who}");
             Some((Judged::each(Severity::Refuses, rollback), because))
         }
         Locking::DotFile if others() => {

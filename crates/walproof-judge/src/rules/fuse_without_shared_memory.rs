@@ -53,10 +53,13 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
         RULE.finding(Judged { wal: Some(wal), rollback }, About::database(graph, id), message)
             .at([uncached.map(|option| option.span), storage.span, mount])
             .because(because)
-            .remedy(
-                "put the database on one of the file systems below; with mergerfs `cache.files=auto-full` allows WAL; \
-                 on Unraid use the pool, `/mnt/cache`",
-            )
+            .remedy(match kind.as_str() {
+                "fuse.shfs" => "put the database on the pool itself: `/mnt/cache` instead of `/mnt/user`",
+                "fuse.mergerfs" => {
+                    "put the database on one of the file systems below; else mount with `cache.files=auto-full`, and test it"
+                }
+                _ => "put the database on one of the file systems below",
+            })
             .related(mount, "mounted here")
             .settled_by(probe_of(graph, id))
             .as_sure_as(graph, id),

@@ -35,9 +35,17 @@ fn one(graph: &Graph, id: StorageId) -> Option<Finding> {
         )
         .at([Some(option.span)])
         .because(format!(
-            "{meaning}; two machines then write at once without a sign, and it holds only while every opener is on one \
-             machine, as nothing here says of {}",
-            graph.openers_shown(database)
+            "{meaning}; {}",
+            match nodes {
+                Nodes::Several => {
+                    format!(
+                        "{} may run on several machines, which then write at once without a sign",
+                        graph.openers_shown(database)
+                    )
+                }
+                _ => "it holds only while all who open the database, a shell and a backup included, are on one machine"
+                    .to_owned(),
+            }
         ))
         .remedy("move the database to a local or block volume; taking the option away shows errors that it hides")
         .settled_by(probe_of(graph, database))

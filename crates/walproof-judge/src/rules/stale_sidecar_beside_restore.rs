@@ -16,14 +16,21 @@ pub static RULE: Rule = Rule {
     judge,
 };
 
+/// Programs that put a file in the place of another one.
+const PUT: &[&str] = &["cp", "install", "mv"];
+
 fn judge(graph: &Graph) -> Vec<Finding> {
     (0..graph.workloads.len()).flat_map(|index| of_restorer(graph, WorkloadId(index))).collect()
 }
 
 fn of_restorer(graph: &Graph, restorer: WorkloadId) -> Vec<Finding> {
     let commands = graph.workload(restorer).commands();
-    let files = graph.all_databases().filter(|(id, database)| !database.is_directory && graph.is_first_entry(*id));
-    files.filter_map(|(id, _)| one(graph, restorer, &commands, id)).collect()
+    if !commands.iter().any(|command| PUT.contains(&command.program.as_str())) {
+        return Vec::new();
+    }
+    let files =
+        graph.databases_beside(restorer).filter(|id| !graph.database(*id).is_directory && graph.is_first_entry(*id));
+    files.filter_map(|id| one(graph, restorer, &commands, id)).collect()
 }
 
 fn one(graph: &Graph, restorer: WorkloadId, commands: &[Command], id: DatabaseId) -> Option<Finding> {
@@ -75,7 +82,7 @@ fn one(graph: &Graph, restorer: WorkloadId, commands: &[Command], id: DatabaseId
 
 /// The file of this name that a command puts somewhere.
 fn placed(command: &Command, name: &str) -> Option<String> {
-    if !matches!(command.program.as_str(), "cp" | "mv" | "install") || command.has_letter('n') {
+    if !PUT.contains(&command.program.as_str()) || command.has_letter('n') {
         return None;
     }
     let operands: Vec<&str> = command.operands().collect();

@@ -25,9 +25,9 @@ fn one(graph: &Graph, id: StorageId) -> Option<Finding> {
     let files = graph.files_on(id);
     let first = *files.first()?;
     let shown = graph.database(first).shown();
-    let others = match files.len() {
-        1 => String::new(),
-        count => format!(" and {} more", count - 1),
+    let lies = match files.len() {
+        1 => format!("{shown} lies there"),
+        count => format!("{shown} and {} more lie there", count - 1),
     };
     let because = if storage.because.is_empty() { "nothing in the files says it" } else { storage.because.as_str() };
     let mount = graph.mount_of(first).and_then(|mount| graph.mount(mount).span);
@@ -35,7 +35,7 @@ fn one(graph: &Graph, id: StorageId) -> Option<Finding> {
         RULE.finding(
             Judged::always(Severity::Unknown),
             About::database(graph, first),
-            format!("not known: {question}; {shown}{others} lies there"),
+            format!("not known: {question}; {lies}"),
         )
         .at([storage.span, mount])
         .because(format!(

@@ -4,6 +4,7 @@
 //! what is copied holds no database.
 
 use super::{About, Finding, Ground, Judged, Rule, Severity};
+use crate::finding::Certainty;
 use crate::sharing::copying::{Copied, Met, is_image};
 use crate::sharing::{DatabaseId, Graph, Role, Workload, WorkloadId};
 
@@ -43,13 +44,10 @@ fn of_copier(graph: &Graph, copier: WorkloadId) -> Vec<Finding> {
         return Vec::new();
     }
     let copies = workload.copies_of_files();
-    let mut found = Vec::new();
-    for (id, _) in graph.all_databases() {
-        if let Some(finding) = one(graph, copier, &copies, id) {
-            found.push(finding);
-        }
+    if copies.is_empty() {
+        return Vec::new();
     }
-    found
+    graph.databases_beside(copier).filter_map(|id| one(graph, copier, &copies, id)).collect()
 }
 
 fn is_sound(workload: &Workload) -> bool {
@@ -91,6 +89,7 @@ fn one(graph: &Graph, copier: WorkloadId, copies: &[Copied], id: DatabaseId) -> 
              WAL a copy in the middle of a transaction is torn",
         )
     };
+    let certainty = if with_log { Certainty::Documented } else { RULE.ground.certainty() };
     Some(
         RULE.finding(
             judged,
@@ -104,6 +103,7 @@ fn one(graph: &Graph, copier: WorkloadId, copies: &[Copied], id: DatabaseId) -> 
              snapshot the whole volume at once; then check the copy",
         )
         .related(database.evidence.span, "opened here")
+        .at_most(certainty)
         .as_sure_as(graph, id),
     )
 }

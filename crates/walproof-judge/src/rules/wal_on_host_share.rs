@@ -46,16 +46,19 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
     if !graph.is_first_entry(id) {
         return None;
     }
-    let settle = match storage.nature {
-        Nature::DependsOnHost => "walproof check --host linux TARGET".to_owned(),
-        _ => probe_of(graph, id),
+    let named = "use a named volume, and open the database only from containers";
+    let (remedy, settle) = match storage.nature {
+        Nature::DependsOnHost => {
+            (format!("on Linux say `--host linux`; else {named}"), "walproof check --host linux TARGET".to_owned())
+        }
+        _ => (named.to_owned(), probe_of(graph, id)),
     };
     let mount = graph.mount_of(id).and_then(|mount| graph.mount(mount).span);
     Some(
         RULE.finding(judged, About::database(graph, id), message)
             .at([mount, storage.span])
             .because(because)
-            .remedy("use a named volume, and open the database only from containers; on Linux say `--host linux`")
+            .remedy(remedy)
             .settled_by(settle)
             .as_sure_as(graph, id),
     )

@@ -33,7 +33,8 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
         "" => String::new(),
         because => format!("{because}; "),
     };
-    let (finding, why) = match COHERENT_BY_DESIGN.contains(&kind.as_str()) {
+    let is_coherent = COHERENT_BY_DESIGN.contains(&kind.as_str());
+    let (judged, message) = match is_coherent {
         true => {
             let message = format!("does `{kind}` keep shared memory and locks together for {}", database.shown());
             (Judged::each(Severity::Unknown, Severity::Risky), message)
@@ -45,9 +46,12 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
     };
     let mount = graph.mount_of(id).and_then(|mount| graph.mount(mount).span);
     Some(
-        RULE.finding(finding, About::database(graph, id), why)
+        RULE.finding(judged, About::database(graph, id), message)
             .at([storage.span, mount])
-            .because(format!("{because}{}", consequence(graph, id, nodes)))
+            .because(match is_coherent {
+                true => format!("{because}it is made to, for several machines; with SQLite it was not measured"),
+                false => format!("{because}{}", consequence(graph, id, nodes)),
+            })
             .remedy(
                 "use a local or block volume, or a server database; else one process alone on one machine, with \
                  `journal_mode=DELETE`",
@@ -70,6 +74,8 @@ fn consequence(graph: &Graph, id: DatabaseId, nodes: Nodes) -> String {
         Nodes::Several => {
             format!("{wal}; {who} may run on several machines, whose caches break a rollback journal as well")
         }
-        _ => format!("{wal}; for {who} alone a rollback journal depends on the locks and caches of this client"),
+        _ => {
+            format!("{wal}; on one machine, as far as {who} goes, its locks and caches decide about a rollback journal")
+        }
     }
 }

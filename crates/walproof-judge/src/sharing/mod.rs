@@ -198,8 +198,9 @@ impl Graph {
     /// Every other entry for the same database, in the order of the graph: other workloads that are known to open it.
     pub fn sharers(&self, database: DatabaseId) -> Vec<DatabaseId> {
         let Some(here) = self.location(database) else { return Vec::new() };
-        let others = self.all_databases().filter(|(id, _)| *id != database);
-        others.map(|(id, _)| id).filter(|id| self.location(*id).is_some_and(|there| there == here)).collect()
+        // Storages of other projects are others; that is cheaper to see than a location.
+        let others = self.databases_beside(self.database(database).workload).filter(|id| *id != database);
+        others.filter(|id| self.location(*id).is_some_and(|there| there == here)).collect()
     }
 
     /// Every mount of another workload that reaches the file of a database, whether that workload is known to open it

@@ -55,6 +55,13 @@ impl Graph {
         of_copies.max(if is_scattered { Nodes::Several } else { Nodes::One })
     }
 
+    /// The databases of a workload's project, its own among them.
+    pub fn databases_beside(&self, workload: WorkloadId) -> impl Iterator<Item = DatabaseId> {
+        let project = self.workload(workload).project;
+        let all = self.all_databases();
+        all.filter(move |(_, database)| self.workload(database.workload).project == project).map(|(id, _)| id)
+    }
+
     /// The databases on a storage, each file once.
     pub fn files_on(&self, storage: StorageId) -> Vec<DatabaseId> {
         let here = self.all_databases().map(|(id, _)| id).filter(|id| self.storage_of(*id) == Some(storage));

@@ -245,7 +245,7 @@ fn of_workload(graph: &Graph, id: WorkloadId, applications: &Applications) -> Ve
         }));
     }
     let opened = texts.iter().filter(|(name, _)| !name.is_some_and(is_of_backup));
-    found.extend(opened.filter_map(|(_, text)| by_file_name(id, &text.value, text.span)));
+    found.extend(opened.filter_map(|(name, text)| by_named_file(id, *name, text)));
     let mounts = graph.mounts_of(id).map(|(_, mount)| mount);
     found.extend(
         mounts
@@ -260,19 +260,31 @@ fn words(workload: &Workload) -> Vec<Spanned<String>> {
     let commands = workload.commands();
     if script::script(&workload.words).is_none() {
         let handles_files = commands.first().is_some_and(|command| FILE_TOOLS.contains(&command.program.as_str()));
-        return if handles_files { Vec::new() } else { workload.words.clone() };
+        let before = std::iter::once("").chain(workload.words.iter().map(|word| word.value.as_str()));
+        let words = before.zip(&workload.words).filter(|(before, word)| !names_backup(before, &word.value));
+        return if handles_files { Vec::new() } else { words.map(|(_, word)| word.clone()).collect() };
     }
     let mut found = Vec::new();
     for command in commands.iter().filter(|command| !FILE_TOOLS.contains(&command.program.as_str())) {
         let mut before = "";
         for word in &command.arguments {
             // Litestream starts the application by one word.
+            if names_backup(before, word) {
+                before = word;
+                continue;
+            }
             let parts = if before == "-exec" { word.split_whitespace().collect() } else { vec![word.as_str()] };
             found.extend(parts.into_iter().map(|part| Spanned::new(part.to_owned(), command.span)));
             before = word;
         }
     }
     found
+}
+
+/// Whether a word is the value of an option for copies: `--backup-to=/b/x.db`, `--backup-to /b/x.db`.
+fn names_backup(before: &str, word: &str) -> bool {
+    let option = |word: &str| word.starts_with('-') && word.split('=').next().is_some_and(is_of_backup);
+    option(word) || (option(before) && !before.contains('='))
 }
 
 /// Whether a variable names a copy, which nobody has open.
@@ -313,7 +325,8 @@ fn by_data_source(workload: WorkloadId, name: Option<&str>, text: &Spanned<Strin
     })?;
     let path = path.strip_prefix("file:").unwrap_or(path);
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    let is_file = path.starts_with('/') && is_plain(path);
+    // Oracle writes `//server/service`.
+    let is_file = path.starts_with('/') && !path.starts_with("//") && is_plain(path);
     let rest: Vec<&str> =
         std::iter::once(query).chain(pairs.iter().copied().filter(|pair| !pair.contains(path))).collect();
     is_file.then(|| of_address(workload, name, paths::normal(path), &rest.join(";"), text.span))
@@ -453,6 +466,16 @@ fn by_file_name(workload: WorkloadId, text: &str, span: Span) -> Option<Database
     })
 }
 
+/// A path in a variable or a word; a variable with `SQLITE` in its name says of what engine it is.
+fn by_named_file(workload: WorkloadId, name: Option<&str>, text: &Spanned<String>) -> Option<Database> {
+    let mut found = by_file_name(workload, &text.value, text.span)?;
+    if let Some(name) = name.filter(|name| name.to_ascii_uppercase().contains("SQLITE")) {
+        found.evidence.kind = EvidenceKind::Address;
+        found.evidence.because = format!("the variable `{name}` names it");
+    }
+    Some(found)
+}
+
 /// Without what a shell or a mount would take for something else.
 fn is_plain(path: &str) -> bool {
     !path.contains(['$', ' ', '*', ':', '?'])
@@ -530,7 +553,13 @@ mod tests {
         assert_eq!((found.path.as_str(), found.mode.family), ("/data/app.db", Some(JournalFamily::Wal)));
         assert!(found.is_only_read());
         assert_eq!(of_net("Filename=/config/x").map(|found| found.path), Some("/config/x".to_owned()));
-        for value in ["Data Source=db;Initial Catalog=a", "Server=db;Database=/x", "Data Source=:memory:", "x=/a.db"] {
+        for value in [
+            "Data Source=db;Initial Catalog=a",
+            "Server=db;Database=/x",
+            "Data Source=:memory:",
+            "Data Source=//db/x",
+            "x=/a.db",
+        ] {
             assert_eq!(of_net(value), None, "{value}");
         }
     }
@@ -554,6 +583,10 @@ mod tests {
         assert_eq!(of_words(&["sh", "-c", "chown 1 /b/y.db; exec app --db /data/x.db"], &[]), ["/data/x.db"]);
         assert_eq!(of_words(&["sh", "-c", "litestream replicate -exec 'app --db=/data/x.db'"], &[]), ["/data/x.db"]);
         assert_eq!(of_words(&["sh", "-c", "sqlite3 /data/x.db \".backup '/b/x.db'\""], &[]), ["/data/x.db"]);
+        assert_eq!(
+            of_words(&["app", "--db=/data/x.db", "--backup-to", "/b/x.db", "--backup=/b/y.db"], &[]),
+            ["/data/x.db"]
+        );
         assert_eq!(of_words(&["sh", "-c", "export DB=sqlite:////data/x.db && app"], &[]), ["/data/x.db"]);
         for words in
             [&["cp", "/data/x.db", "/b/x.db"][..], &["sh", "-c", "cp /data/x.db /b/x.db"], &["tar", "c", "/x.db"]]
@@ -586,6 +619,8 @@ mod tests {
         ] {
             assert_eq!(by_file_name(WorkloadId(0), value, text("").span), None, "{value}");
         }
+        let named = by_named_file(WorkloadId(0), Some("DB_SQLITE_PATH"), &text("/data/x.db")).expect("a database");
+        assert_eq!(named.evidence.kind, EvidenceKind::Address);
         // NSS keeps these in SQLite.
         assert!(by_file_name(WorkloadId(0), "/p/cert9.db", text("").span).is_some());
     }

@@ -41,7 +41,9 @@ impl Storage {
 
     /// Whether an option says that the client believes nothing without asking: `noac`, `actimeo=0`, `cache=none`.
     pub fn asks_each_time(&self) -> bool {
-        self.option_that(|option| matches!(option, "noac" | "actimeo=0" | "cache=none")).is_some()
+        let has = |wanted: &str| self.option_that(|option| option == wanted).is_some();
+        // A kernel writes `actimeo=0` as its parts.
+        has("noac") || has("actimeo=0") || has("cache=none") || (has("acregmax=0") && has("acdirmax=0"))
     }
 }
 

@@ -121,8 +121,12 @@ const fn is_scheduled(kind: WorkloadKind) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use walproof_format::sqlite::db_header::JournalFamily;
+
     use super::*;
-    use crate::sharing::Copies;
+    use crate::rules::Severity;
+    use crate::sharing::lower::{Builder, NamedDatabase};
+    use crate::sharing::{Applications, Copies, Host, Mount, Nature, Storage, StorageKind};
 
     fn workload(kind: WorkloadKind, count_max: Option<u64>, by: CopiesBy) -> Workload {
         Workload { copies: Copies { count_max, by, span: None }, ..Workload::new(kind, "a") }
@@ -137,5 +141,62 @@ mod tests {
         assert_eq!(nodes(WorkloadKind::Deployment, Some(3), CopiesBy::Written), Nodes::Several);
         assert_eq!(nodes(WorkloadKind::Deployment, Some(9), CopiesBy::Autoscaler), Nodes::Several);
         assert_eq!(nodes(WorkloadKind::StatefulSet, Some(1), CopiesBy::Written), Nodes::One);
+    }
+
+    /// Two workloads with one claim and a database on it.
+    fn shared(kind: WorkloadKind, in_one_pod: bool) -> Graph {
+        let applications = Applications::default();
+        let named = [NamedDatabase { workload: None, path: "/data/a.db".to_owned(), family: None }];
+        let mut builder = Builder::new(Host::Linux, &applications, &named);
+        builder.begin(&[]);
+        let pod = builder.new_pod();
+        for _ in 0..2 {
+            let pod = if in_one_pod { pod } else { 0 };
+            let workload = builder.workload(Workload { pod, ..Workload::new(kind, "a") });
+            let storage =
+                builder.storage(StorageKind::Claim("default".to_owned(), "data".to_owned()), |kind| Storage {
+                    kind,
+                    nature: Nature::Network("nfs".to_owned()),
+                    because: String::new(),
+                    span: None,
+                    options: Vec::new(),
+                    access: None,
+                    own_for_each_copy: false,
+                });
+            builder.mount(Mount {
+                workload,
+                storage,
+                sub_path: None,
+                target: "/data".to_owned(),
+                is_file: Some(false),
+                read_only: false,
+                selinux: None,
+                source: None,
+                span: None,
+            });
+        }
+        builder.finish()
+    }
+
+    #[test]
+    fn pods_may_land_anywhere_and_containers_of_one_pod_do_not() {
+        let first = DatabaseId(0);
+        assert_eq!(shared(WorkloadKind::Deployment, false).nodes(first), Nodes::Several);
+        assert_eq!(shared(WorkloadKind::Deployment, true).nodes(first), Nodes::One);
+        assert_eq!(shared(WorkloadKind::Service, false).nodes(first), Nodes::One);
+        let graph = shared(WorkloadKind::Deployment, true);
+        assert!(graph.has_several_openers(first));
+        assert!(graph.is_first_entry(first) && !graph.is_first_entry(DatabaseId(1)));
+    }
+
+    #[test]
+    fn a_rollback_journal_is_unsafe_only_between_machines() {
+        let found = |graph: &Graph| crate::check::judge(graph, Some(JournalFamily::Rollback));
+        let severity = |graph: &Graph| {
+            let own = found(graph).into_iter().filter(|weighed| weighed.finding.rule == "wal-on-network-filesystem");
+            own.map(|weighed| weighed.severity).max()
+        };
+        assert_eq!(severity(&shared(WorkloadKind::Deployment, false)), Some(Severity::Unsafe));
+        assert_eq!(severity(&shared(WorkloadKind::Service, false)), Some(Severity::Risky));
     }
 }

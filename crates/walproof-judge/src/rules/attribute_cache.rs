@@ -3,7 +3,7 @@
 //! What it must not do: speak of WAL, which such storage breaks anyway, or of one client alone, whose cache is its own.
 
 use super::{About, Finding, Ground, Judged, Rule, Severity, probe_of};
-use crate::sharing::{Graph, Nature, Nodes, StorageId};
+use crate::sharing::{Graph, Nature, Spread, StorageId};
 use crate::storage::mount_options;
 
 /// Several machines believe cached attributes.
@@ -25,9 +25,9 @@ fn one(graph: &Graph, id: StorageId) -> Option<Finding> {
     let option = storage.option_that(believes)?;
     let (database, nodes) = graph.most_scattered_on(id)?;
     let rollback = match nodes {
-        Nodes::One => return None,
-        Nodes::Perhaps => Severity::Risky,
-        Nodes::Several => Severity::Unsafe,
+        Spread::One => return None,
+        Spread::Perhaps => Severity::Risky,
+        Spread::Several => Severity::Unsafe,
     };
     let shown = graph.database(database).shown();
     let row = mount_options::meaning(kind, &option.value).or_else(|| mount_options::meaning("nfs", &option.value));

@@ -1,7 +1,7 @@
 //! Rule `nobrl-mount`: an SMB mount that does not send locks to the server.
 
 use super::{About, Finding, Ground, Judged, Rule, Severity, probe_of};
-use crate::sharing::{Graph, Nature, Nodes, StorageId};
+use crate::sharing::{Graph, Nature, Spread, StorageId};
 use crate::storage::mount_options;
 
 /// An SMB mount does not send locks.
@@ -22,7 +22,7 @@ fn one(graph: &Graph, id: StorageId) -> Option<Finding> {
     let Nature::Network(kind) = &storage.nature else { return None };
     let option = storage.option_that(|option| option == "nobrl")?;
     let (database, nodes) = graph.most_scattered_on(id)?;
-    let judged = Judged::always(if nodes == Nodes::Several { Severity::Unsafe } else { Severity::Risky });
+    let judged = Judged::always(if nodes == Spread::Several { Severity::Unsafe } else { Severity::Risky });
     let shown = graph.database(database).shown();
     let meaning = mount_options::meaning("cifs", &option.value).map_or("locks are not sent", |row| row.meaning);
     Some(

@@ -1,7 +1,7 @@
 //! Rule `nolock-mount`: an NFS mount whose client answers locks by itself.
 
 use super::{About, Finding, Ground, Judged, Rule, Severity, probe_of};
-use crate::sharing::{Graph, Nature, Nodes, StorageId};
+use crate::sharing::{Graph, Nature, Spread, StorageId};
 use crate::storage::mount_options;
 
 /// The client of a network file system answers locks by itself.
@@ -23,7 +23,7 @@ fn one(graph: &Graph, id: StorageId) -> Option<Finding> {
     let option = storage
         .option_that(|option| matches!(option, "nolock" | "local_lock=all" | "local_lock=posix" | "localflock"))?;
     let (database, nodes) = graph.most_scattered_on(id)?;
-    let judged = Judged::always(if nodes == Nodes::Several { Severity::Unsafe } else { Severity::Risky });
+    let judged = Judged::always(if nodes == Spread::Several { Severity::Unsafe } else { Severity::Risky });
     let shown = graph.database(database).shown();
     let row = mount_options::meaning(kind, &option.value).or_else(|| mount_options::meaning("nfs", &option.value));
     let meaning = row.map_or("locks stay on this client", |row| row.meaning);
@@ -37,7 +37,7 @@ fn one(graph: &Graph, id: StorageId) -> Option<Finding> {
         .because(format!(
             "{meaning}; {}",
             match nodes {
-                Nodes::Several => {
+                Spread::Several => {
                     format!(
                         "{} may run on several machines, which then write at once without a sign",
                         graph.openers_shown(database)

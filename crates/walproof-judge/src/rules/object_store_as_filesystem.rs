@@ -1,7 +1,7 @@
 //! Rule `object-store-as-filesystem`: the database lies on a bucket that is made to look like a directory.
 
 use super::{About, Finding, Ground, Judged, Rule, Severity};
-use crate::sharing::{DatabaseId, Graph, Nature, Nodes};
+use crate::sharing::{DatabaseId, Graph, Nature, Spread};
 
 /// The database lies on a mounted bucket.
 pub static RULE: Rule = Rule {
@@ -22,7 +22,7 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
     if !graph.is_first_entry(id) {
         return None;
     }
-    let rollback = if graph.nodes(id) == Nodes::Several { Severity::Unsafe } else { Severity::Risky };
+    let rollback = if graph.spread(id) == Spread::Several { Severity::Unsafe } else { Severity::Risky };
     let mount = graph.mount_of(id).and_then(|mount| graph.mount(mount).span);
     Some(
         RULE.finding(

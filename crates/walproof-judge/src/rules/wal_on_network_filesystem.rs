@@ -3,7 +3,7 @@
 //! What it must not do: call a rollback journal there safe, or broken where one client alone has it.
 
 use super::{About, Finding, Ground, Judged, Rule, Severity, probe_of};
-use crate::sharing::{DatabaseId, Graph, Nature, Nodes, Storage};
+use crate::sharing::{DatabaseId, Graph, Nature, Spread, Storage};
 
 /// The database lies on a network file system.
 pub static RULE: Rule = Rule {
@@ -27,7 +27,7 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
     if !graph.is_first_entry(id) {
         return None;
     }
-    let nodes = graph.nodes(id);
+    let nodes = graph.spread(id);
     let database = graph.database(id);
     let because = match storage.because.as_str() {
         "" => String::new(),
@@ -63,15 +63,15 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
 }
 
 /// Two clients with usual caches break a rollback journal within a second; with none the locks decide.
-fn rollback(storage: &Storage, nodes: Nodes) -> Severity {
-    if nodes == Nodes::Several && !storage.asks_each_time() { Severity::Unsafe } else { Severity::Risky }
+fn rollback(storage: &Storage, nodes: Spread) -> Severity {
+    if nodes == Spread::Several && !storage.asks_each_time() { Severity::Unsafe } else { Severity::Risky }
 }
 
-fn consequence(graph: &Graph, id: DatabaseId, nodes: Nodes) -> String {
+fn consequence(graph: &Graph, id: DatabaseId, nodes: Spread) -> String {
     let who = graph.openers_shown(id);
     let wal = "WAL needs memory that all openers share, and SQLite documents that it does not work over a network file system";
     match nodes {
-        Nodes::Several => {
+        Spread::Several => {
             format!("{wal}; {who} may run on several machines, whose caches break a rollback journal as well")
         }
         _ => {

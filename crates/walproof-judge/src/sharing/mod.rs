@@ -29,7 +29,7 @@ use serde::Serialize;
 
 pub use applications::{Application, Applications};
 pub use database::{Database, Evidence, EvidenceKind, Location, Locking, Mode, On, OpenOption};
-pub use openers::Nodes;
+pub use openers::Spread;
 pub use storage::{Access, Mount, Nature, Storage, StorageKind};
 pub use workload::{Copies, CopiesBy, Overlap, Role, Rollout, StopTime, Variable, Workload, WorkloadKind};
 

@@ -8,7 +8,7 @@ use super::{CopiesBy, DatabaseId, Graph, MountId, Overlap, StorageId, Workload, 
 
 /// On how many machines the openers of a database run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Nodes {
+pub enum Spread {
     /// On one, as far as it is written.
     One,
     /// Perhaps on several: copies that a scheduler may put anywhere, an update that overlaps.
@@ -43,16 +43,16 @@ impl Graph {
     }
 
     /// On how many machines the openers of the file run.
-    pub fn nodes(&self, id: DatabaseId) -> Nodes {
+    pub fn spread(&self, id: DatabaseId) -> Spread {
         if self.storage_of(id).is_none_or(|storage| self.storage(storage).own_for_each_copy) {
-            return Nodes::One;
+            return Spread::One;
         }
         let openers: Vec<&Workload> = self.openers(id).into_iter().map(|opener| self.workload(opener)).collect();
-        let of_copies = openers.iter().map(|workload| of_copies(workload)).max().unwrap_or(Nodes::One);
+        let of_copies = openers.iter().map(|workload| of_copies(workload)).max().unwrap_or(Spread::One);
         // Pods are put wherever there is room; services of one file, and units and commands of one machine, are not.
         let pods = openers.iter().filter(|workload| is_scheduled(workload.kind));
         let is_scattered = pods.clone().any(|one| pods.clone().any(|two| one.pod != two.pod));
-        of_copies.max(if is_scattered { Nodes::Several } else { Nodes::One })
+        of_copies.max(if is_scattered { Spread::Several } else { Spread::One })
     }
 
     /// The databases of a workload's project, its own among them.
@@ -69,8 +69,8 @@ impl Graph {
     }
 
     /// The database on a storage whose openers run on most machines: what is wrong with a storage is said of it.
-    pub fn most_scattered_on(&self, storage: StorageId) -> Option<(DatabaseId, Nodes)> {
-        let files = self.files_on(storage).into_iter().map(|id| (id, self.nodes(id)));
+    pub fn most_scattered_on(&self, storage: StorageId) -> Option<(DatabaseId, Spread)> {
+        let files = self.files_on(storage).into_iter().map(|id| (id, self.spread(id)));
         // The first of those that are alike.
         files.rev().max_by_key(|(_, nodes)| *nodes)
     }
@@ -92,14 +92,14 @@ impl Graph {
     }
 }
 
-fn of_copies(workload: &Workload) -> Nodes {
-    let several = if is_scheduled(workload.kind) { Nodes::Several } else { Nodes::Perhaps };
+fn of_copies(workload: &Workload) -> Spread {
+    let several = if is_scheduled(workload.kind) { Spread::Several } else { Spread::Perhaps };
     match (workload.copies.by, workload.copies.count_max) {
-        (CopiesBy::Node, _) => Nodes::Several,
-        (CopiesBy::Unreadable, _) => Nodes::Perhaps,
+        (CopiesBy::Node, _) => Spread::Several,
+        (CopiesBy::Unreadable, _) => Spread::Perhaps,
         (_, Some(0 | 1)) => match workload.rollout.overlap {
-            Overlap::Yes | Overlap::Schedule => Nodes::Perhaps,
-            Overlap::No | Overlap::Unreadable => Nodes::One,
+            Overlap::Yes | Overlap::Schedule => Spread::Perhaps,
+            Overlap::No | Overlap::Unreadable => Spread::One,
         },
         _ => several,
     }
@@ -135,12 +135,12 @@ mod tests {
     #[test]
     fn copies_of_pods_are_on_several_machines_and_those_of_services_perhaps() {
         let nodes = |kind, count, by| of_copies(&workload(kind, count, by));
-        assert_eq!(nodes(WorkloadKind::Service, Some(1), CopiesBy::Default), Nodes::One);
-        assert_eq!(nodes(WorkloadKind::Service, Some(3), CopiesBy::Written), Nodes::Perhaps);
-        assert_eq!(nodes(WorkloadKind::Service, None, CopiesBy::Node), Nodes::Several);
-        assert_eq!(nodes(WorkloadKind::Deployment, Some(3), CopiesBy::Written), Nodes::Several);
-        assert_eq!(nodes(WorkloadKind::Deployment, Some(9), CopiesBy::Autoscaler), Nodes::Several);
-        assert_eq!(nodes(WorkloadKind::StatefulSet, Some(1), CopiesBy::Written), Nodes::One);
+        assert_eq!(nodes(WorkloadKind::Service, Some(1), CopiesBy::Default), Spread::One);
+        assert_eq!(nodes(WorkloadKind::Service, Some(3), CopiesBy::Written), Spread::Perhaps);
+        assert_eq!(nodes(WorkloadKind::Service, None, CopiesBy::Node), Spread::Several);
+        assert_eq!(nodes(WorkloadKind::Deployment, Some(3), CopiesBy::Written), Spread::Several);
+        assert_eq!(nodes(WorkloadKind::Deployment, Some(9), CopiesBy::Autoscaler), Spread::Several);
+        assert_eq!(nodes(WorkloadKind::StatefulSet, Some(1), CopiesBy::Written), Spread::One);
     }
 
     /// Two workloads with one claim and a database on it.
@@ -181,9 +181,9 @@ mod tests {
     #[test]
     fn pods_may_land_anywhere_and_containers_of_one_pod_do_not() {
         let first = DatabaseId(0);
-        assert_eq!(shared(WorkloadKind::Deployment, false).nodes(first), Nodes::Several);
-        assert_eq!(shared(WorkloadKind::Deployment, true).nodes(first), Nodes::One);
-        assert_eq!(shared(WorkloadKind::Service, false).nodes(first), Nodes::One);
+        assert_eq!(shared(WorkloadKind::Deployment, false).spread(first), Spread::Several);
+        assert_eq!(shared(WorkloadKind::Deployment, true).spread(first), Spread::One);
+        assert_eq!(shared(WorkloadKind::Service, false).spread(first), Spread::One);
         let graph = shared(WorkloadKind::Deployment, true);
         assert!(graph.has_several_openers(first));
         assert!(graph.is_first_entry(first) && !graph.is_first_entry(DatabaseId(1)));

@@ -6,6 +6,7 @@
 
 mod bare_loop;
 mod bench_back_off;
+mod bench_check;
 mod bench_checker;
 mod bench_detection;
 mod bench_harness;
@@ -16,6 +17,7 @@ mod bench_start;
 mod flags;
 mod ground;
 mod prove;
+mod prove_fuzz;
 mod prove_hour;
 mod prove_memory;
 mod prove_probe;
@@ -34,6 +36,7 @@ use crate::flags::Flags;
 const USAGE: &str = "no such chore
 try: one of
   cargo xtask bench checker [--records N] [--agents K]
+  cargo xtask bench check  [--files 1000] [--rounds 5] [--peers dclint,yamllint]
   cargo xtask bench harness [--seconds 3] [--rounds 5] [--agents 1,2,4,8] [--runtime process] [--dir DIR]
   cargo xtask bench detection [--runs 5] [--time 45s] [--jobs 1]
   cargo xtask prove hour    [--total 60m] [--time 40s] [--only ext4,tmpfs,xfs,btrfs] [--jobs 2]
@@ -45,6 +48,7 @@ try: one of
   cargo xtask prove worlds  [--runs 20] [--time 10s] [--only WORLD,...] [--journal wal,delete] [--jobs 1]
   cargo xtask prove probe   [--runs 200] [--broken-runs 50] [--kills 100] [--only sound,broken,killed] [--jobs 2]
   cargo xtask prove memory  [--time 5m]
+  cargo xtask prove fuzz    [--time 10m] [--only TARGET,...] [--jobs 2]
   cargo xtask prove scale   [--time 3m] [--agents 75] [--workload NAME,...]
   cargo xtask prove wal-reset [--runs 5] [--time 20s] [--bundled-runs 1] [--bundled-time 180s] [--only canary,bundled]
                          [--agents 3] [--think 300] [--synchronous off] [--until-found 1]
@@ -56,6 +60,7 @@ fn main() -> ExitCode {
     let rest = || Flags::new(&arguments[2.min(arguments.len())..]);
     let done = match words.as_slice() {
         ["bench", "checker", ..] => bench_checker::run(&arguments[2..]).map(|()| true),
+        ["bench", "check", ..] => rest().and_then(bench_check::run),
         ["bench", "harness", ..] => rest().and_then(bench_harness::run),
         ["bench", "detection", ..] => rest().and_then(bench_detection::run),
         ["prove", "hour", ..] => rest().and_then(prove_hour::run),
@@ -68,6 +73,7 @@ fn main() -> ExitCode {
         ["prove", "wal-reset", ..] => rest().and_then(prove_wal_reset::run),
         ["prove", "probe", ..] => rest().and_then(prove_probe::run),
         ["prove", "scale", ..] => rest().and_then(prove_scale::run),
+        ["prove", "fuzz", ..] => rest().and_then(prove_fuzz::run),
         ["prove", "memory", ..] => rest().and_then(prove_memory::run),
         // What this binary is to itself: the agents and the bare loops of `bench harness`.
         ["agent"] => return code(walproof_agent::agent_main()),

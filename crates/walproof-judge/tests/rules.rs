@@ -12,7 +12,7 @@ use walproof_format::sqlite::db_header::JournalFamily;
 use walproof_judge::check::{self, Weighed};
 use walproof_judge::manifest::compose::Profiles;
 use walproof_judge::manifest::recognise::{Kind, kind_of};
-use walproof_judge::manifest::{Source, compose};
+use walproof_judge::manifest::{Source, compose, docker_run, dockerfile, kubernetes, quadlet};
 use walproof_judge::rules::{RULES, Severity};
 use walproof_judge::sharing::lower::{self, Builder};
 use walproof_judge::sharing::{Applications, Graph, Host};
@@ -67,6 +67,21 @@ fn graph(folder: &Path) -> Graph {
     if !composes.is_empty() {
         let read = compose::parse(&composes, &|_| None, &mut |_| Err("not here".to_owned()), &Profiles::none());
         lower::compose::add(&mut builder, &read.expect("a Compose project"), None);
+    }
+    let objects = of(Kind::Kubernetes);
+    if !objects.is_empty() {
+        lower::kubernetes::add(&mut builder, &kubernetes::parse(&objects));
+    }
+    let quadlets = of(Kind::Quadlet);
+    if !quadlets.is_empty() {
+        lower::quadlet::add(&mut builder, &quadlet::parse(&quadlets));
+    }
+    let scripts = of(Kind::DockerRun);
+    if !scripts.is_empty() {
+        lower::docker_run::add(&mut builder, &docker_run::parse(&scripts));
+    }
+    for source in of(Kind::Dockerfile) {
+        lower::dockerfile::add(&mut builder, &dockerfile::parse(source).expect("a Dockerfile"));
     }
     builder.finish()
 }

@@ -25,7 +25,7 @@ pub mod dockerfile;
 pub mod error;
 pub mod kubernetes;
 #[cfg(test)]
-mod mutation;
+pub(crate) mod mutation;
 mod placed;
 pub mod quadlet;
 mod reader;

@@ -5,7 +5,7 @@
 //! Where to look next: the tests named `any_text_is_read_or_refused`.
 
 /// Numbers that look random and are the same every time (splitmix64).
-pub(super) struct Numbers(pub u64);
+pub(crate) struct Numbers(pub u64);
 
 impl Numbers {
     /// The next number, less than `limit`.
@@ -18,7 +18,7 @@ impl Numbers {
 }
 
 /// One of the texts with up to a dozen cuts and pieces put in.
-pub(super) fn mutated(numbers: &mut Numbers, texts: &[&str], pieces: &[&str]) -> String {
+pub(crate) fn mutated(numbers: &mut Numbers, texts: &[&str], pieces: &[&str]) -> String {
     let mut text: Vec<char> = texts[numbers.below(texts.len())].chars().collect();
     for _ in 0..1 + numbers.below(12) {
         let at = numbers.below(text.len() + 1);

@@ -64,7 +64,7 @@ impl Span {
     }
 
     /// Whether it begins and ends within this text, in this order.
-    pub(super) fn lies_in(self, text: &str) -> bool {
+    pub(crate) fn lies_in(self, text: &str) -> bool {
         let line_count = text.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).count();
         let Self { start, end, .. } = self;
         start.line >= 1 && start.column >= 1 && end.line as usize <= line_count + 1 && start <= end

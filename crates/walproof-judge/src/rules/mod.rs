@@ -13,20 +13,36 @@
 //!
 //! Where to look next: `crate::sharing` for the graph, `crate::check` for what becomes of findings.
 
+mod access_mode_trusted;
 mod attribute_cache;
+mod autoscaled_database;
+mod database_in_image_layer;
+mod different_users;
+mod emptydir_database;
 mod foreign_vfs;
 mod fuse_without_shared_memory;
 mod immutable_uri;
 mod mixed_journal_modes;
+mod no_temp_directory;
 mod nobrl_mount;
 mod nolock_mount;
 mod nolock_uri;
 mod object_store_as_filesystem;
+mod overlapping_rollout;
+mod read_only_reader;
+mod selinux_private_label;
+mod several_writers_by_replicas;
+mod shared_by_two_kernels;
+mod sidecar_mounted_apart;
 mod single_file_mount;
 mod soft_mount;
 mod stale_sidecar_beside_restore;
+mod start_first_rollout;
 mod storage_not_known;
+mod three_file_mount;
+mod tmpfs_database;
 mod unsafe_copy;
+mod user_namespace_shift;
 mod wal_on_host_share;
 mod wal_on_network_filesystem;
 
@@ -34,24 +50,40 @@ use serde::Serialize;
 
 use crate::finding::Certainty;
 use crate::manifest::Span;
-use crate::sharing::{DatabaseId, EvidenceKind, Graph, MountId, On, StorageId, WorkloadId};
+use crate::sharing::{Database, DatabaseId, EvidenceKind, Graph, MountId, On, StorageId, WorkloadId};
 
 /// All rules, by name.
 pub static RULES: &[&Rule] = &[
+    &access_mode_trusted::RULE,
     &attribute_cache::RULE,
+    &autoscaled_database::RULE,
+    &database_in_image_layer::RULE,
+    &different_users::RULE,
+    &emptydir_database::RULE,
     &foreign_vfs::RULE,
     &fuse_without_shared_memory::RULE,
     &immutable_uri::RULE,
     &mixed_journal_modes::RULE,
+    &no_temp_directory::RULE,
     &nobrl_mount::RULE,
     &nolock_mount::RULE,
     &nolock_uri::RULE,
     &object_store_as_filesystem::RULE,
+    &overlapping_rollout::RULE,
+    &read_only_reader::RULE,
+    &selinux_private_label::RULE,
+    &several_writers_by_replicas::RULE,
+    &shared_by_two_kernels::RULE,
+    &sidecar_mounted_apart::RULE,
     &single_file_mount::RULE,
     &soft_mount::RULE,
     &stale_sidecar_beside_restore::RULE,
+    &start_first_rollout::RULE,
     &storage_not_known::RULE,
+    &three_file_mount::RULE,
+    &tmpfs_database::RULE,
     &unsafe_copy::RULE,
+    &user_namespace_shift::RULE,
     &wal_on_host_share::RULE,
     &wal_on_network_filesystem::RULE,
 ];
@@ -287,6 +319,12 @@ impl Finding {
             EvidenceKind::FileName => self.at_most(Certainty::Suspected),
             _ => self,
         }
+    }
+
+    /// No surer than it is known that a database is there.
+    #[must_use]
+    pub fn known_by(self, database: &Database) -> Self {
+        if database.evidence.kind == EvidenceKind::FileName { self.at_most(Certainty::Suspected) } else { self }
     }
 
     /// The command that settles it.

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use walproof_format::sqlite::db_header::JournalFamily;
 
 use super::Workload;
+use crate::manifest::Spanned;
 
 const BUILT_IN: &str = include_str!("applications.toml");
 
@@ -28,18 +29,28 @@ pub struct Applications {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Application {
-    /// Images without a tag, `linuxserver/sonarr` or `sonarr`: any registry may stand before it.
+    /// Images without a tag: `linuxserver/sonarr` under any registry; `nextcloud` is one without a namespace.
     pub images: Vec<String>,
     /// Where databases lie in the container: files, or directories with a slash at the end. Empty: it uses none.
     #[serde(default)]
     pub paths: Vec<String>,
+    /// Variables that hold other paths of databases; those that are set stand in for all of `paths`.
+    #[serde(default)]
+    pub path_variables: Vec<String>,
     /// `wal` or `rollback`; absent: not known.
     #[serde(default)]
     pub mode: Option<String>,
-    /// The engine if it is not SQLite: `bolt`, `badger`. Its files are no databases of SQLite.
+    /// Variables that ask for WAL, in the form of `elsewhere_when`.
+    #[serde(default)]
+    pub wal_when: Vec<String>,
+    /// Variables that ask for a rollback journal; they win over `wal_when`.
+    #[serde(default)]
+    pub rollback_when: Vec<String>,
+    /// The engine if it is not SQLite: `bolt`, `h2`, `json`. Files at its paths are no databases of SQLite, nor is any if
+    /// it names no paths.
     #[serde(default)]
     pub engine: Option<String>,
-    /// Variables that make it use a server database: a name alone (set to anything), or `NAME=value`, where `*` at the
+    /// Variables that make it use a server database: a name alone (set and not empty), or `NAME=value`, where `*` at the
     /// end stands for anything.
     #[serde(default)]
     pub elsewhere_when: Vec<String>,
@@ -51,6 +62,7 @@ pub struct Application {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
     application: Vec<Application>,
@@ -67,6 +79,9 @@ impl Applications {
     /// Rows of another file; they win over those before. The error says what is wrong with it.
     pub fn extend(&mut self, text: &str) -> Result<(), String> {
         let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+        for row in &file.application {
+            row.check().map_err(|what| format!("the row of `{}`: {what}", row.images.join("`, `")))?;
+        }
         for row in file.application {
             let index = self.rows.len();
             for image in &row.images {
@@ -88,16 +103,39 @@ impl Applications {
         let bare = without_tag(image);
         let last = bare.rsplit('/').next().unwrap_or(bare);
         let is_it = |row: &&Application| {
-            row.images
-                .iter()
-                .any(|name| bare == name || bare.strip_suffix(name.as_str()).is_some_and(|rest| rest.ends_with('/')))
+            row.images.iter().any(|name| {
+                bare == name || bare.strip_suffix(name.as_str()).is_some_and(|rest| may_precede(rest, name))
+            })
         };
         self.by_name.get(last)?.iter().rev().map(|index| &self.rows[*index]).find(is_it)
     }
 }
 
 impl Application {
-    /// The family of its journal mode.
+    /// What is wrong with the row, in words.
+    fn check(&self) -> Result<(), String> {
+        if self.images.is_empty() || self.images.iter().any(String::is_empty) {
+            return Err("`images` names no image".to_owned());
+        }
+        if let Some(image) = self.images.iter().find(|image| without_tag(image) != *image) {
+            return Err(format!("`{image}` has a tag or a digest: leave it out"));
+        }
+        if let Some(path) = self.paths.iter().find(|path| !path.starts_with('/')) {
+            return Err(format!("the path `{path}` is not absolute"));
+        }
+        if let Some(mode) = self.mode.as_ref().filter(|_| self.family().is_none()) {
+            return Err(format!("the mode `{mode}` is neither `wal` nor `rollback`"));
+        }
+        let conditions = [&self.wal_when, &self.rollback_when, &self.elsewhere_when, &self.only_when];
+        let is_upper =
+            |when: &&String| when.split_once('=').is_some_and(|(_, value)| value != value.to_ascii_lowercase());
+        match conditions.into_iter().flatten().find(is_upper) {
+            Some(when) => Err(format!("the value in `{when}` must be written in lower case")),
+            None => Ok(()),
+        }
+    }
+
+    /// The family of its journal mode when nobody asks for another.
     pub fn family(&self) -> Option<JournalFamily> {
         match self.mode.as_deref() {
             Some("wal") => Some(JournalFamily::Wal),
@@ -106,9 +144,54 @@ impl Application {
         }
     }
 
-    /// The variable that makes a workload use another database, as the table writes it.
+    /// The family of its journal mode with the variables of a workload.
+    pub fn family_in(&self, workload: &Workload) -> Option<JournalFamily> {
+        let asks = |conditions: &[String]| conditions.iter().any(|when| holds(workload, when));
+        if asks(&self.rollback_when) {
+            Some(JournalFamily::Rollback)
+        } else if asks(&self.wal_when) {
+            Some(JournalFamily::Wal)
+        } else {
+            self.family()
+        }
+    }
+
+    /// Where its databases lie with the variables of a workload. A variable that holds no plain absolute path says
+    /// nothing: without another one the usual paths are kept.
+    pub fn paths_in(&self, workload: &Workload) -> Vec<String> {
+        let from_variable = |name: &String| {
+            let value = &variable(workload, name)?.as_ref()?.value;
+            let path = value.split('?').next().unwrap_or(value);
+            (path.starts_with('/') && !path.contains('$')).then(|| path.to_owned())
+        };
+        let moved: Vec<String> = self.path_variables.iter().filter_map(from_variable).collect();
+        if moved.is_empty() { self.paths.clone() } else { moved }
+    }
+
+    /// Whether a file belongs to another engine than SQLite, by its path.
+    pub fn is_of_another_engine(&self, workload: &Workload, path: &str) -> bool {
+        if self.engine.is_none() {
+            return false;
+        }
+        if self.paths.is_empty() && self.path_variables.is_empty() {
+            return true;
+        }
+        // A variable may hold the path without the ending that the engine adds.
+        let is_own = |own: &String| {
+            path.strip_prefix(own.as_str())
+                .is_some_and(|rest| own.ends_with('/') || rest.is_empty() || rest.starts_with(['.', '/']))
+        };
+        self.paths.iter().chain(&self.paths_in(workload)).any(is_own)
+    }
+
+    /// The variable that makes a workload use another database, as the table writes it. One whose value comes from a
+    /// secret is taken for it: whoever hides the address of a database hides that of a server.
     pub fn elsewhere<'a>(&'a self, workload: &Workload) -> Option<&'a str> {
-        self.elsewhere_when.iter().map(String::as_str).find(|when| holds(workload, when))
+        let hidden = |when: &str| {
+            let name = when.split('=').next().unwrap_or(when);
+            matches!(variable(workload, name), Some(None))
+        };
+        self.elsewhere_when.iter().map(String::as_str).find(|when| holds(workload, when) || hidden(when))
     }
 
     /// Whether it uses SQLite at all with these variables.
@@ -120,14 +203,31 @@ impl Application {
 /// Whether a variable is set as `NAME`, `NAME=value` or `NAME=beginning*` says.
 fn holds(workload: &Workload, when: &str) -> bool {
     let (name, value) = when.split_once('=').map_or((when, None), |(name, value)| (name, Some(value)));
-    let Some(variable) = workload.environment.iter().rev().find(|variable| variable.name == name) else { return false };
-    let Some(value) = value else { return true };
-    let Some(written) = &variable.value else { return false };
+    let Some(written) = variable(workload, name) else { return false };
+    let Some(value) = value else { return written.as_ref().is_none_or(|written| !written.value.is_empty()) };
+    let Some(written) = written else { return false };
     let written = written.value.to_ascii_lowercase();
     match value.strip_suffix('*') {
         Some(beginning) => written.starts_with(beginning),
         None => written == value,
     }
+}
+
+/// The value of a variable if it is set; the inner `None`: set to something that the manifest does not say. Several
+/// applications read names in any case, so the case does not count.
+fn variable<'a>(workload: &'a Workload, name: &str) -> Option<&'a Option<Spanned<String>>> {
+    let found = workload.environment.iter().rev().find(|variable| variable.name.eq_ignore_ascii_case(name));
+    found.map(|variable| &variable.value)
+}
+
+/// Whether what stands before a name of the table may stand there: any registry and namespace before `owner/name`, only
+/// a registry before `name`.
+fn may_precede(rest: &str, name: &str) -> bool {
+    let Some(rest) = rest.strip_suffix('/') else { return false };
+    let registry = rest.strip_suffix("/library").unwrap_or(rest);
+    name.contains('/')
+        || rest == "library"
+        || (!registry.contains('/') && (registry.contains(['.', ':']) || registry == "localhost"))
 }
 
 /// An image without tag and digest.
@@ -142,16 +242,155 @@ pub(super) fn without_tag(image: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::{Place, Span};
+    use crate::sharing::{Variable, WorkloadKind};
+
+    /// A workload with variables, `NAME=value`; a name alone is set to something that is not written.
+    fn workload(variables: &[&str]) -> Workload {
+        let place = Place { line: 1, column: 1 };
+        let span = Span { source: 0, start: place, end: place };
+        let mut workload = Workload::new(WorkloadKind::Service, "web");
+        workload.environment = variables
+            .iter()
+            .map(|written| match written.split_once('=') {
+                Some((name, value)) => {
+                    Variable { name: name.to_owned(), value: Some(Spanned::new(value.to_owned(), span)) }
+                }
+                None => Variable { name: (*written).to_owned(), value: None },
+            })
+            .collect();
+        workload
+    }
+
+    #[track_caller]
+    fn row(image: &str) -> Application {
+        Applications::built_in().of_image(image).unwrap_or_else(|| panic!("{image}")).clone()
+    }
+
+    #[track_caller]
+    fn is_elsewhere(image: &str, variable: &str) {
+        assert!(row(image).elsewhere(&workload(&[variable])).is_some(), "{image} with {variable}");
+    }
+
+    #[track_caller]
+    fn stays(image: &str, variable: &str) {
+        assert_eq!(row(image).elsewhere(&workload(&[variable])), None, "{image} with {variable}");
+    }
+
+    #[track_caller]
+    fn refuses(text: &str, because: &str) {
+        let error = Applications::default().extend(text).expect_err(text);
+        assert!(error.contains(because), "{error}");
+    }
 
     #[test]
     fn the_table_reads_and_every_row_has_a_source() {
         let table = Applications::built_in();
-        assert!(table.rows().len() > 5);
+        assert!(table.rows().len() > 80);
+        let mut seen = std::collections::BTreeSet::new();
         for row in table.rows() {
-            assert!(!row.images.is_empty() && !row.source.is_empty(), "{row:?}");
-            assert!(row.paths.iter().all(|path| path.starts_with('/')), "{row:?}");
-            assert!(row.mode.is_none() || row.family().is_some(), "{row:?}");
+            row.check().unwrap_or_else(|what| panic!("{row:?}: {what}"));
+            assert!(row.source.starts_with("https://") && row.source.len() > 15, "{row:?}");
+            assert!(row.images.iter().all(|image| seen.insert(image.clone())), "twice: {row:?}");
+            let says = !row.paths.is_empty() || !row.path_variables.is_empty() || row.engine.is_some();
+            assert!(says, "it says nothing: {row:?}");
+            assert!(row.engine.is_none() || row.mode.is_none(), "a mode of another engine: {row:?}");
         }
+    }
+
+    #[test]
+    fn inside_a_group_rows_are_sorted() {
+        for group in BUILT_IN.split("\n# ---- ").skip(1) {
+            let (title, rows) = group.split_once('\n').expect("a title");
+            let file: File = toml::from_str(rows).expect(title);
+            assert!(file.application.is_sorted_by(|one, next| one.images[0] < next.images[0]), "{title}");
+        }
+    }
+
+    #[test]
+    fn variables_lead_elsewhere() {
+        is_elsewhere("vaultwarden/server", "DATABASE_URL=postgresql://u@h/d");
+        is_elsewhere("gitea/gitea:1.22", "GITEA__database__DB_TYPE=postgres");
+        is_elsewhere("gitea/gitea", "GITEA__DATABASE__DB_TYPE=MySQL");
+        is_elsewhere("lscr.io/linuxserver/sonarr", "Sonarr__Postgres__Host=db");
+        is_elsewhere("jc21/nginx-proxy-manager", "DB_MYSQL_HOST");
+        is_elsewhere("grafana/grafana", "GF_DATABASE_TYPE=postgres");
+        is_elsewhere("ghcr.io/paperless-ngx/paperless-ngx", "PAPERLESS_DBHOST=db");
+        is_elsewhere("rancher/k3s", "K3S_URL=https://server:6443");
+        stays("vaultwarden/server", "DATABASE_URL=/data/other.sqlite3");
+        stays("gitea/gitea", "GITEA__database__DB_TYPE=sqlite3");
+        stays("ghcr.io/paperless-ngx/paperless-ngx", "PAPERLESS_DBHOST=");
+        stays("n8nio/n8n", "DB_TYPE=sqlite");
+    }
+
+    #[test]
+    fn some_use_sqlite_only_when_asked() {
+        let gotosocial = row("superseriousbusiness/gotosocial");
+        assert!(!gotosocial.uses_sqlite(&workload(&[])));
+        assert!(!gotosocial.uses_sqlite(&workload(&["GTS_DB_TYPE=postgres"])));
+        assert!(gotosocial.uses_sqlite(&workload(&["GTS_DB_TYPE=sqlite"])));
+        assert!(!row("portainer/portainer-ce").uses_sqlite(&workload(&[])));
+    }
+
+    #[test]
+    fn variables_choose_the_mode() {
+        let family = |image: &str, variables: &[&str]| row(image).family_in(&workload(variables));
+        assert_eq!(family("vaultwarden/server", &[]), Some(JournalFamily::Wal));
+        assert_eq!(family("vaultwarden/server", &["ENABLE_DB_WAL=false"]), Some(JournalFamily::Rollback));
+        assert_eq!(family("grafana/grafana", &[]), Some(JournalFamily::Rollback));
+        assert_eq!(family("grafana/grafana", &["GF_DATABASE_WAL=true"]), Some(JournalFamily::Wal));
+        assert_eq!(family("n8nio/n8n", &[]), None);
+        assert_eq!(family("n8nio/n8n", &["DB_SQLITE_POOL_SIZE=3"]), Some(JournalFamily::Wal));
+        assert_eq!(family("n8nio/n8n", &["DB_SQLITE_POOL_SIZE=0"]), Some(JournalFamily::Rollback));
+    }
+
+    #[test]
+    fn variables_move_databases() {
+        let paths = |image: &str, variables: &[&str]| row(image).paths_in(&workload(variables));
+        assert_eq!(paths("deluan/navidrome", &[]), ["/data/navidrome.db"]);
+        assert_eq!(paths("deluan/navidrome", &["ND_DBPATH=/db/x?_journal_mode=DELETE"]), ["/db/x"]);
+        assert_eq!(paths("deluan/navidrome", &["ND_DBPATH=x.db"]), ["/data/navidrome.db"]);
+        assert_eq!(paths("deluan/navidrome", &["ND_DBPATH"]), ["/data/navidrome.db"]);
+        assert_eq!(
+            paths("binwiederhier/ntfy", &["NTFY_CACHE_FILE=/c/a.db", "NTFY_AUTH_FILE=/c/b.db"]),
+            ["/c/a.db", "/c/b.db"]
+        );
+        assert!(paths("binwiederhier/ntfy", &[]).is_empty());
+    }
+
+    #[test]
+    fn files_of_other_engines_are_told() {
+        let told =
+            |image: &str, variables: &[&str], path: &str| row(image).is_of_another_engine(&workload(variables), path);
+        assert!(told("portainer/portainer-ce", &[], "/data/portainer.db"));
+        assert!(told("metabase/metabase", &[], "/metabase.db/metabase.db.mv.db"));
+        assert!(told("metabase/metabase", &["MB_DB_FILE=/m/metabase.db"], "/m/metabase.db"));
+        assert!(told("metabase/metabase", &["MB_DB_FILE=/m/metabase.db"], "/m/metabase.db.mv.db"));
+        assert!(!told("metabase/metabase", &[], "/data/crowdsec.db"));
+        assert!(!told("vaultwarden/server", &[], "/data/db.sqlite3"));
+    }
+
+    #[test]
+    fn a_broken_row_is_told_in_words() {
+        let row = |more: &str| format!("[[application]]\nimages = [\"me/app\"]\nsource = \"me\"\n{more}");
+        refuses(&row("path = \"/x\""), "unknown field `path`");
+        refuses(&row("paths = \"/x\""), "line 4");
+        refuses(&row("paths = [\"x.db\"]"), "the row of `me/app`: the path `x.db` is not absolute");
+        refuses(&row("mode = \"WAL\""), "the mode `WAL` is neither `wal` nor `rollback`");
+        refuses(&row("elsewhere_when = [\"DB=Postgres\"]"), "`DB=Postgres` must be written in lower case");
+        refuses("[[application]]\nimages = [\"me/app:1\"]\nsource = \"me\"", "`me/app:1` has a tag or a digest");
+        refuses("[[application]]\nimages = []\nsource = \"me\"", "`images` names no image");
+        refuses("[[application]]\nimages = [\"me/app\"]", "missing field `source`");
+        refuses("[[applications]]\nimages = [\"me/app\"]", "unknown field `applications`");
+    }
+
+    #[test]
+    fn rows_of_users_win() {
+        let mut table = Applications::built_in();
+        let text = "[[application]]\nimages = [\"grafana/grafana\"]\npaths = [\"/g/g.db\"]\nsource = \"me\"";
+        table.extend(text).expect("it reads");
+        assert_eq!(table.of_image("grafana/grafana:11").expect("a row").paths, ["/g/g.db"]);
+        assert!(Applications::default().extend("").is_ok());
     }
 
     #[test]
@@ -165,7 +404,10 @@ mod tests {
         ] {
             assert!(table.of_image(image).is_some(), "{image}");
         }
-        for image in ["server", "other/server", "xvaultwarden/server", "vaultwarden"] {
+        for image in ["nextcloud:30", "library/nextcloud", "docker.io/library/nextcloud", "localhost/nextcloud"] {
+            assert!(table.of_image(image).is_some(), "{image}");
+        }
+        for image in ["server", "other/server", "xvaultwarden/server", "vaultwarden", "bitnami/influxdb"] {
             assert!(table.of_image(image).is_none(), "{image}");
         }
     }

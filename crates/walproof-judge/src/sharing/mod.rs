@@ -19,6 +19,7 @@
 mod applications;
 pub mod copying;
 mod database;
+mod kernels;
 pub mod live;
 pub mod lower;
 mod openers;
@@ -29,9 +30,10 @@ use serde::Serialize;
 
 pub use applications::{Application, Applications};
 pub use database::{Database, Evidence, EvidenceKind, Location, Locking, Mode, On, OpenOption};
+pub use kernels::Kernels;
 pub use openers::Spread;
 pub use storage::{Access, Mount, Nature, Storage, StorageKind};
-pub use workload::{Copies, CopiesBy, Overlap, Role, Rollout, StopTime, Variable, Workload, WorkloadKind};
+pub use workload::{Copies, CopiesBy, Nodes, Overlap, Role, Rollout, StopTime, Variable, Workload, WorkloadKind};
 
 use crate::manifest::{SourceFile, Span};
 
@@ -198,8 +200,9 @@ impl Graph {
     /// Every other entry for the same database, in the order of the graph: other workloads that are known to open it.
     pub fn sharers(&self, database: DatabaseId) -> Vec<DatabaseId> {
         let Some(here) = self.location(database) else { return Vec::new() };
+        let workload = self.database(database).workload;
         // Storages of other projects are others; that is cheaper to see than a location.
-        let others = self.databases_beside(self.database(database).workload).filter(|id| *id != database);
+        let others = self.databases_beside(workload).filter(|id| self.database(*id).workload != workload);
         others.filter(|id| self.location(*id).is_some_and(|there| there == here)).collect()
     }
 
@@ -227,5 +230,9 @@ impl Graph {
 
 /// A path under another one.
 fn joined(root: &str, path: &str) -> String {
-    if path.is_empty() { root.to_owned() } else { format!("{}/{path}", root.trim_end_matches('/')) }
+    match (root, path) {
+        (_, "") => root.to_owned(),
+        (".", path) => path.to_owned(),
+        (root, path) => format!("{}/{path}", root.trim_end_matches('/')),
+    }
 }

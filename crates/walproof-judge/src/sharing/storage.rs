@@ -161,6 +161,9 @@ impl Mount {
 
 /// Whether a path is another one, or lies below it.
 pub(super) fn lies_in(path: &str, whole: &str) -> bool {
+    if whole == "." {
+        return !path.starts_with(['/', '~', '$', '%']) && !path.starts_with("..");
+    }
     let rest = path.strip_prefix(whole.trim_end_matches('/'));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
@@ -196,5 +199,6 @@ mod tests {
     fn a_mount_of_a_part_does_not_reach_what_lies_beside_it() {
         assert!(mount("/x", None).holds("a/app.db") && mount("/x", Some("a")).holds("a/app.db"));
         assert!(!mount("/x", Some("a")).holds("ab/app.db") && !mount("/x", Some("b")).holds("a/app.db"));
+        assert!(lies_in("data/app.db", ".") && !lies_in("../data/app.db", ".") && !lies_in("/data/app.db", "."));
     }
 }

@@ -53,6 +53,16 @@ pub struct Workload {
     pub user_namespace: Option<Span>,
     /// Which engine, if that is known: `docker`, `podman`, `kubernetes`.
     pub engine: Option<&'static str>,
+    /// On how many nodes its copies may run.
+    pub nodes: Nodes,
+    /// Which user namespace, as written, where ids of files are not shifted back: `auto`, `keep-id`.
+    pub user_namespace_mode: Option<Spanned<String>>,
+    /// Where labels of SELinux are turned off or chosen by hand.
+    pub own_label: Option<Span>,
+    /// The directory that it starts in, where it is written.
+    pub working_directory: Option<Spanned<String>>,
+    /// Of an image: files with the name of a database that are copied into it, by where they lie then.
+    pub copied: Vec<Spanned<String>>,
     /// Labels of the container, annotations of the pod.
     pub labels: Vec<Variable>,
 }
@@ -134,6 +144,11 @@ impl Workload {
             runtime: None,
             user_namespace: None,
             engine: None,
+            nodes: Nodes::One,
+            user_namespace_mode: None,
+            own_label: None,
+            working_directory: None,
+            copied: Vec::new(),
             labels: Vec::new(),
         }
     }
@@ -169,6 +184,18 @@ pub struct Variable {
     pub name: String,
     /// Its value; `None`: it comes from somewhere else.
     pub value: Option<Spanned<String>>,
+}
+
+/// On how many nodes, each with a kernel of its own, the copies of a workload may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Nodes {
+    /// One: there is no other, or the workload is tied to it.
+    One,
+    /// Several, as the orchestrator likes.
+    Several,
+    /// It depends on how it is deployed: a Compose file may become a stack of a swarm.
+    NotKnown,
 }
 
 /// How many run at once, updates apart.
@@ -215,6 +242,9 @@ pub enum Overlap {
     No,
     /// The new one starts first (`RollingUpdate` of a Deployment, `order: start-first`).
     Yes,
+    /// The new one starts while the old one is told to end (`RollingUpdate` of a Deployment with `maxSurge: 0`: pods that
+    /// are ending do not count).
+    WhileEnding,
     /// A new one of a CronJob may start while the last one runs.
     Schedule,
     /// It cannot be read.

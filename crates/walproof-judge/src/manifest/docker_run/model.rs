@@ -121,4 +121,6 @@ pub struct Options {
     pub volume_driver: Option<Spanned<String>>,
     /// Labels.
     pub labels: Vec<Pair>,
+    /// With `--read-only`, whether Podman puts memory at `/tmp` and others; it does without a word.
+    pub read_only_tmpfs: Option<Spanned<bool>>,
 }

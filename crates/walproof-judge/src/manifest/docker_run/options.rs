@@ -253,6 +253,7 @@ impl Reading<'_> {
     fn flag(&mut self, name: &str, value: Spanned<bool>) {
         match name {
             "read-only" => self.options.read_only = Some(value),
+            "read-only-tmpfs" => self.options.read_only_tmpfs = Some(value),
             "privileged" => self.options.privileged = Some(value),
             "init" => self.options.init = Some(value),
             "rm" => self.options.remove = Some(value),

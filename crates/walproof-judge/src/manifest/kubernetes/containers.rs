@@ -38,7 +38,7 @@ pub(super) fn container(reader: &mut Reader, node: &Node, is_init: bool) -> Opti
         args: reader.texts_at(node, "args"),
         working_dir: reader.text_at(node, "workingDir"),
         environment: each(reader, node, "env", variable),
-        environment_from: each(reader, node, "envFrom", reference),
+        environment_from: each(reader, node, "envFrom", whole_object),
         ports: each(reader, node, "ports", |reader, item| Some(port(reader, item))),
         requests: amounts(reader, resources, "requests"),
         limits: amounts(reader, resources, "limits"),
@@ -82,6 +82,12 @@ fn reference(reader: &mut Reader, node: &Node) -> Option<Reference> {
         name: reader.text_at(&entry.value, "name"),
         key: key.and_then(|key| reader.text_at(&entry.value, key)),
     })
+}
+
+/// `configMapRef: {name: a}` with the `prefix` beside it.
+fn whole_object(reader: &mut Reader, node: &Node) -> Option<Reference> {
+    let prefix = reader.text_at(node, "prefix").filter(|prefix| !prefix.value.is_empty());
+    reference(reader, node).map(|reference| Reference { key: prefix, ..reference })
 }
 
 fn port(reader: &mut Reader, node: &Node) -> Port {

@@ -21,7 +21,6 @@ const GROUPS: &[&str] = &["", "apps", "autoscaling", "batch", "extensions", "sto
 const BESIDE_THE_POINT: &[&str] = &[
     "ClusterRole",
     "ClusterRoleBinding",
-    "ConfigMap",
     "CustomResourceDefinition",
     "EndpointSlice",
     "Endpoints",
@@ -140,8 +139,9 @@ fn object(set: &mut Set, reader: &mut Reader, node: &Node) {
 }
 
 fn is_known(kind: &str) -> bool {
-    const STORAGE: &[&str] = &["PersistentVolumeClaim", "PersistentVolume", "StorageClass", "HorizontalPodAutoscaler"];
-    workload_kind(kind).is_some() || STORAGE.contains(&kind)
+    const OTHERS: &[&str] =
+        &["ConfigMap", "PersistentVolumeClaim", "PersistentVolume", "StorageClass", "HorizontalPodAutoscaler"];
+    workload_kind(kind).is_some() || OTHERS.contains(&kind)
 }
 
 fn workload_kind(kind: &str) -> Option<WorkloadKind> {
@@ -160,6 +160,7 @@ fn workload_kind(kind: &str) -> Option<WorkloadKind> {
 
 fn take(set: &mut Set, reader: &mut Reader, kind: &str, node: &Node) {
     match kind {
+        "ConfigMap" => set.config_maps.push(workloads::config_map(reader, node)),
         "PersistentVolumeClaim" => set.claims.push(claims::claim(reader, node)),
         "PersistentVolume" => set.volumes.push(claims::persistent_volume(reader, node)),
         "StorageClass" => set.classes.push(claims::storage_class(reader, node)),

@@ -54,9 +54,9 @@ mod workloads;
 mod tests;
 
 pub use model::{
-    Action, ActionKind, Amounts, Autoscaler, Container, ContainerSecurity, DEFAULT_NAMESPACE, Identity, Placement, Pod,
-    PodSecurity, Port, Portion, Probe, Reference, Role, SelinuxLabel, Setting, Strategy, Variable, VolumeDevice,
-    VolumeMount, Workload, WorkloadKind,
+    Action, ActionKind, Amounts, Autoscaler, ConfigMap, Container, ContainerSecurity, DEFAULT_NAMESPACE, Identity,
+    Placement, Pod, PodSecurity, Port, Portion, Probe, Reference, Role, SelinuxLabel, Setting, Strategy, Variable,
+    VolumeDevice, VolumeMount, Workload, WorkloadKind,
 };
 pub use set::{Claimed, Class, LeftOut, LeftOutReason, Mounted, Mounter, Set, Storage};
 pub use storage::{

@@ -400,7 +400,7 @@ pub struct Reference {
     pub kind: Spanned<String>,
     /// The object.
     pub name: Option<Spanned<String>>,
-    /// The key or the field.
+    /// The key or the field; of a whole object what is put before its keys (`prefix`).
     pub key: Option<Spanned<String>>,
 }
 
@@ -541,4 +541,16 @@ pub struct Autoscaler {
     pub replicas_max: Option<Spanned<u64>>,
     /// The whole object.
     pub span: Span,
+}
+
+/// A longer value of a ConfigMap is a file, not the value of a variable.
+pub const CONFIG_VALUE_BYTES_MAX: usize = 2_048;
+
+/// A ConfigMap, as far as it gives values to variables.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConfigMap {
+    /// Its name.
+    pub identity: Identity,
+    /// Entries that are one line of at most [`CONFIG_VALUE_BYTES_MAX`] bytes.
+    pub entries: Vec<Pair>,
 }

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::model::{Autoscaler, Container, DEFAULT_NAMESPACE, VolumeMount, Workload, WorkloadKind};
+use super::model::{Autoscaler, ConfigMap, Container, DEFAULT_NAMESPACE, VolumeMount, Workload, WorkloadKind};
 use super::storage::{Claim, ClaimTerms, PersistentVolume, StorageClass, Volume, VolumeSource};
 use crate::manifest::error::ManifestError;
 use crate::manifest::reader::Reader;
@@ -30,6 +30,8 @@ pub struct Set {
     pub classes: Vec<StorageClass>,
     /// HorizontalPodAutoscalers.
     pub autoscalers: Vec<Autoscaler>,
+    /// ConfigMaps, for the values that they give to variables.
+    pub config_maps: Vec<ConfigMap>,
     /// The files; `Span::source` is an index into this list.
     pub files: Vec<SourceFile>,
     /// Values of the wrong type and other odd things, in the order of the places.
@@ -200,6 +202,12 @@ impl Set {
         self.claims.iter().find(is_it)
     }
 
+    /// The ConfigMap of a namespace and name.
+    pub fn config_map(&self, namespace: &str, name: &str) -> Option<&ConfigMap> {
+        let mut all = self.config_maps.iter();
+        all.find(|map| map.identity.name.value == name && map.identity.namespace() == namespace)
+    }
+
     /// The storage class of a name.
     pub fn class(&self, name: &str) -> Option<&StorageClass> {
         self.classes.iter().find(|class| class.identity.name.value == name)
@@ -231,6 +239,22 @@ impl Set {
             })
         };
         self.volumes.iter().find(is_it)
+    }
+
+    /// The one persistent volume of this set that a claim can only get by its class: both name the same one, the set
+    /// has no such class that would make volumes, and no other volume without a claim fits.
+    pub fn volume_by_class(&self, terms: &ClaimTerms) -> Option<&PersistentVolume> {
+        let wanted = terms.storage_class.as_ref()?;
+        if self.class(&wanted.value).is_some() || terms.volume_name.is_some() || terms.selector.is_some() {
+            return None;
+        }
+        let mut fitting = self.volumes.iter().filter(|volume| {
+            let class = volume.storage_class.as_ref().map_or("", |class| class.value.as_str());
+            let has_modes =
+                terms.access_modes.iter().all(|asked| volume.access_modes.iter().any(|mode| mode.value == asked.value));
+            class == wanted.value && volume.claim.is_none() && has_modes
+        });
+        fitting.next().filter(|_| fitting.next().is_none())
     }
 
     /// Every mount of every container of a workload, with what lies behind it.

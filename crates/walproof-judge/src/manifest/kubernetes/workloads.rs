@@ -6,7 +6,7 @@
 
 use super::claims;
 use super::fields::setting;
-use super::model::{Autoscaler, Portion, Setting, Strategy, Workload, WorkloadKind};
+use super::model::{Autoscaler, CONFIG_VALUE_BYTES_MAX, ConfigMap, Portion, Setting, Strategy, Workload, WorkloadKind};
 use super::pods;
 use crate::manifest::reader::Reader;
 use crate::manifest::span::Spanned;
@@ -105,4 +105,14 @@ pub(super) fn autoscaler(reader: &mut Reader, object: &Node) -> Autoscaler {
         replicas_max,
         span: object.span,
     }
+}
+
+/// A ConfigMap.
+pub(super) fn config_map(reader: &mut Reader, object: &Node) -> ConfigMap {
+    let mut entries = reader.pairs_at(object, "data");
+    entries.retain(|pair| {
+        let value = pair.value.as_ref().map_or("", |value| value.value.as_str());
+        value.len() <= CONFIG_VALUE_BYTES_MAX && !value.contains('\n')
+    });
+    ConfigMap { identity: reader.identity(object), entries }
 }

@@ -4,12 +4,13 @@
 //!
 //! Where to look next: `crate::manifest::compose::model` for what comes in.
 
+use super::mounts::{self, Link, Sources};
 use super::{Builder, Moved};
-use crate::manifest::compose::{Compose, Mount as Written, MountKind, Pair, Service, Volume};
+use crate::manifest::compose::{Compose, Mount as Written, Pair, Service, Volume, VolumesFrom};
 use crate::manifest::{Span, Spanned};
 use crate::sharing::{
-    Copies, CopiesBy, Host, Mount, Nature, Overlap, Rollout, StopTime, Storage, StorageId, StorageKind, Variable,
-    Workload, WorkloadId, WorkloadKind,
+    Copies, CopiesBy, Host, Mount, Nature, Nodes, Overlap, Rollout, StopTime, Storage, StorageId, StorageKind,
+    Variable, Workload, WorkloadId, WorkloadKind,
 };
 
 /// The time that Compose gives a container when nobody says.
@@ -19,9 +20,21 @@ const STOP_TIME_MS: u64 = 10_000;
 pub fn add(builder: &mut Builder<'_>, compose: &Compose, home: Option<&str>) {
     let moved = builder.begin(&compose.files);
     let project = Project { compose, moved, home };
-    for service in compose.services.iter().filter(|service| service.active) {
-        project.service(builder, service);
-    }
+    let active = || compose.services.iter().filter(|service| service.active);
+    let ids: Vec<WorkloadId> = active().map(|service| project.service(builder, service)).collect();
+    let find = |from: &VolumesFrom| {
+        let is_it = |service: &Service| match &service.container_name {
+            Some(name) if from.is_container => name.value == from.name,
+            _ => !from.is_container && service.name.value == from.name,
+        };
+        active().position(is_it).map(|at| ids[at])
+    };
+    let links: Vec<Link> = active()
+        .zip(&ids)
+        .flat_map(|(service, to)| service.volumes_from.iter().map(|from| (from, *to)))
+        .filter_map(|(from, to)| Some(mounts::link(find(from)?, to, from, moved)))
+        .collect();
+    mounts::add_from(builder, &links);
 }
 
 struct Project<'a> {
@@ -31,26 +44,21 @@ struct Project<'a> {
 }
 
 impl Project<'_> {
-    fn service(&self, builder: &mut Builder<'_>, service: &Service) {
+    fn service(&self, builder: &mut Builder<'_>, service: &Service) -> WorkloadId {
         let workload = builder.workload(self.workload(service));
-        for mount in &service.mounts {
-            self.mount(builder, workload, mount);
-        }
-        for tmpfs in &service.tmpfs {
-            let span = Some(self.moved.span(tmpfs.span));
-            let storage = memory(builder, span);
-            let target = tmpfs.target.clone();
-            let mount = plain(workload, storage, target, span);
-            builder.mount(Mount { is_file: Some(false), ..mount });
-        }
+        mounts::add(builder, self, workload, &service.mounts);
+        mounts::add_memory(builder, self.moved, workload, &service.tmpfs);
+        workload
     }
 
     fn workload(&self, service: &Service) -> Workload {
         let moved = self.moved;
         let words = [&service.entrypoint, &service.command].into_iter().flatten().flat_map(|command| &command.words);
         let deploy = service.deploy.as_ref();
-        let order = deploy.and_then(|deploy| deploy.update_order.as_ref());
-        let starts_first = order.filter(|order| order.value == "start-first");
+        let update = deploy.and_then(|deploy| deploy.update_order.as_ref());
+        let rollback = deploy.and_then(|deploy| deploy.rollback_order.as_ref());
+        let starts_first = [update, rollback].into_iter().flatten().find(|order| order.value == "start-first");
+        let order = starts_first.or(update);
         let overlap = if starts_first.is_some() { Overlap::Yes } else { Overlap::No };
         Workload {
             span: Some(moved.span(service.name.span)),
@@ -74,6 +82,10 @@ impl Project<'_> {
                 .as_ref()
                 .filter(|mode| mode.value != "host")
                 .map(|mode| moved.span(mode.span)),
+            nodes: nodes(service),
+            user_namespace_mode: moved.option(service.userns_mode.as_ref()).filter(|mode| mode.value != "host"),
+            own_label: mounts::own_label(moved, &service.security_opt),
+            working_directory: moved.option(service.working_dir.as_ref()),
             ..Workload::new(WorkloadKind::Service, &service.name.value)
         }
     }
@@ -92,55 +104,36 @@ impl Project<'_> {
             None => Copies { count_max: Some(1), by: CopiesBy::Default, span: None },
         }
     }
+}
 
-    fn mount(&self, builder: &mut Builder<'_>, workload: WorkloadId, written: &Written) {
-        let span = Some(self.moved.span(written.span));
-        let (storage, source) = match &written.kind {
-            MountKind::Bind { source } => (self.bind(builder, source), Some(source)),
-            MountKind::Named { volume } => (self.named(builder, volume), Some(volume)),
-            MountKind::Anonymous => (anonymous(builder, span), None),
-            MountKind::Tmpfs { .. } => (memory(builder, span), None),
-            MountKind::Other { kind, source } => (other(builder, &kind.value, span), source.as_ref()),
-            MountKind::Unknown => (other(builder, "", span), None),
-        };
-        let is_bind = matches!(written.kind, MountKind::Bind { .. });
-        builder.mount(Mount {
-            sub_path: written.options.subpath.as_ref().map(|path| path.value.trim_matches('/').to_owned()),
-            is_file: if is_bind { None } else { Some(false) },
-            read_only: written.read_only,
-            selinux: self.moved.option(written.options.selinux.as_ref()),
-            source: self.moved.option(source),
-            ..plain(workload, storage, written.target.value.clone(), span)
-        });
+impl Sources for Project<'_> {
+    fn moved(&self) -> Moved {
+        self.moved
     }
 
-    fn bind(&self, builder: &mut Builder<'_>, source: &Spanned<String>) -> StorageId {
-        let span = self.moved.span(source.span);
-        if self.compose.has_unset_variable(source.span) {
-            return other(builder, "", Some(span));
-        }
-        let path = self.compose.resolve(source, self.home);
-        host_path(builder, path, Some(span))
+    fn path(&self, source: &Spanned<String>) -> Option<String> {
+        (!self.compose.has_unset_variable(source.span)).then(|| self.compose.resolve(source, self.home))
     }
 
-    fn named(&self, builder: &mut Builder<'_>, volume: &Spanned<String>) -> StorageId {
-        let declared = self.compose.volume(&volume.value);
-        let span = declared.map(|declared| self.moved.span(declared.span));
-        let Some(declared) = declared else {
-            return builder.storage(StorageKind::Named(volume.value.clone()), |kind| of_engine(kind, span));
-        };
-        if let Some(source) = bound_device(declared) {
-            return host_path(builder, source.value.clone(), Some(self.moved.span(source.span)));
-        }
-        let nature = driver_nature(declared);
-        builder.storage(StorageKind::Named(volume.value.clone()), |kind| Storage {
-            nature: nature.nature,
-            because: nature.because,
-            span: nature.span.map(|span| self.moved.span(span)).or(span),
-            options: options(declared).into_iter().map(|option| self.moved.spanned(&option)).collect(),
-            ..of_engine(kind, span)
-        })
+    fn volume(&self, name: &str, _: &Written) -> Option<Volume> {
+        self.compose.volume(name).cloned()
     }
+}
+
+/// A volume of the engine as it is declared.
+pub(super) fn declared(builder: &mut Builder<'_>, moved: Moved, volume: &Volume) -> StorageId {
+    if let Some(source) = bound_device(volume) {
+        return host_path(builder, source.value.clone(), Some(moved.span(source.span)));
+    }
+    let span = Some(moved.span(volume.span));
+    let told = driver_nature(volume);
+    builder.storage(StorageKind::Named(volume.key.value.clone()), |kind| Storage {
+        nature: told.nature,
+        because: told.because,
+        span: told.span.map(|span| moved.span(span)).or(span),
+        options: options(volume).into_iter().map(|option| moved.spanned(&option)).collect(),
+        ..of_engine(kind, span)
+    })
 }
 
 /// A mount of a directory that can be written to.
@@ -156,6 +149,17 @@ pub(super) fn plain(workload: WorkloadId, storage: StorageId, target: String, sp
         selinux: None,
         source: None,
         span,
+    }
+}
+
+/// One, unless something is written that only a swarm heeds.
+fn nodes(service: &Service) -> Nodes {
+    let Some(deploy) = &service.deploy else { return Nodes::One };
+    match &deploy.mode {
+        Some(mode) if mode.value.starts_with("global") => Nodes::Several,
+        Some(_) => Nodes::NotKnown,
+        None if deploy.update_order.is_some() || deploy.rollback_order.is_some() => Nodes::NotKnown,
+        None => Nodes::One,
     }
 }
 
@@ -203,7 +207,7 @@ pub(super) fn host_path(builder: &mut Builder<'_>, path: String, span: Option<Sp
 }
 
 /// A volume of the engine's own driver.
-fn of_engine(kind: StorageKind, span: Option<Span>) -> Storage {
+pub(super) fn of_engine(kind: StorageKind, span: Option<Span>) -> Storage {
     Storage {
         kind,
         nature: Nature::Local,
@@ -255,7 +259,19 @@ fn driver_nature(volume: &Volume) -> Told {
             because: format!("its driver is `{}`", driver.value),
             span: Some(driver.span),
         },
-        _ if volume.external => Told { nature: Nature::Local, because: String::new(), span: None },
+        _ if volume.external => Told {
+            nature: Nature::NotKnown(format!(
+                "what the volume `{0}` is made of (`docker volume inspect {0}`)",
+                called(volume)
+            )),
+            because: "it is external: somebody else made it, and how is not written here".to_owned(),
+            span: None,
+        },
         _ => Told { nature: Nature::Local, because: String::new(), span: None },
     }
+}
+
+/// What the engine calls a volume, as far as that is written.
+fn called(volume: &Volume) -> &str {
+    volume.real_name.as_ref().map_or(&volume.key.value, |name| &name.value)
 }

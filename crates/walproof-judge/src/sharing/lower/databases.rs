@@ -13,7 +13,9 @@ use walproof_format::sqlite::db_header::JournalFamily;
 
 use crate::manifest::compose::paths;
 use crate::manifest::{Span, Spanned, script};
-use crate::sharing::{Applications, Database, Evidence, EvidenceKind, Graph, Mode, OpenOption, Workload, WorkloadId};
+use crate::sharing::{
+    Application, Applications, Database, Evidence, EvidenceKind, Graph, Mode, OpenOption, Workload, WorkloadId,
+};
 
 /// Endings of names that databases of SQLite usually have. `.db` is used by others as well.
 const ENDINGS: &[&str] = &[".db", ".db3", ".s3db", ".sqlite", ".sqlite3"];
@@ -223,35 +225,22 @@ fn of_workload(graph: &Graph, id: WorkloadId, applications: &Applications) -> Ve
     let row = workload.image.as_ref().and_then(|image| Some((image, applications.of_image(&image.value)?)));
     let server = texts.iter().any(|(name, text)| is_server(*name, &text.value))
         || row.is_some_and(|(_, row)| row.elsewhere(workload).is_some());
-    if server || row.is_some_and(|(_, row)| row.engine.is_some()) {
+    if server {
         return found;
     }
     if let Some((image, row)) = row.filter(|(_, row)| row.uses_sqlite(workload)) {
-        found.extend(row.paths.iter().map(|path| Database {
-            workload: id,
-            path: paths::normal(path),
-            is_directory: path.ends_with('/'),
-            evidence: Evidence {
-                kind: EvidenceKind::Application,
-                because: format!("the application table knows it of the image `{}`", image.value),
-                span: Some(image.span),
-            },
-            mode: Mode {
-                family: row.family(),
-                because: "the application table says so".to_owned(),
-                span: Some(image.span),
-            },
-            options: Vec::new(),
-        }));
+        found.extend(by_application(graph, id, image, row));
     }
     let opened = texts.iter().filter(|(name, _)| !name.is_some_and(is_of_backup));
-    found.extend(opened.filter_map(|(name, text)| by_named_file(id, *name, text)));
+    let mut named: Vec<Database> = opened.filter_map(|(name, text)| by_named_file(id, *name, text)).collect();
     let mounts = graph.mounts_of(id).map(|(_, mount)| mount);
-    found.extend(
+    named.extend(
         mounts
             .filter(|mount| mount.is_file != Some(false))
             .filter_map(|mount| by_file_name(id, &mount.target, mount.span?)),
     );
+    named.retain(|database| !row.is_some_and(|(_, row)| row.is_of_another_engine(workload, &database.path)));
+    found.extend(named);
     found
 }
 
@@ -351,6 +340,34 @@ fn by_relative_address(graph: &Graph, id: WorkloadId, text: &Spanned<String>) ->
     let found = of_address(id, None, paths::normal(&target), query, text.span);
     let evidence = Evidence { kind: EvidenceKind::FileName, because, span: Some(text.span) };
     (is_database_name(&found.path) && first != "etc").then_some(Database { evidence, ..found })
+}
+
+/// What the table knows of an image. If something is mounted over some of its paths only, the others are those of other
+/// versions and variants of the image.
+fn by_application(graph: &Graph, id: WorkloadId, image: &Spanned<String>, row: &Application) -> Vec<Database> {
+    let workload = graph.workload(id);
+    let mut known = row.paths_in(workload);
+    let is_mounted = |path: &String| graph.mount_of_path(id, &paths::normal(path)).is_some();
+    if known.iter().any(is_mounted) {
+        known.retain(is_mounted);
+    }
+    let database = |path: &String| Database {
+        workload: id,
+        path: paths::normal(path),
+        is_directory: path.ends_with('/'),
+        evidence: Evidence {
+            kind: EvidenceKind::Application,
+            because: format!("the application table knows it of the image `{}`", image.value),
+            span: Some(image.span),
+        },
+        mode: Mode {
+            family: row.family_in(workload),
+            because: "the application table says so".to_owned(),
+            span: Some(image.span),
+        },
+        options: Vec::new(),
+    };
+    known.iter().map(database).collect()
 }
 
 /// Whether a text says that the application uses a server.

@@ -6,6 +6,12 @@
 //! | file | from |
 //! |---|---|
 //! | [`compose`] | one Compose project |
+//! | [`kubernetes`] | one set of manifests |
+//! | [`docker_run`] | command lines of scripts and Markdown |
+//! | [`dockerfile`] | what an image brings along |
+//! | [`quadlet`] | Podman's units, as those of one machine |
+//!
+//! The mounts of all of them are those of the Compose model; [`mounts`] adds them.
 //!
 //! What it must not do: judge, open files. A storage is added once for everything that mounts it in one project.
 //!
@@ -13,6 +19,11 @@
 
 pub mod compose;
 mod databases;
+pub mod docker_run;
+pub mod dockerfile;
+pub mod kubernetes;
+mod mounts;
+pub mod quadlet;
 
 use std::collections::HashMap;
 
@@ -52,6 +63,11 @@ impl<'a> Builder<'a> {
         let by = self.graph.files.len();
         self.graph.files.extend(files.iter().cloned());
         Moved { by }
+    }
+
+    /// Begins a project of the same files.
+    pub fn begin_next(&mut self) {
+        self.project += 1;
     }
 
     /// A number for containers that share a node and a life.

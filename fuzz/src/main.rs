@@ -1,0 +1,142 @@
+//! One libFuzzer binary for all targets: `WALPROOF_FUZZ_TARGET` names the one that runs.
+//!
+//! What this room is: [`TARGETS`], one function for each thing that reads text of others. A target only has to return;
+//! a panic, an overflow, a hang or memory out of proportion is a find. To add one: a function and a line.
+//! What it must not do: assert what results mean; the tests of each room do.
+//! Where to look next: `xtask/src/prove_fuzz.rs`, which builds and runs it with seeds from `fixtures/`.
+#![no_main]
+
+use std::sync::OnceLock;
+
+use libfuzzer_sys::fuzz_target;
+use walproof_judge::logs::Scanner;
+use walproof_judge::manifest::compose::{Loaded, Profiles};
+use walproof_judge::manifest::{Source, compose, docker_run, dockerfile, error, kubernetes, quadlet, recognise};
+use walproof_judge::mountinfo;
+use walproof_judge::sharing::lower::{self, Builder};
+use walproof_judge::sharing::{Applications, Host};
+
+/// Every target by its name; `prove_fuzz.rs` has the same list.
+const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("applications", applications),
+    ("check", check),
+    ("compose", compose),
+    ("docker-run", docker_run),
+    ("dockerfile", dockerfile),
+    ("kubernetes", kubernetes),
+    ("logs", logs),
+    ("mountinfo", mounts),
+    ("quadlet", quadlet),
+];
+
+static TARGET: OnceLock<fn(&[u8])> = OnceLock::new();
+
+fuzz_target!(|bytes: &[u8]| {
+    let target = TARGET.get_or_init(|| {
+        let wanted = std::env::var("WALPROOF_FUZZ_TARGET").unwrap_or_default();
+        let found = TARGETS.iter().find(|(name, _)| *name == wanted);
+        found.unwrap_or_else(|| panic!("no target `{wanted}`")).1
+    });
+    target(bytes);
+});
+
+/// The text that a reader would get.
+fn text(bytes: &[u8]) -> Option<&str> {
+    error::text_of("fuzz", bytes).ok()
+}
+
+fn applications(bytes: &[u8]) {
+    let Some(text) = text(bytes) else { return };
+    let mut table = Applications::built_in();
+    let _ = table.extend(text);
+    let _ = table.of_image(text);
+}
+
+/// Everything from text to findings, for whatever kind the text seems to be of.
+fn check(bytes: &[u8]) {
+    static TABLE: OnceLock<Applications> = OnceLock::new();
+    let Some(text) = text(bytes) else { return };
+    let applications = TABLE.get_or_init(Applications::built_in);
+    let source = [Source { name: "compose.yaml", text }];
+    for host in [Host::Unknown, Host::DockerDesktop] {
+        let mut builder = Builder::new(host, applications, &[]);
+        match recognise::kind_of("a.yaml", text) {
+            Some(recognise::Kind::Kubernetes) => {}
+            _ => {
+                let load = &mut |_: &str| Err::<Loaded, String>("none".to_owned());
+                if let Ok(read) = compose::parse(&source, &|_| None, load, &Profiles::none()) {
+                    lower::compose::add(&mut builder, &read, Some("/home/me"));
+                }
+            }
+        }
+        let _ = walproof_judge::check::judge(&builder.finish(), None);
+    }
+}
+
+fn compose(bytes: &[u8]) {
+    let Some(text) = text(bytes) else { return };
+    // A line of dots parts two files, so that merging, `extends` and `include` are reached.
+    let (first, second) = text.split_once("\n...\n").unwrap_or((text, ""));
+    let load = &mut |path: &str| match second {
+        "" => Err("none".to_owned()),
+        text => Ok(Loaded { name: path.to_owned(), text: text.to_owned() }),
+    };
+    let value = |name: &str| (name.len() % 2 == 0).then(|| name.to_owned());
+    let sources = [Source { name: "a/compose.yaml", text: first }, Source { name: "a/b.yaml", text: second }];
+    let count = if second.is_empty() { 1 } else { 2 };
+    let _ = compose::parse(&sources[..count], &value, load, &Profiles::of(["*"]));
+}
+
+fn docker_run(bytes: &[u8]) {
+    let Some(text) = text(bytes) else { return };
+    for name in ["a.md", "a.sh", "a.service"] {
+        let _ = docker_run::parse(&[Source { name, text }]);
+    }
+}
+
+fn dockerfile(bytes: &[u8]) {
+    let Some(text) = text(bytes) else { return };
+    if let Ok(read) = dockerfile::parse(Source { name: "Dockerfile", text }) {
+        for stage in &read.stages {
+            let _ = read.lineage(stage);
+        }
+    }
+}
+
+fn kubernetes(bytes: &[u8]) {
+    let Some(text) = text(bytes) else { return };
+    let set = kubernetes::parse(&[Source { name: "a.yaml", text }]);
+    for workload in &set.workloads {
+        let _ = (set.mounted(workload), set.pod_count_max(workload));
+    }
+}
+
+fn logs(bytes: &[u8]) {
+    let mut scanner = Scanner::new();
+    let (first, second) = bytes.split_at(bytes.len() / 2);
+    scanner.feed(first);
+    scanner.feed(second);
+    scanner.end_source();
+    let scan = scanner.finish();
+    let _ = walproof_judge::logs::suspects(&scan, &[]);
+}
+
+fn mounts(bytes: &[u8]) {
+    let Some(text) = text(bytes) else { return };
+    let (path, table) = text.split_once('\n').unwrap_or(("/", text));
+    let _ = mountinfo::mount_of(&mountinfo::parse(table), path);
+}
+
+fn quadlet(bytes: &[u8]) {
+    let Some(text) = text(bytes) else { return };
+    let (first, second) = text.split_once("\n...\n").unwrap_or((text, text));
+    let set = quadlet::parse(&[
+        Source { name: "app.container", text: first },
+        Source { name: "app.volume", text: second },
+        Source { name: "app.container.d/10-more.conf", text: second },
+        Source { name: "app.pod", text: second },
+    ]);
+    for container in &set.containers {
+        let _ = set.mounts_of(container).count();
+    }
+}

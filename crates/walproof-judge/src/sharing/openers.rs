@@ -97,10 +97,8 @@ fn of_copies(workload: &Workload) -> Spread {
     match (workload.copies.by, workload.copies.count_max) {
         (CopiesBy::Node, _) => Spread::Several,
         (CopiesBy::Unreadable, _) => Spread::Perhaps,
-        (_, Some(0 | 1)) => match workload.rollout.overlap {
-            Overlap::Yes | Overlap::Schedule => Spread::Perhaps,
-            Overlap::No | Overlap::Unreadable => Spread::One,
-        },
+        (_, Some(0 | 1)) if matches!(workload.rollout.overlap, Overlap::Yes | Overlap::Schedule) => Spread::Perhaps,
+        (_, Some(0 | 1)) => Spread::One,
         _ => several,
     }
 }

@@ -5,7 +5,7 @@
 //! each database.
 
 use super::{About, Finding, Ground, Judged, Rule, Severity, probe_of};
-use crate::sharing::{DatabaseId, Graph, Nature};
+use crate::sharing::{DatabaseId, Graph, Nature, WorkloadKind};
 
 /// The database lies on a share between a virtual machine and its host.
 pub static RULE: Rule = Rule {
@@ -43,7 +43,10 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
         ),
         _ => return None,
     };
-    if !graph.is_first_entry(id) {
+    // systemd runs on the kernel that has the files.
+    let kind = graph.workload(graph.database(id).workload).kind;
+    let is_of_linux = storage.nature == Nature::DependsOnHost && kind == WorkloadKind::Quadlet;
+    if is_of_linux || !graph.is_first_entry(id) {
         return None;
     }
     let named = "use a named volume, and open the database only from containers";

@@ -257,11 +257,11 @@ fn words(workload: &Workload) -> Vec<Spanned<String>> {
     for command in commands.iter().filter(|command| !FILE_TOOLS.contains(&command.program.as_str())) {
         let mut before = "";
         for word in &command.arguments {
-            // Litestream starts the application by one word.
             if names_backup(before, word) {
                 before = word;
                 continue;
             }
+            // Litestream starts the application by one word.
             let parts = if before == "-exec" { word.split_whitespace().collect() } else { vec![word.as_str()] };
             found.extend(parts.into_iter().map(|part| Spanned::new(part.to_owned(), command.span)));
             before = word;

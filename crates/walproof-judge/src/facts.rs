@@ -23,8 +23,8 @@ pub enum OtherKernels {
 
 /// File systems that one kernel has for itself.
 pub static LOCAL_FILE_SYSTEMS: &[&str] = &[
-    "bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "nilfs2", "ramfs", "reiserfs", "rootfs", "tmpfs",
-    "xfs", "zfs",
+    "bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "nilfs2", "ntfs3", "ramfs", "reiserfs", "rootfs",
+    "tmpfs", "ubifs", "xfs", "zfs",
 ];
 
 /// File systems between a virtual machine and its host, or between machines, with what they are.

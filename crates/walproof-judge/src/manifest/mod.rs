@@ -30,6 +30,7 @@ mod placed;
 pub mod quadlet;
 mod reader;
 pub mod recognise;
+pub mod script;
 pub mod span;
 mod unit_file;
 mod words;

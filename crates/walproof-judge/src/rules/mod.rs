@@ -14,16 +14,25 @@
 //! Where to look next: `crate::sharing` for the graph, `crate::check` for what becomes of findings.
 
 mod access_mode_trusted;
+mod attribute_cache;
 mod autoscaled_database;
 mod database_in_image_layer;
 mod deleted_sidecar_held;
 mod different_users;
 mod disk_nearly_full;
 mod emptydir_database;
+mod foreign_vfs;
+mod fuse_without_shared_memory;
 mod hard_linked_database;
+mod immutable_uri;
 mod lock_missing;
 mod mixed_file_systems;
+mod mixed_journal_modes;
 mod no_temp_directory;
+mod nobrl_mount;
+mod nolock_mount;
+mod nolock_uri;
+mod object_store_as_filesystem;
 mod old_sqlite;
 mod overlapping_rollout;
 mod overlay_lower_database;
@@ -34,35 +43,50 @@ mod shared_by_two_kernels;
 mod sidecar_mounted_apart;
 mod sidecar_of_another_database;
 mod single_file_mount;
+mod soft_mount;
+mod stale_sidecar_beside_restore;
 mod start_first_rollout;
+mod storage_not_known;
 mod three_file_mount;
 mod tmpfs_database;
 mod two_sqlite_copies;
+mod unsafe_copy;
 mod unwritable_directory;
 mod user_namespace_shift;
 mod wal_grows;
+mod wal_on_host_share;
+mod wal_on_network_filesystem;
 
 use serde::Serialize;
 
 use crate::finding::Certainty;
 use crate::manifest::Span;
 use crate::sharing::{
-    Database, DatabaseId, EvidenceKind, Graph, MountId, StorageId, StorageKind, WorkloadId, WorkloadKind,
+    Database, DatabaseId, EvidenceKind, Graph, MountId, On, StorageId, StorageKind, WorkloadId, WorkloadKind,
 };
 
 /// All rules, by name.
 pub static RULES: &[&Rule] = &[
     &access_mode_trusted::RULE,
+    &attribute_cache::RULE,
     &autoscaled_database::RULE,
     &database_in_image_layer::RULE,
     &deleted_sidecar_held::RULE,
     &different_users::RULE,
     &disk_nearly_full::RULE,
     &emptydir_database::RULE,
+    &foreign_vfs::RULE,
+    &fuse_without_shared_memory::RULE,
     &hard_linked_database::RULE,
+    &immutable_uri::RULE,
     &lock_missing::RULE,
     &mixed_file_systems::RULE,
+    &mixed_journal_modes::RULE,
     &no_temp_directory::RULE,
+    &nobrl_mount::RULE,
+    &nolock_mount::RULE,
+    &nolock_uri::RULE,
+    &object_store_as_filesystem::RULE,
     &old_sqlite::RULE,
     &overlapping_rollout::RULE,
     &overlay_lower_database::RULE,
@@ -73,13 +97,19 @@ pub static RULES: &[&Rule] = &[
     &sidecar_mounted_apart::RULE,
     &sidecar_of_another_database::RULE,
     &single_file_mount::RULE,
+    &soft_mount::RULE,
+    &stale_sidecar_beside_restore::RULE,
     &start_first_rollout::RULE,
+    &storage_not_known::RULE,
     &three_file_mount::RULE,
     &tmpfs_database::RULE,
     &two_sqlite_copies::RULE,
+    &unsafe_copy::RULE,
     &unwritable_directory::RULE,
     &user_namespace_shift::RULE,
     &wal_grows::RULE,
+    &wal_on_host_share::RULE,
+    &wal_on_network_filesystem::RULE,
 ];
 
 /// One bad situation.
@@ -306,6 +336,15 @@ impl Finding {
         self
     }
 
+    /// No surer than the evidence for the database: a name alone is weak.
+    #[must_use]
+    pub fn as_sure_as(self, graph: &Graph, id: DatabaseId) -> Self {
+        match graph.database(id).evidence.kind {
+            EvidenceKind::FileName => self.at_most(Certainty::Suspected),
+            _ => self,
+        }
+    }
+
     /// No surer than it is known that a database is there.
     #[must_use]
     pub fn known_by(self, database: &Database) -> Self {
@@ -330,6 +369,18 @@ impl Finding {
     pub fn settled_by(mut self, command: impl Into<String>) -> Self {
         self.settle = Some(command.into());
         self
+    }
+}
+
+/// The probe of the directory that a database lies in: by the host's path, where that is known.
+fn probe_of(graph: &Graph, id: DatabaseId) -> String {
+    let on_host = graph.location(id).filter(|location| matches!(location.on, On::Host(_)));
+    let directory = on_host.as_ref().and_then(|location| location.path.rsplit_once('/'));
+    match directory {
+        Some((directory, _)) if directory.starts_with('/') && !graph.database(id).is_directory => {
+            format!("walproof probe {directory}")
+        }
+        _ => "walproof probe DIRECTORY".to_owned(),
     }
 }
 

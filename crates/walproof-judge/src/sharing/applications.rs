@@ -231,7 +231,7 @@ fn may_precede(rest: &str, name: &str) -> bool {
 }
 
 /// An image without tag and digest.
-fn without_tag(image: &str) -> &str {
+pub(super) fn without_tag(image: &str) -> &str {
     let image = image.split('@').next().unwrap_or(image);
     match image.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => name,

@@ -39,6 +39,49 @@ impl Database {
     pub fn option(&self, name: &str) -> Option<&OpenOption> {
         self.options.iter().find(|option| option.name == name)
     }
+
+    /// An option of its URI that is on or off, if it is on, as SQLite reads it.
+    pub fn switched_on(&self, name: &str) -> Option<&OpenOption> {
+        self.option(name).filter(|option| {
+            let value = option.value.value.to_ascii_lowercase();
+            matches!(value.as_str(), "yes" | "true" | "on") || value.parse::<i64>().is_ok_and(|number| number != 0)
+        })
+    }
+
+    /// How its URI says that it is locked.
+    pub fn locking(&self) -> Locking {
+        let vfs = self.option("vfs").map(|option| option.value.value.as_str());
+        match vfs {
+            Some("unix-none" | "win32-none" | "win32-longpath-none") => Locking::None,
+            _ if self.switched_on("nolock").is_some() => Locking::None,
+            Some("unix-dotfile") => Locking::DotFile,
+            Some("unix-excl") => Locking::Exclusive,
+            _ => Locking::Usual,
+        }
+    }
+
+    /// Whether its URI says that it is only read.
+    pub fn is_only_read(&self) -> bool {
+        self.switched_on("immutable").is_some()
+            || self.option("mode").is_some_and(|option| {
+                // .NET writes the second.
+                ["ro", "readonly"].iter().any(|word| option.value.value.eq_ignore_ascii_case(word))
+            })
+    }
+}
+
+/// How a database is locked, by the VFS and the options that its URI names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Locking {
+    /// As SQLite does by itself: `fcntl` locks, on the wal-index too.
+    Usual,
+    /// Not at all: `nolock=1`, `vfs=unix-none`.
+    None,
+    /// By a directory beside the file: `vfs=unix-dotfile`.
+    DotFile,
+    /// By `fcntl` locks that are kept until the connection closes: `vfs=unix-excl`.
+    Exclusive,
 }
 
 /// How a database is known.

@@ -17,10 +17,12 @@
 //! Where to look next: `lower` for how it is made, `crate::rules` for what is made of it.
 
 mod applications;
+pub mod copying;
 mod database;
 mod kernels;
 pub mod live;
 pub mod lower;
+mod openers;
 mod seen;
 mod storage;
 mod workload;
@@ -28,8 +30,9 @@ mod workload;
 use serde::Serialize;
 
 pub use applications::{Application, Applications};
-pub use database::{Database, Evidence, EvidenceKind, Location, Mode, On, OpenOption};
+pub use database::{Database, Evidence, EvidenceKind, Location, Locking, Mode, On, OpenOption};
 pub use kernels::Kernels;
+pub use openers::Spread;
 pub(crate) use seen::listed;
 pub use seen::{Seen, SeenFile, SeenOpener};
 pub use storage::{Access, Mount, Nature, Storage, StorageKind};
@@ -151,6 +154,11 @@ impl Graph {
         self.databases.iter().enumerate().map(|(index, database)| (DatabaseId(index), database))
     }
 
+    /// Every storage with its id.
+    pub fn all_storages(&self) -> impl Iterator<Item = (StorageId, &Storage)> {
+        self.storages.iter().enumerate().map(|(index, storage)| (StorageId(index), storage))
+    }
+
     /// Every mount with its id.
     pub fn all_mounts(&self) -> impl Iterator<Item = (MountId, &Mount)> {
         self.mounts.iter().enumerate().map(|(index, mount)| (MountId(index), mount))
@@ -203,11 +211,9 @@ impl Graph {
     pub fn sharers(&self, database: DatabaseId) -> Vec<DatabaseId> {
         let Some(here) = self.location(database) else { return Vec::new() };
         let workload = self.database(database).workload;
-        let project = self.workload(workload).project;
-        let others = self
-            .all_databases()
-            .filter(|(_, other)| other.workload != workload && self.workload(other.workload).project == project);
-        others.map(|(id, _)| id).filter(|id| self.location(*id).is_some_and(|there| there == here)).collect()
+        // Storages of other projects are others; that is cheaper to see than a location.
+        let others = self.databases_beside(workload).filter(|id| self.database(*id).workload != workload);
+        others.filter(|id| self.location(*id).is_some_and(|there| there == here)).collect()
     }
 
     /// Every mount of another workload that reaches the file of a database, whether that workload is known to open it

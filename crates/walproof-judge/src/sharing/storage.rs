@@ -33,6 +33,20 @@ pub struct Storage {
     pub own_for_each_copy: bool,
 }
 
+impl Storage {
+    /// The first option of which this holds.
+    pub fn option_that(&self, holds: impl Fn(&str) -> bool) -> Option<&Spanned<String>> {
+        self.options.iter().find(|option| holds(&option.value))
+    }
+
+    /// Whether an option says that the client believes nothing without asking: `noac`, `actimeo=0`, `cache=none`.
+    pub fn asks_each_time(&self) -> bool {
+        let has = |wanted: &str| self.option_that(|option| option == wanted).is_some();
+        // A kernel writes `actimeo=0` as its parts.
+        has("noac") || has("actimeo=0") || has("cache=none") || (has("acregmax=0") && has("acdirmax=0"))
+    }
+}
+
 /// What a claim asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Access {

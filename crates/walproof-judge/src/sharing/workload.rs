@@ -63,6 +63,8 @@ pub struct Workload {
     pub working_directory: Option<Spanned<String>>,
     /// Of an image: files with the name of a database that are copied into it, by where they lie then.
     pub copied: Vec<Spanned<String>>,
+    /// Labels of the container, annotations of the pod.
+    pub labels: Vec<Variable>,
 }
 
 /// What kind of thing starts processes.
@@ -150,6 +152,7 @@ impl Workload {
             own_label: None,
             working_directory: None,
             copied: Vec::new(),
+            labels: Vec::new(),
         }
     }
 

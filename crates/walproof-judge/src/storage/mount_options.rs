@@ -150,6 +150,7 @@ static ROWS: &[Row] = &[
     row(CIFS, "rsize=", Speed, "bytes of a read request", CIFS_8),
     row(CIFS, "wsize=", Speed, "bytes of a write request", CIFS_8),
     row(CIFS, "mapchars", Note, "names are translated; SQLite's are plain", CIFS_8),
+    row(&["lustre"], "localflock", Danger, "locks are this client's own: no other client sees them", "mount.lustre(8)"),
     row(&["ceph"], "noasyncreaddir", Note, "directories are read from the server", "mount.ceph(8)"),
     row(
         &["9p"],
@@ -247,6 +248,12 @@ pub fn in_force(mount: &Mount) -> Vec<InForce> {
     found.extend(of_type(&mount.fstype));
     found.sort_by_key(|known| known.weight);
     found
+}
+
+/// What one option means on a type of file system, as its own manual page writes it.
+pub fn meaning(fstype: &str, option: &str) -> Option<InForce> {
+    let Row { weight, meaning, source, .. } = *ROWS.iter().find(|row| row.is_about(fstype, option))?;
+    Some(InForce { option: option.to_owned(), weight, meaning, source })
 }
 
 impl Row {

@@ -29,7 +29,7 @@ pub mod model;
 pub(super) mod mounts;
 pub(super) mod options;
 mod regions;
-mod shell;
+pub(super) mod shell;
 
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,7 @@ const NESTING_MAX: usize = 8;
 const PLACEHOLDER_CHARS_MAX: usize = 60;
 
 /// The commands of a stretch of text, those in substitutions after the others.
-pub(super) fn commands(text: &Placed, range: Range<usize>) -> Vec<Vec<Word>> {
+pub(in crate::manifest) fn commands(text: &Placed, range: Range<usize>) -> Vec<Vec<Word>> {
     let pairs = pairs(text, range.clone());
     let mut found = Vec::new();
     let mut waiting = vec![range];

@@ -65,6 +65,7 @@ impl Project<'_> {
             image: moved.option(service.image.as_ref()),
             words: words.map(|word| moved.spanned(word)).collect(),
             environment: service.environment.iter().map(|pair| variable(moved, pair)).collect(),
+            labels: service.labels.iter().map(|pair| variable(moved, pair)).collect(),
             copies: self.copies(service),
             rollout: Rollout { overlap, span: order.map(|order| moved.span(order.span)) },
             stop_time: StopTime {

@@ -4,23 +4,137 @@
 //! The surest evidence for a path wins. A variable with the address of a server takes back what the table and names of
 //! files say of the image, not what an address of SQLite says.
 //!
-//! What it must not do: take a directory for a database because of its name.
+//! What it must not do: take a directory for a database because of its name, or a file that is copied for one that is
+//! opened.
 //!
 //! Where to look next: `sharing::applications` for the table.
 
 use walproof_format::sqlite::db_header::JournalFamily;
 
 use crate::manifest::compose::paths;
-use crate::manifest::{Span, Spanned};
+use crate::manifest::{Span, Spanned, script};
 use crate::sharing::{
-    Application, Applications, Database, Evidence, EvidenceKind, Graph, Mode, OpenOption, WorkloadId,
+    Application, Applications, Database, Evidence, EvidenceKind, Graph, Mode, OpenOption, Workload, WorkloadId,
 };
 
 /// Endings of names that databases of SQLite usually have. `.db` is used by others as well.
 const ENDINGS: &[&str] = &[".db", ".db3", ".s3db", ".sqlite", ".sqlite3"];
 /// Schemes of addresses that only SQLite has, the longest first.
-const SCHEMES: &[&str] =
-    &["sqlite+aiosqlite://", "sqlite+pysqlite://", "jdbc:sqlite:", "sqlite3://", "sqlite://", "sqlite:", "file:"];
+const SCHEMES: &[&str] = &[
+    "sqlite+aiosqlite://",
+    "sqlite+pysqlite://",
+    "jdbc:sqlite:",
+    "sqlite3://",
+    "sqlite://",
+    "sqlite3:",
+    "sqlite:",
+    "file:",
+];
+/// What .NET calls the path in a connection string.
+const DATA_SOURCES: &[&str] = &["data source=", "datasource=", "filename="];
+/// Options that only drivers of SQLite have, by the beginnings of their names.
+const DRIVER_OPTIONS: &[&str] = &[
+    "_auto_vacuum",
+    "_busy_timeout",
+    "_cache_size",
+    "_fk",
+    "_foreign_keys",
+    "_journal",
+    "_locking",
+    "_loc",
+    "_pragma",
+    "_sync",
+    "_timeout",
+    "_txlock",
+    "cache=shared",
+    "immutable=",
+    "mode=ro",
+    "mode=rw",
+    "nolock=",
+    "vfs=",
+];
+/// Names that end so and are of other engines: Bolt, Berkeley DB, Windows, `locate`.
+const OTHER_ENGINES: &[&str] = &[
+    "aliases.db",
+    "bolt.db",
+    "cert8.db",
+    "filebrowser.db",
+    "key3.db",
+    "locate.db",
+    "meta.db",
+    "mlocate.db",
+    "plocate.db",
+    "portainer.db",
+    "raft.db",
+    "secmod.db",
+    "thumbs.db",
+    "trivy.db",
+    "vault.db",
+];
+/// Directories whose `*.db` are zones of a name server or packages.
+const OTHER_DIRECTORIES: &[&str] = &["bind", "named", "pacman", "postfix", "zones"];
+/// Programs to which a path is a file: what they name is not opened as a database.
+const FILE_TOOLS: &[&str] = &[
+    "7z",
+    "[",
+    "[[",
+    "aws",
+    "azcopy",
+    "basename",
+    "borg",
+    "bsdtar",
+    "bunzip2",
+    "bzip2",
+    "cat",
+    "chgrp",
+    "chmod",
+    "chown",
+    "cp",
+    "curl",
+    "dd",
+    "dirname",
+    "du",
+    "duplicity",
+    "echo",
+    "file",
+    "find",
+    "gsutil",
+    "gunzip",
+    "gzip",
+    "head",
+    "install",
+    "kopia",
+    "ln",
+    "ls",
+    "mc",
+    "md5sum",
+    "mkdir",
+    "mv",
+    "printf",
+    "rclone",
+    "readlink",
+    "realpath",
+    "restic",
+    "rm",
+    "rsync",
+    "s3cmd",
+    "scp",
+    "sha256sum",
+    "shred",
+    "stat",
+    "sync",
+    "tail",
+    "tar",
+    "test",
+    "touch",
+    "truncate",
+    "unlink",
+    "unzip",
+    "wget",
+    "xz",
+    "zip",
+    "zstd",
+];
 /// Schemes of addresses of servers.
 const SERVERS: &[&str] = &["mariadb", "mysql", "postgres", "postgresql", "mssql", "sqlserver", "libsql", "cockroachdb"];
 /// Variables that name the address of the application's database.
@@ -101,13 +215,13 @@ fn by_user(graph: &Graph, id: WorkloadId, named: &NamedDatabase) -> Option<Datab
 
 fn of_workload(graph: &Graph, id: WorkloadId, applications: &Applications) -> Vec<Database> {
     let workload = graph.workload(id);
+    let words = words(workload);
     let values = workload
         .environment
         .iter()
         .filter_map(|variable| Some((Some(variable.name.as_str()), variable.value.as_ref()?)));
-    let words = workload.words.iter().map(|word| (None, word));
-    let texts: Vec<(Option<&str>, &Spanned<String>)> = values.chain(words).collect();
-    let mut found: Vec<Database> = texts.iter().filter_map(|(name, text)| by_address(id, *name, text)).collect();
+    let texts: Vec<(Option<&str>, &Spanned<String>)> = values.chain(words.iter().map(|word| (None, word))).collect();
+    let mut found: Vec<Database> = texts.iter().filter_map(|(name, text)| addressed(graph, id, *name, text)).collect();
     let row = workload.image.as_ref().and_then(|image| Some((image, applications.of_image(&image.value)?)));
     let server = texts.iter().any(|(name, text)| is_server(*name, &text.value))
         || row.is_some_and(|(_, row)| row.elsewhere(workload).is_some());
@@ -117,8 +231,8 @@ fn of_workload(graph: &Graph, id: WorkloadId, applications: &Applications) -> Ve
     if let Some((image, row)) = row.filter(|(_, row)| row.uses_sqlite(workload)) {
         found.extend(by_application(graph, id, image, row));
     }
-    let mut named: Vec<Database> =
-        texts.iter().filter_map(|(_, text)| by_file_name(id, &text.value, text.span)).collect();
+    let opened = texts.iter().filter(|(name, _)| !name.is_some_and(is_of_backup));
+    let mut named: Vec<Database> = opened.filter_map(|(name, text)| by_named_file(id, *name, text)).collect();
     let mounts = graph.mounts_of(id).map(|(_, mount)| mount);
     named.extend(
         mounts
@@ -128,6 +242,104 @@ fn of_workload(graph: &Graph, id: WorkloadId, applications: &Applications) -> Ve
     named.retain(|database| !row.is_some_and(|(_, row)| row.is_of_another_engine(workload, &database.path)));
     found.extend(named);
     found
+}
+
+/// The words that may name a database: of scripts the words of each command, of programs that handle files none.
+fn words(workload: &Workload) -> Vec<Spanned<String>> {
+    let commands = workload.commands();
+    if script::script(&workload.words).is_none() {
+        let handles_files = commands.first().is_some_and(|command| FILE_TOOLS.contains(&command.program.as_str()));
+        let before = std::iter::once("").chain(workload.words.iter().map(|word| word.value.as_str()));
+        let words = before.zip(&workload.words).filter(|(before, word)| !names_backup(before, &word.value));
+        return if handles_files { Vec::new() } else { words.map(|(_, word)| word.clone()).collect() };
+    }
+    let mut found = Vec::new();
+    for command in commands.iter().filter(|command| !FILE_TOOLS.contains(&command.program.as_str())) {
+        let mut before = "";
+        for word in &command.arguments {
+            if names_backup(before, word) {
+                before = word;
+                continue;
+            }
+            // Litestream starts the application by one word.
+            let parts = if before == "-exec" { word.split_whitespace().collect() } else { vec![word.as_str()] };
+            found.extend(parts.into_iter().map(|part| Spanned::new(part.to_owned(), command.span)));
+            before = word;
+        }
+    }
+    found
+}
+
+/// Whether a word is the value of an option for copies: `--backup-to=/b/x.db`, `--backup-to /b/x.db`.
+fn names_backup(before: &str, word: &str) -> bool {
+    let option = |word: &str| word.starts_with('-') && word.split('=').next().is_some_and(is_of_backup);
+    option(word) || (option(before) && !before.contains('='))
+}
+
+/// Whether a variable names a copy, which nobody has open.
+fn is_of_backup(name: &str) -> bool {
+    name.to_ascii_uppercase().contains("BACKUP")
+}
+
+/// A database by an address, or by a connection string of a driver.
+fn addressed(graph: &Graph, id: WorkloadId, name: Option<&str>, text: &Spanned<String>) -> Option<Database> {
+    let found =
+        by_address(id, name, text).or_else(|| by_driver(id, name, text)).or_else(|| by_data_source(id, name, text));
+    match found {
+        Some(found) if graph.mount_of_path(id, &found.path).is_some() => Some(found),
+        found => by_relative_address(graph, id, text).or(found),
+    }
+}
+
+/// `/data/app.db?_journal_mode=WAL`, as drivers of Go take it.
+fn by_driver(workload: WorkloadId, name: Option<&str>, text: &Spanned<String>) -> Option<Database> {
+    let (before, query) = text.value.split_once('?')?;
+    let start = before.find('/')?;
+    let begins = start == 0 || before[..start].ends_with(['=', ' ', '"', '\'']);
+    let query = query.split([' ', '"', '\'']).next().unwrap_or("");
+    let lower = query.to_ascii_lowercase();
+    let is_of_driver = lower.split('&').any(|pair| DRIVER_OPTIONS.iter().any(|option| pair.starts_with(option)));
+    let path = &before[start..];
+    (begins && is_of_driver && is_plain(path))
+        .then(|| of_address(workload, name, paths::normal(path), query, text.span))
+}
+
+/// `Data Source=/data/app.db;Mode=ReadOnly`, as .NET takes it.
+fn by_data_source(workload: WorkloadId, name: Option<&str>, text: &Spanned<String>) -> Option<Database> {
+    let pairs: Vec<&str> = text.value.trim_matches(['"', '\'']).split(';').map(str::trim).collect();
+    let path = pairs.iter().find_map(|pair| {
+        let lower = pair.to_ascii_lowercase().replace(" =", "=").replace("= ", "=");
+        let known = DATA_SOURCES.iter().any(|source| lower.starts_with(source));
+        pair.split_once('=').filter(|_| known).map(|(_, path)| path.trim())
+    })?;
+    let path = path.strip_prefix("file:").unwrap_or(path);
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    // Oracle writes `//server/service`.
+    let is_file = path.starts_with('/') && !path.starts_with("//") && is_plain(path);
+    let rest: Vec<&str> =
+        std::iter::once(query).chain(pairs.iter().copied().filter(|pair| !pair.contains(path))).collect();
+    is_file.then(|| of_address(workload, name, paths::normal(path), &rest.join(";"), text.span))
+}
+
+/// `sqlite:///data/app.db` and `file:./data/app.db` start in a directory that only the image knows; where exactly one
+/// mount ends as the path begins, that is where it leads.
+fn by_relative_address(graph: &Graph, id: WorkloadId, text: &Spanned<String>) -> Option<Database> {
+    let (scheme, address) = address(&text.value)?;
+    let path = address.split('?').next().unwrap_or("");
+    let is_absolute = path.starts_with("//") || (path.starts_with('/') && !scheme.ends_with("//"));
+    if is_absolute {
+        return None;
+    }
+    let path = path.trim_start_matches(['/', '.']);
+    let (first, rest) = path.split_once('/')?;
+    let mut mounts = graph.mounts_of(id).filter(|(_, mount)| mount.target.rsplit('/').next() == Some(first));
+    let (Some((_, mount)), None) = (mounts.next(), mounts.next()) else { return None };
+    let target = format!("{}/{rest}", mount.target);
+    let because = format!("its address may be relative, and `{}` is mounted, which ends as it begins", mount.target);
+    let query = address.split_once('?').map_or("", |(_, query)| query);
+    let found = of_address(id, None, paths::normal(&target), query, text.span);
+    let evidence = Evidence { kind: EvidenceKind::FileName, because, span: Some(text.span) };
+    (is_database_name(&found.path) && first != "etc").then_some(Database { evidence, ..found })
 }
 
 /// What the table knows of an image. If something is mounted over some of its paths only, the others are those of other
@@ -174,32 +386,41 @@ fn is_server(name: Option<&str>, text: &str) -> bool {
 
 /// `sqlite:///data/app.db?mode=ro`, `jdbc:sqlite:/data/app.db`, `file:/data/app.db?immutable=1`, also after `--db=`.
 fn by_address(workload: WorkloadId, name: Option<&str>, text: &Spanned<String>) -> Option<Database> {
-    let (scheme, address) = SCHEMES.iter().find_map(|scheme| {
-        let at = text.value.find(scheme)?;
-        let before = text.value[..at].chars().next_back();
-        let begins = before.is_none_or(|c| matches!(c, '=' | ' ' | '"' | '\'' | ','));
-        begins.then(|| (*scheme, &text.value[at + scheme.len()..]))
-    })?;
-    let address = address.split([' ', '"', '\'']).next().unwrap_or("");
+    let (scheme, address) = address(&text.value)?;
     let (path, query) = address.split_once('?').unwrap_or((address, ""));
-    let path = absolute(scheme, path)?;
+    let path = absolute(scheme, path.strip_prefix("file:").unwrap_or(path))?;
     // `file:` is also an address of anything; the name or the query has to speak for SQLite.
     if scheme == "file:" && !is_database_name(&path) && query.is_empty() {
         return None;
     }
-    let options: Vec<OpenOption> = options(query, text.span);
+    Some(of_address(workload, name, path, query, text.span))
+}
+
+/// The scheme of an address of SQLite in a text, and what follows it.
+fn address(text: &str) -> Option<(&'static str, &str)> {
+    let (scheme, address) = SCHEMES.iter().find_map(|scheme| {
+        let at = text.find(scheme)?;
+        let before = text[..at].chars().next_back();
+        let begins = before.is_none_or(|c| matches!(c, '=' | ' ' | '"' | '\'' | ','));
+        begins.then(|| (*scheme, &text[at + scheme.len()..]))
+    })?;
+    Some((scheme, address.split([' ', '"', '\'']).next().unwrap_or("")))
+}
+
+fn of_address(workload: WorkloadId, name: Option<&str>, path: String, query: &str, span: Span) -> Database {
+    let options: Vec<OpenOption> = options(query, span);
     let because = match name {
         Some(name) => format!("the variable `{name}` is an address of SQLite"),
         None => "an address of SQLite is among the words that are started".to_owned(),
     };
-    Some(Database {
+    Database {
         workload,
         path,
         is_directory: false,
-        evidence: Evidence { kind: EvidenceKind::Address, because, span: Some(text.span) },
-        mode: mode(&options, text.span),
+        evidence: Evidence { kind: EvidenceKind::Address, because, span: Some(span) },
+        mode: mode(&options, span),
         options,
-    })
+    }
 }
 
 /// The absolute path of an address; a relative one starts in a directory that only the image knows.
@@ -219,7 +440,7 @@ fn options(query: &str, span: Span) -> Vec<OpenOption> {
     let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     pairs
         .map(|(name, value)| OpenOption {
-            name: name.to_ascii_lowercase(),
+            name: name.trim().to_ascii_lowercase(),
             value: Spanned::new(value.to_owned(), span),
         })
         .collect()
@@ -228,7 +449,7 @@ fn options(query: &str, span: Span) -> Vec<OpenOption> {
 /// As drivers take it: `_journal_mode=WAL`, `_journal=WAL`, `_pragma=journal_mode(WAL)`.
 fn mode(options: &[OpenOption], span: Span) -> Mode {
     let value = options.iter().find_map(|option| match option.name.trim_start_matches('_') {
-        "journal_mode" | "journal" | "journalmode" => Some(option.value.value.to_ascii_lowercase()),
+        "journal_mode" | "journal" | "journalmode" | "journal mode" => Some(option.value.value.to_ascii_lowercase()),
         "pragma" => {
             let value = option.value.value.to_ascii_lowercase();
             let value = value.strip_prefix("journal_mode")?;
@@ -247,8 +468,8 @@ fn mode(options: &[OpenOption], span: Span) -> Mode {
 /// A path whose name ends as databases do, also after `--db=`.
 fn by_file_name(workload: WorkloadId, text: &str, span: Span) -> Option<Database> {
     let path = text.rsplit_once('=').map_or(text, |(_, path)| path);
-    let plain = path.starts_with('/') && !path.contains(['$', ' ', '*', ':', '?']);
-    (plain && is_database_name(path)).then(|| Database {
+    let plain = path.starts_with('/') && is_plain(path);
+    (plain && is_database_name(path) && !is_of_other_engine(path)).then(|| Database {
         workload,
         path: paths::normal(path),
         is_directory: false,
@@ -262,6 +483,28 @@ fn by_file_name(workload: WorkloadId, text: &str, span: Span) -> Option<Database
     })
 }
 
+/// A path in a variable or a word; a variable with `SQLITE` in its name says of what engine it is.
+fn by_named_file(workload: WorkloadId, name: Option<&str>, text: &Spanned<String>) -> Option<Database> {
+    let mut found = by_file_name(workload, &text.value, text.span)?;
+    if let Some(name) = name.filter(|name| name.to_ascii_uppercase().contains("SQLITE")) {
+        found.evidence.kind = EvidenceKind::Address;
+        found.evidence.because = format!("the variable `{name}` names it");
+    }
+    Some(found)
+}
+
+/// Without what a shell or a mount would take for something else.
+fn is_plain(path: &str) -> bool {
+    !path.contains(['$', ' ', '*', ':', '?'])
+}
+
+/// Whether the name or the directory says that it is none of SQLite although it ends so.
+fn is_of_other_engine(path: &str) -> bool {
+    let lower = path.to_ascii_lowercase();
+    let name = lower.rsplit('/').next().unwrap_or("");
+    OTHER_ENGINES.contains(&name) || lower.split('/').any(|part| OTHER_DIRECTORIES.contains(&part))
+}
+
 fn is_database_name(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
     ENDINGS.iter().any(|ending| lower.ends_with(ending))
@@ -271,6 +514,8 @@ fn is_database_name(path: &str) -> bool {
 mod tests {
     use super::*;
     use crate::manifest::Place;
+    use crate::sharing::WorkloadKind;
+    use crate::sharing::lower::compose::plain;
 
     fn text(value: &str) -> Spanned<String> {
         let place = Place { line: 1, column: 1 };
@@ -294,6 +539,10 @@ mod tests {
         finds("sqlite:///data/app.db", "/data/app.db");
         finds("sqlite:////data/app.db", "/data/app.db");
         finds("sqlite:/data/app.db", "/data/app.db");
+        finds("sqlite3:/data/app.sqlite3", "/data/app.sqlite3");
+        finds("sqlite3:///data/app.sqlite3", "/data/app.sqlite3");
+        finds("jdbc:sqlite:file:/data/app.db?journal_mode=WAL", "/data/app.db");
+        finds("file:///data/app.db?connection_limit=1", "/data/app.db");
         finds("jdbc:sqlite:/data/app.db", "/data/app.db");
         finds("--database=sqlite+aiosqlite:////data/x", "/data/x");
         finds("file:/data/app.db", "/data/app.db");
@@ -302,6 +551,95 @@ mod tests {
         assert_eq!(found.option("immutable").map(|option| option.value.value.as_str()), Some("1"));
         let found = finds("sqlite:/d/a.db?_pragma=journal_mode(delete)", "/d/a.db");
         assert_eq!(found.mode.family, Some(JournalFamily::Rollback));
+    }
+
+    #[test]
+    fn connection_strings_of_drivers_lead_to_paths() {
+        let of_go = |value: &str| by_driver(WorkloadId(0), None, &text(value));
+        let found = of_go("/data/app.db?_journal_mode=WAL&_busy_timeout=5000").expect("a database");
+        assert_eq!((found.path.as_str(), found.mode.family), ("/data/app.db", Some(JournalFamily::Wal)));
+        assert_eq!(
+            of_go("--dsn=/data/x?_pragma=journal_mode(WAL)").map(|found| found.path),
+            Some("/data/x".to_owned())
+        );
+        for value in ["/login?next=/a", "https://x/app.db?_txlock=immediate", "/data/app.db", "/$A?_fk=1"] {
+            assert_eq!(of_go(value), None, "{value}");
+        }
+        let of_net = |value: &str| by_data_source(WorkloadId(0), None, &text(value));
+        let found = of_net("Data Source=/data/app.db;Mode=ReadOnly;Journal Mode=WAL").expect("a database");
+        assert_eq!((found.path.as_str(), found.mode.family), ("/data/app.db", Some(JournalFamily::Wal)));
+        assert!(found.is_only_read());
+        assert_eq!(of_net("Filename=/config/x").map(|found| found.path), Some("/config/x".to_owned()));
+        for value in [
+            "Data Source=db;Initial Catalog=a",
+            "Server=db;Database=/x",
+            "Data Source=:memory:",
+            "Data Source=//db/x",
+            "x=/a.db",
+        ] {
+            assert_eq!(of_net(value), None, "{value}");
+        }
+    }
+
+    fn of_words(words: &[&str], targets: &[&str]) -> Vec<String> {
+        let mut graph = Graph::default();
+        let words = words.iter().map(|word| text(word)).collect();
+        graph.workloads.push(Workload { words, ..Workload::new(WorkloadKind::Service, "a") });
+        for target in targets {
+            let span = Some(text("").span);
+            let mount = plain(WorkloadId(0), crate::sharing::StorageId(0), (*target).to_owned(), span);
+            graph.mounts.push(crate::sharing::Mount { is_file: Some(false), ..mount });
+        }
+        find(&mut graph, &Applications::built_in(), &[]);
+        graph.databases.into_iter().map(|database| database.path).collect()
+    }
+
+    #[test]
+    fn scripts_name_databases_and_those_that_handle_files_do_not() {
+        assert_eq!(of_words(&["app", "--db-path", "/data/x.db"], &[]), ["/data/x.db"]);
+        assert_eq!(of_words(&["sh", "-c", "chown 1 /b/y.db; exec app --db /data/x.db"], &[]), ["/data/x.db"]);
+        assert_eq!(of_words(&["sh", "-c", "litestream replicate -exec 'app --db=/data/x.db'"], &[]), ["/data/x.db"]);
+        assert_eq!(of_words(&["sh", "-c", "sqlite3 /data/x.db \".backup '/b/x.db'\""], &[]), ["/data/x.db"]);
+        assert_eq!(
+            of_words(&["app", "--db=/data/x.db", "--backup-to", "/b/x.db", "--backup=/b/y.db"], &[]),
+            ["/data/x.db"]
+        );
+        assert_eq!(of_words(&["sh", "-c", "export DB=sqlite:////data/x.db && app"], &[]), ["/data/x.db"]);
+        for words in
+            [&["cp", "/data/x.db", "/b/x.db"][..], &["sh", "-c", "cp /data/x.db /b/x.db"], &["tar", "c", "/x.db"]]
+        {
+            assert_eq!(of_words(words, &[]), [""; 0], "{words:?}");
+        }
+    }
+
+    #[test]
+    fn relative_addresses_lead_to_the_one_mount_that_ends_so() {
+        assert_eq!(of_words(&["--db=sqlite:///data/x.db"], &["/app/data"]), ["/app/data/x.db"]);
+        assert_eq!(of_words(&["file:./data/x.db"], &["/app/data"]), ["/app/data/x.db"]);
+        assert_eq!(of_words(&["sqlite:///data/x.db"], &["/app/data", "/data"]), ["/data/x.db"]);
+        assert_eq!(of_words(&["sqlite:///data/x.db"], &["/app/data", "/b/data"]), ["/data/x.db"]);
+        assert_eq!(of_words(&["file:./x.db"], &["/app/data"]), [""; 0]);
+        assert_eq!(of_words(&["sqlite:////data/x.db"], &["/app/data"]), ["/data/x.db"]);
+        assert_eq!(of_words(&["file:/data/x.db"], &["/app/data"]), ["/data/x.db"]);
+    }
+
+    #[test]
+    fn names_of_other_engines_are_no_databases() {
+        for value in [
+            "/data/portainer.db",
+            "/data/GeoLite2-City.mmdb",
+            "/x/Thumbs.db",
+            "/var/lib/bind/db.local",
+            "/etc/bind/example.com.db",
+            "/root/.cache/trivy/db/trivy.db",
+            "/p/cert8.db",
+        ] {
+            assert_eq!(by_file_name(WorkloadId(0), value, text("").span), None, "{value}");
+        }
+        let named = by_named_file(WorkloadId(0), Some("DB_SQLITE_PATH"), &text("/data/x.db")).expect("a database");
+        assert_eq!(named.evidence.kind, EvidenceKind::Address);
+        // NSS keeps these in SQLite.
+        assert!(by_file_name(WorkloadId(0), "/p/cert9.db", text("").span).is_some());
     }
 
     #[test]

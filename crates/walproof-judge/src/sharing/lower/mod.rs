@@ -149,9 +149,14 @@ pub fn nature_of_type(kind: &str) -> Nature {
         "tmpfs" | "ramfs" => Nature::Memory,
         "overlay" | "aufs" => Nature::Layered,
         "fuse.virtiofs" | "virtiofs" | "9p" | "drvfs" | "vboxsf" | "vmhgfs" | "prl_fs" | "fakeowner"
-        | "fuse.grpcfuse" | "fuse.osxfs" => Nature::HostShare(lower),
+        | "fuse.grpcfuse" | "fuse.osxfs" | "fuse.vmhgfs-fuse" => Nature::HostShare(lower),
         "fuse.s3fs" | "fuse.rclone" | "fuse.gcsfuse" | "fuse.goofys" | "fuse.mount-s3" | "fuse.blobfuse"
         | "fuse.blobfuse2" | "fuse.geesefs" => Nature::ObjectStore(lower),
+        // A client of a network or cluster file system, though a server in user space is what the kernel sees.
+        "fuse.juicefs" | "fuse.moosefs" | "fuse.mfs" | "fuse.seaweedfs" | "fuse.lizardfs" | "fuse.curlftpfs" => {
+            Nature::Network(lower)
+        }
+        "davfs" | "fuse.davfs2" | "fuse.davfs" => Nature::Network(lower),
         _ if LOCAL_FILE_SYSTEMS.contains(&lower.as_str()) => Nature::Local,
         _ => match other_kernels(&lower, &[]) {
             OtherKernels::Yes(_) => Nature::Network(lower),

@@ -162,7 +162,8 @@ pub fn of(graph: Graph, given: Given) -> Checked {
     let weighed = super::judge(&graph, policy.mode).into_iter().filter(is_asked);
     let mut seen = BTreeSet::new();
     let mut findings = Vec::new();
-    for weighed in weighed {
+    for mut weighed in weighed {
+        name_file(&graph, &mut weighed);
         // Files that belong to several sets are judged in each of them.
         let finding = &weighed.finding;
         let place = finding.span.map(|span| (graph.file_of(span).to_owned(), span.start, span.end));
@@ -179,6 +180,17 @@ pub fn of(graph: Graph, given: Given) -> Checked {
     checked.skip();
     checked.said.sort_by(|one, two| (one.level, &one.file, one.place).cmp(&(two.level, &two.file, two.place)));
     checked
+}
+
+/// A command that settles a finding names its file.
+fn name_file(graph: &Graph, weighed: &mut Weighed) {
+    let finding = &mut weighed.finding;
+    if let (Some(span), Some(command)) = (finding.span, finding.settle.as_mut()) {
+        let file = graph.file_of(span);
+        let is_plain = file.chars().all(|c| c.is_alphanumeric() || "/._-+@".contains(c));
+        let file = if is_plain { file.to_owned() } else { format!("'{}'", file.replace('\'', "'\\''")) };
+        *command = command.replace("--compose FILE", &format!("--compose {file}"));
+    }
 }
 
 impl Checked {

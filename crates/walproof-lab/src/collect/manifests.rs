@@ -130,7 +130,7 @@ struct Work<'a> {
     asked: &'a Asked,
     gathered: Gathered,
     found: Vec<Found>,
-    seen: BTreeSet<PathBuf>,
+    seen: BTreeSet<String>,
     /// Files that other Compose files name.
     loaded: BTreeSet<String>,
 }
@@ -175,10 +175,10 @@ impl Work<'_> {
     }
 
     fn read_walked(&mut self, path: PathBuf, group: usize) {
-        if !self.seen.insert(path.clone()) {
+        let name = named(&path);
+        if !self.seen.insert(name.clone()) {
             return;
         }
-        let name = named(&path);
         match opened::read(&path) {
             Ok(bytes) => match text_of(&name, &bytes) {
                 Ok(text) => {
@@ -200,10 +200,10 @@ impl Work<'_> {
     }
 
     fn read_named(&mut self, path: &Path) {
-        if !self.seen.insert(std::path::absolute(path).unwrap_or_else(|_| path.to_owned())) {
+        let name = named(path);
+        if !self.seen.insert(name.clone()) {
             return;
         }
-        let name = named(path);
         if opened::starts_with(path, SQLITE_MAGIC) {
             self.gathered.databases.push(path.to_owned());
             return;

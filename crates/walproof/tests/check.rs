@@ -13,8 +13,8 @@ use serde_json::Value;
 use walproof_judge::manifest::{Source, kubernetes};
 use walproof_judge::rules::RULES;
 
-const UNSAFE: &str = "services:\n  app:\n    image: example/app\n    environment: {DATABASE_URL: \"sqlite:///data/app.db\"}\n    volumes: [\"./app.db:/data/app.db\"]\n";
-const SAFE: &str = "services:\n  app:\n    image: example/app\n    environment: {DATABASE_URL: \"sqlite:///data/app.db\"}\n    volumes: [\"data:/data\"]\nvolumes: {data: {}}\n";
+const UNSAFE: &str = "services:\n  app:\n    image: example/app\n    environment: {DATABASE_URL: \"sqlite:///data/app.db?_journal_mode=WAL\"}\n    volumes: [\"./app.db:/data/app.db\"]\n";
+const SAFE: &str = "services:\n  app:\n    image: example/app\n    environment: {DATABASE_URL: \"sqlite:///data/app.db?_journal_mode=WAL\"}\n    volumes: [\"data:/data\"]\nvolumes: {data: {}}\n";
 
 /// A folder that goes away on drop; commands run in it.
 struct Folder(PathBuf);
@@ -109,8 +109,8 @@ fn files_folders_and_standard_input_are_judged() {
 fn compose_files_go_together_as_compose_takes_them() {
     let above = "services:\n  app:\n    volumes: [\"./data:/data\", \"./app.db:/data/app.db\"]\n";
     let folder = Folder::new().with("compose.yaml", SAFE).with("compose.override.yaml", above);
-    folder.check(&[]).says(1, &["compose.override.yaml:3:33", "1 workload"]);
-    folder.check(&["compose.yaml"]).says(1, &["compose.override.yaml:3:33"]);
+    folder.check(&[]).says(1, &["compose.override.yaml:3:31", "1 workload"]);
+    folder.check(&["compose.yaml"]).says(1, &["compose.override.yaml:3:31", "--compose compose.yaml --compose"]);
     folder.check(&["--compose", "compose.yaml"]).says(0, &["1 Compose"]);
     folder.check(&["--compose", "compose.yaml", "--compose", "compose.override.yaml"]).says(1, &["2 Compose"]);
 }
@@ -122,11 +122,11 @@ fn variables_come_from_dot_env_and_from_the_files_of_services() {
     let folder = Folder::new()
         .with("compose.yaml", compose)
         .with(".env", "WHERE=/data\n")
-        .with("app.env", "DATABASE_URL=sqlite:////data/app.db\n")
+        .with("app.env", "DATABASE_URL=sqlite:////data/app.db?_journal_mode=WAL\n")
         .with("other.env", "WHERE=/elsewhere\n");
     folder.check(&[]).says(1, &["`/data/app.db`", "1 by an address"]);
-    folder.check(&["--env-file", "other.env"]).says(1, &["`/elsewhere/app.db`"]);
-    folder.check(&["--env-file", "absent.env"]).says(2, &["absent.env", "cannot be read"]);
+    folder.check(&["--env-file", "other.env"]).says(0, &["`/elsewhere/app.db`", "1 unknown"]);
+    folder.check(&["--env-file", "absent.env"]).says(2, &["absent.env: its variables cannot be read"]);
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn rules_are_chosen_and_skipped() {
 
 #[test]
 fn the_mode_decides_and_what_fails_is_chosen() {
-    let text = UNSAFE.replace("    environment: {DATABASE_URL: \"sqlite:///data/app.db\"}\n", "");
+    let text = UNSAFE.replace("    environment: {DATABASE_URL: \"sqlite:///data/app.db?_journal_mode=WAL\"}\n", "");
     let folder = Folder::new().with("compose.yaml", text);
     folder.check(&[]).says(0, &["1 unknown", "the mode is not known"]);
     folder.check(&["--fail-on", "unknown"]).says(3, &["1 unknown"]);

@@ -182,15 +182,36 @@ pub fn of(graph: Graph, given: Given) -> Checked {
     checked
 }
 
-/// A command that settles a finding names its file.
+/// A command that settles a finding names its files.
 fn name_file(graph: &Graph, weighed: &mut Weighed) {
     let finding = &mut weighed.finding;
     if let (Some(span), Some(command)) = (finding.span, finding.settle.as_mut()) {
-        let file = graph.file_of(span);
-        let is_plain = file.chars().all(|c| c.is_alphanumeric() || "/._-+@".contains(c));
-        let file = if is_plain { file.to_owned() } else { format!("'{}'", file.replace('\'', "'\\''")) };
-        *command = command.replace("--compose FILE", &format!("--compose {file}"));
+        let files: Vec<String> =
+            compose_files(graph, span).iter().map(|name| format!("--compose {}", quoted(name))).collect();
+        *command = command.replace("--compose FILE", &files.join(" "));
     }
+}
+
+/// The file, with the one that Compose takes over it, or under it.
+fn compose_files(graph: &Graph, span: Span) -> Vec<&str> {
+    let is_over = |index: usize| {
+        let name = graph.files.get(index).map_or("", |file| file.name.rsplit('/').next().unwrap_or(""));
+        name.contains(".override.")
+    };
+    let beside = |one: usize, two: usize| match (graph.files.get(one), graph.files.get(two)) {
+        (Some(one), Some(two)) => one.directory == two.directory,
+        _ => false,
+    };
+    let at = span.source;
+    let base = at.checked_sub(1).filter(|before| is_over(at) && beside(*before, at)).unwrap_or(at);
+    let over = Some(base + 1).filter(|after| is_over(*after) && beside(base, *after));
+    [Some(base), over].into_iter().flatten().map(|index| graph.files[index].name.as_str()).collect()
+}
+
+/// A name as a shell takes it.
+fn quoted(name: &str) -> String {
+    let is_plain = name.chars().all(|c| c.is_alphanumeric() || "/._-+@".contains(c));
+    if is_plain { name.to_owned() } else { format!("'{}'", name.replace('\'', "'\\''")) }
 }
 
 impl Checked {

@@ -350,7 +350,7 @@ impl Work<'_> {
                 _ => found.source(),
             })
             .collect();
-        let (texts, names) = (&mut self.gathered.texts, &mut self.loaded);
+        let (texts, mut names) = (&mut self.gathered.texts, BTreeSet::new());
         let mut load = |path: &str| {
             let loaded = load(path)?;
             texts.insert(shown(&loaded.name), loaded.text.clone());
@@ -359,6 +359,8 @@ impl Work<'_> {
         };
         let compose = compose::parse(&sources, &|name| variables.value(name), &mut load, &Profiles::of(profiles))?;
         let mut compose = compose;
+        names.retain(|name| !stack.iter().any(|found| found.name == *name));
+        self.loaded.append(&mut names);
         for file in compose.files.iter_mut().filter(|file| file.name == standard_input) {
             STANDARD_INPUT.clone_into(&mut file.name);
         }

@@ -234,7 +234,12 @@ impl Page<'_> {
         }
         for (why, one, many, advice) in [
             (LeftOutWhy::Template, "template", "templates", "render them: `helm template . | walproof check -`"),
-            (LeftOutWhy::NotJudged, "file of a kind", "files of kinds", "it is read, and nothing judges it"),
+            (
+                LeftOutWhy::NotJudged,
+                "file that nothing judges",
+                "files that nothing judges",
+                "this version only reads their kinds",
+            ),
             (LeftOutWhy::OtherKind, "other file", "other files", "it is of no kind that is judged"),
         ] {
             let files: Vec<String> =

@@ -19,6 +19,7 @@
 mod applications;
 pub mod copying;
 mod database;
+mod index;
 mod kernels;
 pub mod live;
 pub mod lower;
@@ -121,6 +122,9 @@ pub struct Graph {
     pub live: Option<live::Live>,
     /// Which entries of [`Graph::databases`] were seen there.
     pub seen: Vec<Seen>,
+    /// Who has which mounts and where databases lie, so that questions take no walk over everything.
+    #[serde(skip)]
+    index: index::Index,
 }
 
 impl Graph {
@@ -166,7 +170,8 @@ impl Graph {
 
     /// The mounts of a workload.
     pub fn mounts_of(&self, workload: WorkloadId) -> impl Iterator<Item = (MountId, &Mount)> {
-        self.all_mounts().filter(move |(_, mount)| mount.workload == workload)
+        let ids = self.index.mounts_of(self, workload);
+        ids.into_iter().map(|id| (id, self.mount(id))).filter(move |(_, mount)| mount.workload == workload)
     }
 
     /// The mount of a workload that a path in it lies on: the longest one that the path begins with. `None`: the path
@@ -189,6 +194,9 @@ impl Graph {
 
     /// Where a database lies, for comparison with others. `None`: in the container's own layer.
     pub fn location(&self, database: DatabaseId) -> Option<Location> {
+        if let Some(known) = self.index.location(self, database) {
+            return known.clone();
+        }
         if let Some(seen) = self.seen(database) {
             return Some(seen.location.clone());
         }
@@ -211,8 +219,8 @@ impl Graph {
     pub fn sharers(&self, database: DatabaseId) -> Vec<DatabaseId> {
         let Some(here) = self.location(database) else { return Vec::new() };
         let workload = self.database(database).workload;
-        // Storages of other projects are others; that is cheaper to see than a location.
-        let others = self.databases_beside(workload).filter(|id| self.database(*id).workload != workload);
+        let there = self.index.databases_at(self, &here).into_iter();
+        let others = there.filter(|id| self.database(*id).workload != workload);
         others.filter(|id| self.location(*id).is_some_and(|there| there == here)).collect()
     }
 
@@ -222,8 +230,21 @@ impl Graph {
         let Some(here) = self.location(database) else { return Vec::new() };
         let workload = self.database(database).workload;
         let is_process = |id| matches!(self.workload(id).kind, WorkloadKind::Process | WorkloadKind::Machine);
-        let others = self.all_mounts().filter(|(_, mount)| mount.workload != workload && !is_process(mount.workload));
+        // A location lies in one project, and only that project's mounts reach it.
+        let mounts = self.index.mounts_in(self, self.workload(workload).project);
+        let mounts = mounts.into_iter().map(|id| (id, self.mount(id)));
+        let others = mounts.filter(|(_, mount)| mount.workload != workload && !is_process(mount.workload));
         others.filter(|(_, mount)| self.mount_holds(mount, &here)).map(|(id, _)| id).collect()
+    }
+
+    /// To be called when all mounts are there.
+    fn index_mounts(&mut self) {
+        self.index = index::Index::of_mounts(self);
+    }
+
+    /// To be called when all databases are there, after [`Self::index_mounts`].
+    fn index_databases(&mut self) {
+        self.index = self.index.clone().with_locations(self);
     }
 
     /// Whether what lies at a location can be reached through a mount.

@@ -58,8 +58,8 @@ impl Graph {
     /// The databases of a workload's project, its own among them.
     pub fn databases_beside(&self, workload: WorkloadId) -> impl Iterator<Item = DatabaseId> {
         let project = self.workload(workload).project;
-        let all = self.all_databases();
-        all.filter(move |(_, database)| self.workload(database.workload).project == project).map(|(id, _)| id)
+        let all = self.index.databases_in(self, project).into_iter();
+        all.filter(move |id| self.workload(self.database(*id).workload).project == project)
     }
 
     /// The databases on a storage, each file once.

@@ -169,7 +169,9 @@ struct Skip(&'static str, String);
 
 type Outcome = Result<(), Skip>;
 
-const TESTS: &[(&str, fn() -> Outcome)] = &[
+type Test = (&'static str, fn() -> Outcome);
+
+const TESTS: &[Test] = &[
     ("a-database-in-use-is-seen-whole", a_database_in_use_is_seen_whole),
     ("nothing-of-a-database-is-changed", nothing_of_a_database_is_changed),
     ("a-process-and-the-host-lead-to-it", a_process_and_the_host_lead_to_it),

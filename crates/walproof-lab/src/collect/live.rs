@@ -127,6 +127,8 @@ struct Looking {
     tables: BTreeMap<String, Vec<Mount>>,
     /// Containers by engine and id.
     containers: BTreeMap<(String, String), usize>,
+    /// The same by mount namespace, for processes whose cgroup tells nothing.
+    namespaces: BTreeMap<String, usize>,
 }
 
 impl Looking {
@@ -141,6 +143,7 @@ impl Looking {
             own_namespace: process::namespace("self", "mnt").unwrap_or_default(),
             tables: BTreeMap::new(),
             containers: BTreeMap::new(),
+            namespaces: BTreeMap::new(),
         })
     }
 
@@ -262,9 +265,10 @@ impl Looking {
     }
 
     fn embedded(&mut self, name: &str, all: &[Seen]) -> Vec<u32> {
-        let own = self.own_namespace.clone();
         let is = |seen: &&Seen| {
-            let told = containers::of(seen, &own).filter(|told| told.engine == "embedded");
+            let told = containers::by_cgroup(seen)
+                .or_else(|| containers::by_watcher(seen))
+                .filter(|told| told.engine == "embedded");
             told.is_some_and(|told| told.id == name || told.id.rsplit('/').next() == Some(name))
         };
         let found: Vec<&Seen> = all.iter().filter(is).collect();
@@ -301,7 +305,17 @@ impl Looking {
         self.live.containers.push(container);
         let at = self.live.containers.len() - 1;
         self.containers.insert((engine.to_owned(), id), at);
+        if let Some(namespace) = namespace {
+            self.namespaces.insert(namespace, at);
+        }
         pids
+    }
+
+    /// A mount namespace that is not that of whoever looks is its container's own.
+    fn has_namespace(&mut self, seen: &Seen, container: usize) {
+        if seen.mount_namespace != self.own_namespace && !seen.mount_namespace.is_empty() {
+            self.namespaces.insert(seen.mount_namespace.clone(), container);
+        }
     }
 
     fn no_container(&mut self, engine: &str, name: &str, because: &str) -> Vec<u32> {
@@ -321,14 +335,13 @@ impl Looking {
                 return Vec::new();
             }
         };
-        let own = self.own_namespace.clone();
-        let is = |seen: &&Seen| containers::of(seen, &own).is_some_and(|told| told.pod.as_ref() == Some(&pod.uid));
+        let is = |seen: &&Seen| containers::by_cgroup(seen).is_some_and(|told| told.pod.as_ref() == Some(&pod.uid));
         let found: Vec<&Seen> = all.iter().filter(is).collect();
         if found.is_empty() {
             self.not_seen(format!("pod `{namespace}/{name}`: no process of it runs on this machine"));
         }
         for seen in &found {
-            let (Some(at), Some(told)) = (Machine::new(self).container(seen), containers::of(seen, &own)) else {
+            let (Some(at), Some(told)) = (Machine::new(self).container(seen), containers::by_cgroup(seen)) else {
                 continue;
             };
             if let Some((_, container, image)) = pod.containers.iter().find(|(id, _, _)| *id == told.id) {

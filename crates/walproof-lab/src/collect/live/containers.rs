@@ -36,14 +36,21 @@ pub struct Told {
     pub pod: Option<String>,
 }
 
-/// The container that a process is in; `None`: in none that can be told. `own`: the mount namespace of whoever looks.
-pub fn of(seen: &Seen, own: &str) -> Option<Told> {
+/// The container that a process is in, by its cgroup.
+pub fn by_cgroup(seen: &Seen) -> Option<Told> {
     let paths = seen.cgroup.lines().filter_map(|line| line.splitn(3, ':').nth(2));
-    paths.filter_map(in_cgroup).max_by_key(|told| told.id.len()).or_else(|| {
-        // Plain processes of ours bear the label as well.
-        let (run, name) = seen.label.clone().filter(|_| seen.mount_namespace != own)?;
-        Some(Told { engine: "embedded", id: format!("{run}/{name}"), pod: None })
-    })
+    paths.filter_map(in_cgroup).max_by_key(|told| told.id.len())
+}
+
+/// The same without a cgroup that tells: by whoever watches it, or by our own label.
+pub fn by_watcher(seen: &Seen) -> Option<Told> {
+    if let Some(id) = seen.watcher.iter().find(|word| is_id(word)) {
+        let conmon = seen.watcher.first().is_some_and(|program| program.ends_with("conmon"));
+        let engine = if conmon { "podman" } else { "containerd" };
+        return Some(Told { engine, id: id.clone(), pod: None });
+    }
+    let (run, name) = seen.label.clone()?;
+    Some(Told { engine: "embedded", id: format!("{run}/{name}"), pod: None })
 }
 
 fn in_cgroup(path: &str) -> Option<Told> {
@@ -65,7 +72,11 @@ fn in_cgroup(path: &str) -> Option<Told> {
 fn id(part: &str) -> Option<&str> {
     let part = part.strip_suffix(".scope").unwrap_or(part);
     let id = part.rsplit(['-', ':']).next()?;
-    (id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
+    is_id(id).then_some(id)
+}
+
+fn is_id(word: &str) -> bool {
+    word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn engine(part: &str, path: &str) -> &'static str {
@@ -81,7 +92,8 @@ fn engine(part: &str, path: &str) -> &'static str {
 /// `pod<uid>`, `kubepods-burstable-pod<uid>.slice`: the uid, with dashes.
 fn pod(part: &str) -> Option<String> {
     let part = part.strip_suffix(".slice").unwrap_or(part);
-    let uid = part.rsplit_once("pod").map(|(_, uid)| uid.replace('_', "-"))?;
+    let of_slice = || part.contains("kubepods").then(|| part.rsplit_once("-pod")).flatten().map(|(_, uid)| uid);
+    let uid = part.strip_prefix("pod").or_else(of_slice)?.replace('_', "-");
     (uid.len() >= 32 && uid.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())).then_some(uid)
 }
 
@@ -111,9 +123,17 @@ pub fn inspect(engine: &str, names: &[String]) -> Result<Vec<Inspected>, String>
     let mut command = Command::new(program);
     command.args(["container", "inspect", "--format", "{{json .}}"]).args(names);
     let said = told_within(&mut command, TIME)?;
-    // One after the other, on a line each or on many.
-    let values = serde_json::Deserializer::from_str(&said).into_iter::<Value>().map_while(Result::ok);
-    Ok(values.filter_map(|value| inspected(engine, &value)).collect())
+    Ok(all(&said).iter().filter_map(|value| inspected(engine, value)).collect())
+}
+
+/// One after the other, on a line each or on many; Podman before version 5 makes a list of them all the same.
+fn all(said: &str) -> Vec<Value> {
+    let values = serde_json::Deserializer::from_str(said).into_iter::<Value>().map_while(Result::ok);
+    let each = values.flat_map(|value| match value {
+        Value::Array(all) => all,
+        one => vec![one],
+    });
+    each.collect()
 }
 
 fn inspected(engine: &str, value: &Value) -> Option<Inspected> {
@@ -140,15 +160,7 @@ fn inspected(engine: &str, value: &Value) -> Option<Inspected> {
 
 /// Whether a process is of a container with this id: by its cgroup, or by the word of whoever watches it.
 pub fn is_of(seen: &Seen, id: &str) -> bool {
-    seen.cgroup.contains(id) || watcher_says(seen.pid, id)
-}
-
-/// `containerd-shim` and `conmon` have the id in their command lines.
-fn watcher_says(pid: u32, id: &str) -> bool {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap_or_default().trim();
-    let line = fs::read(format!("/proc/{parent}/cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&line).split('\0').any(|word| word == id)
+    seen.cgroup.contains(id) || seen.watcher.iter().any(|word| word == id)
 }
 
 /// What a container mounts: its own table without what every container has.
@@ -206,6 +218,7 @@ mod tests {
         is("/../ID", "containerd", None);
         is("/machine.slice/libpod-ID.scope/container", "podman", None);
         is("/libpod_parent/libpod-ID", "podman", None);
+        is("/machine.slice/machine-libpod_pod_ID.slice/libpod-ID.scope", "podman", None);
         is("/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-ID.scope", "podman", None);
         is("/default/ID", "containerd", None);
         is("/system.slice/nerdctl-ID.scope", "nerdctl", None);
@@ -227,10 +240,31 @@ mod tests {
     }
 
     #[test]
+    fn a_watcher_names_what_it_watches() {
+        let watched = |words: &[&str]| {
+            let watcher = words.iter().map(|word| word.replace("ID", ID)).collect();
+            by_watcher(&Seen { watcher, ..Seen::default() }).map(|told| told.engine)
+        };
+        assert_eq!(watched(&["/usr/bin/conmon", "-c", "ID", "-u", "ID"]), Some("podman"));
+        assert_eq!(
+            watched(&["/usr/bin/containerd-shim-runc-v2", "-namespace", "moby", "-id", "ID"]),
+            Some("containerd")
+        );
+        assert_eq!(watched(&["/sbin/init"]), None);
+    }
+
+    #[test]
     fn services_are_no_containers() {
         for path in ["/", "/system.slice/docker.service", "/user.slice/user-0.slice/session-1.scope", "/init.scope"] {
             assert_eq!(in_cgroup(path), None, "{path}");
         }
+    }
+
+    #[test]
+    fn lists_and_lines_are_the_same() {
+        assert_eq!(all("{\"a\": 1}\n{\"a\": 2}\n").len(), 2);
+        assert_eq!(all("[\n {\"a\": 1},\n {\"a\": 2}\n]").len(), 2);
+        assert_eq!(all("oh").len(), 0);
     }
 
     #[test]

@@ -203,7 +203,13 @@ impl<'a> Machine<'a> {
     /// The container that a process is in, taken in once.
     pub fn container(&mut self, seen: &Seen) -> Option<usize> {
         let looking = &mut *self.looking;
-        let told = containers::of(seen, &looking.own_namespace)?;
+        let told = containers::by_cgroup(seen);
+        if told.is_none()
+            && let Some(at) = looking.namespaces.get(&seen.mount_namespace)
+        {
+            return Some(*at);
+        }
+        let told = told.or_else(|| containers::by_watcher(seen))?;
         let by_id = looking.containers.iter().find(|((_, id), _)| *id == told.id).map(|(_, at)| *at);
         if by_id.is_some() {
             return by_id;
@@ -214,6 +220,7 @@ impl<'a> Machine<'a> {
         looking.live.containers.push(container);
         let at = looking.live.containers.len() - 1;
         looking.containers.insert((told.engine.to_owned(), told.id), at);
+        looking.has_namespace(seen, at);
         Some(at)
     }
 }
@@ -253,19 +260,28 @@ fn opener(seen: &Seen, holding: &Holding<'_>, database: usize) -> LiveOpener {
         pid: seen.pid,
         path: holding.path.to_owned(),
         held: held.collect(),
-        locks: locks(&holding.held),
+        locks: locks(&seen.held, &holding.held),
         ..LiveOpener::default()
     }
 }
 
-/// The locks taken through these descriptors; `None`: of one of them they could not be read.
-fn locks(held: &[&Held]) -> Option<Vec<LiveLock>> {
-    let mut all = Vec::new();
-    for one in held.iter().filter(|one| one.which == "db" || one.which == "shm") {
-        let of = one.locks.as_ref()?.iter();
-        all.extend(of.map(|&(exclusive, start, end)| LiveLock { which: one.which.clone(), exclusive, start, end }));
+/// The locks on the files that are held, through whichever descriptor they were taken: SQLite takes those of a file once,
+/// also if it has that file open under two names. `None`: of one of them they could not be read.
+fn locks(all: &[Held], held: &[&Held]) -> Option<Vec<LiveLock>> {
+    let mut found = Vec::new();
+    for which in ["db", "shm"] {
+        let files: BTreeSet<Identity> = held.iter().filter(|one| one.which == which).map(|one| one.is).collect();
+        for one in all.iter().filter(|one| files.contains(&one.is)) {
+            let locks = one.locks.as_ref()?.iter();
+            found.extend(locks.map(|&(exclusive, start, end)| LiveLock {
+                which: which.to_owned(),
+                exclusive,
+                start,
+                end,
+            }));
+        }
     }
-    Some(all)
+    Some(found)
 }
 
 /// The mount that a path was opened through, or else the one that it lies on.
@@ -323,6 +339,16 @@ mod tests {
             ("/c/gone.db", None, 1),
         ];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn locks_are_those_of_the_file_whatever_its_name() {
+        let mut all = [held(3, "/a/app.db", "db", 1), held(6, "/b/linked.db", "db", 1), held(7, "/c/x.db", "db", 2)];
+        all[0].locks = Some(vec![(false, 0x4000_0002, 0x4000_01ff)]);
+        let through = |at: usize| locks(&all, &[&all[at]]).map(|locks| locks.len());
+        assert_eq!([through(0), through(1), through(2)], [Some(1), Some(1), Some(0)]);
+        all[0].locks = None;
+        assert_eq!(locks(&all, &[&all[1]]), None);
     }
 
     fn mount(root: &str, mount_point: &str) -> Mount {

@@ -41,8 +41,10 @@ pub struct Seen {
     pub cgroup: String,
     /// The name of its mount namespace.
     pub mount_namespace: String,
-    /// `WALPROOF_RUN` and `WALPROOF_CONTAINER`, which containers of ours bear.
+    /// `WALPROOF_RUN` and `WALPROOF_CONTAINER`, which containers of ours bear; looked at in other mount namespaces alone.
     pub label: Option<(String, String)>,
+    /// The command line of its parent, in other mount namespaces alone: an engine's watcher names the container in it.
+    pub watcher: Vec<String>,
     /// What of its descriptors is SQLite's.
     pub held: Vec<Held>,
     /// Links of descriptors on storage that did not answer.
@@ -99,9 +101,11 @@ pub fn look(pid: u32, wanted: Option<&[Identity]>, dead: &[Device], mouth: &mut 
         ticks,
         cgroup: fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default(),
         mount_namespace: namespace(&pid.to_string(), "mnt").unwrap_or_default(),
-        label: label(pid),
         ..Seen::default()
     };
+    if Some(&seen.mount_namespace) != namespace("self", "mnt").as_ref() {
+        (seen.label, seen.watcher) = (label(pid), watcher(pid).unwrap_or_default());
+    }
     // Whoever looks has nothing open but what it looks at.
     if pid == std::process::id() {
         return Some(seen);
@@ -288,6 +292,13 @@ fn label(pid: u32) -> Option<(String, String)> {
         Some(String::from_utf8_lossy(value).into_owned())
     };
     Some((variable(b"WALPROOF_RUN=")?, variable(b"WALPROOF_CONTAINER=")?))
+}
+
+fn watcher(pid: u32) -> Option<Vec<String>> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let parent: u32 = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
+    let line = fs::read(format!("/proc/{parent}/cmdline")).ok()?;
+    Some(line.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect())
 }
 
 /// Who a process is; `None`: it is gone.

@@ -180,6 +180,7 @@ const TESTS: &[Test] = &[
     ("names-of-one-file-are-one-database", names_of_one_file_are_one_database),
     ("a-log-of-another-database-does-not-fit", a_log_of_another_database_does_not_fit),
     ("two-copies-of-sqlite-are-both-told", two_copies_of_sqlite_are_both_told),
+    ("a-program-that-only-knows-a-version-is-no-copy", a_program_that_only_knows_a_version_is_no_copy),
     ("what-is-no-database-is-left-alone", what_is_no_database_is_left_alone),
     ("what-went-away-is-no-error", what_went_away_is_no_error),
     ("a-directory-for-temporary-files-is-found", a_directory_for_temporary_files_is_found),
@@ -370,6 +371,29 @@ fn two_copies_of_sqlite_are_both_told() -> Outcome {
     let opener = live.openers.first().expect("as before");
     assert_eq!(opener.libraries.len(), 2, "{:#?}", opener.libraries);
     assert!(opener.libraries.iter().all(|one| one.version.as_deref() == Some(&*told)), "{:#?}", opener.libraries);
+    Ok(())
+}
+
+/// The shell bears the id of the sources it was made for, and its library bears the same.
+fn a_program_that_only_knows_a_version_is_no_copy() -> Outcome {
+    let folder = Folder::new();
+    let mut command = Command::new("sqlite3");
+    command.arg(folder.at("app.db")).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut shell = command.spawn().map_err(|error| Skip("sqlite3", format!("there is no `sqlite3`: {error}")))?;
+    let script = b"PRAGMA journal_mode = WAL; CREATE TABLE t(x);\n";
+    shell.stdin.as_mut().expect("a pipe").write_all(script).expect("it listens");
+    let began = Instant::now();
+    let live = loop {
+        let live = seen(&[LiveTarget::Process(shell.id())]);
+        if live.openers.iter().any(|one| one.maps_shm == Some(true)) || began.elapsed() > HANG {
+            break live;
+        }
+    };
+    drop(shell.stdin.take());
+    shell.wait().expect("it ends");
+    let opener = live.openers.first().expect("it has it open");
+    assert_eq!(opener.libraries.len(), 1, "{:#?}", opener.libraries);
+    assert!(opener.libraries[0].version.as_ref().is_some_and(|version| version.starts_with("3.")));
     Ok(())
 }
 

@@ -1,8 +1,9 @@
 //! SQLite in a mapped file, and its version.
 //!
 //! Each build of SQLite bears the time and the hash of its sources, `2024-01-30 16:01:20 e876e51a...`, and its version
-//! as a text of its own. A file that holds both the first and SQLite's magic holds SQLite. Which of the texts that look
-//! like a version is SQLite's: the only one, or the one that was released on that day.
+//! as a text of its own. Programs made for one version bear the first as well (the shell `sqlite3` does), so a file holds
+//! SQLite only if it also holds what wal.c says after recovery. Which of the texts that look like a version is SQLite's:
+//! the one that was released on that day, or the only one.
 //!
 //! What it must not do: run anything; read more than [`READ_BYTES_MAX`] of a file.
 //! Where to look next: `maps.rs` for which files are mapped.
@@ -12,8 +13,6 @@ use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-use walproof_format::sqlite::db_header::DB_MAGIC;
-
 use super::file::open_quietly;
 use super::maps::Mapped;
 
@@ -22,6 +21,8 @@ const READ_BYTES_MAX: u64 = 200 << 20;
 const CHUNK_BYTES: usize = 1 << 20;
 /// Longer than anything that is looked for.
 const OVERLAP_BYTES: usize = 128;
+/// What only SQLite itself says, in old versions with a capital letter.
+const OF_SQLITE: &[u8] = b"ecovered %d frames from WAL file %s";
 /// A hash has 64 digits, or 40 before 2017; sources that were edited end in other letters instead of the last four.
 const HASH_DIGITS_MIN: usize = 36;
 /// Every this many bytes one is looked at: it cannot miss a hash.
@@ -65,12 +66,13 @@ struct Found {
     sources: BTreeSet<(String, String)>,
     /// Texts like `3.45.1`.
     texts: BTreeSet<String>,
-    magic: bool,
+    /// It holds [`OF_SQLITE`].
+    sqlite: bool,
 }
 
 impl Found {
     fn versions(&self) -> Vec<Option<String>> {
-        let sources = self.sources.iter().filter(|_| self.magic);
+        let sources = self.sources.iter().filter(|_| self.sqlite);
         sources.map(|(day, _)| self.version(day)).collect()
     }
 
@@ -107,15 +109,10 @@ fn look(bytes: &[u8], found: &mut Found) {
             found.sources.insert(source);
         }
     }
-    // Both begin with a byte that is rare enough.
-    for at in positions(bytes, b'.') {
+    for at in memchr::memchr_iter(b'.', bytes) {
         found.texts.extend(version_text(bytes, at));
     }
-    found.magic = found.magic || positions(bytes, b'Q').any(|at| at > 0 && bytes[at - 1..].starts_with(&DB_MAGIC));
-}
-
-fn positions(bytes: &[u8], wanted: u8) -> impl Iterator<Item = usize> + '_ {
-    memchr::memchr_iter(wanted, bytes)
+    found.sqlite = found.sqlite || memchr::memmem::find(bytes, OF_SQLITE).is_some();
 }
 
 fn is_hash_digit(byte: u8) -> bool {
@@ -199,23 +196,23 @@ mod tests {
     }
 
     #[test]
-    fn sources_magic_and_version_make_a_library() {
+    fn sources_words_and_version_make_a_library() {
         let id = ID.as_bytes();
-        tells(&[id, b"\0\x003.45.1\0SQLite format 3\0"], &[Some("3.45.1")]);
-        tells(&[b"\x003.45.1\0", id, b"\0Python\x003.11.2\0SQLite format 3\0"], &[Some("3.45.1")]);
+        tells(&[id, b"\0\x003.45.1\0recovered %d frames from WAL file %s\0"], &[Some("3.45.1")]);
+        tells(&[b"\x003.45.1\0", id, b"\0Python\x003.11.2\0recovered %d frames from WAL file %s\0"], &[Some("3.45.1")]);
         // Of sources nobody knows, only a single text can be the version.
         let future = ID.replace("2024", "2044");
-        tells(&[future.as_bytes(), b"\0\x003.99.1\0SQLite format 3\0"], &[Some("3.99.1")]);
-        tells(&[future.as_bytes(), b"\0\x003.99.1\0\x003.12.0\0SQLite format 3\0"], &[None]);
-        // A file that only knows what a database looks like.
-        tells(&[b"\x003.45.1\0SQLite format 3\0"], &[]);
+        tells(&[future.as_bytes(), b"\0\x003.99.1\0recovered %d frames from WAL file %s\0"], &[Some("3.99.1")]);
+        tells(&[future.as_bytes(), b"\0\x003.99.1\0\x003.12.0\0recovered %d frames from WAL file %s\0"], &[None]);
+        // A program that was made for a version, and a library without the rest.
+        tells(&[b"\x003.45.1\0recovered %d frames from WAL file %s\0"], &[]);
         tells(&[id, b"\0\x003.45.1\0"], &[]);
     }
 
     #[test]
     fn two_copies_in_one_file_are_two() {
         let other = ID.replace("2024-01-30", "2022-12-28").replace("e876", "df5c");
-        let text = b"\0\x003.45.1\0\x003.40.1\0SQLite format 3\0";
+        let text = b"\0\x003.45.1\0\x003.40.1\0recovered %d frames from WAL file %s\0";
         tells(&[ID.as_bytes(), b"\0", other.as_bytes(), text], &[Some("3.40.1"), Some("3.45.1")]);
     }
 
@@ -224,8 +221,8 @@ mod tests {
         let mut bytes = vec![0; CHUNK_BYTES - 40];
         bytes.extend(ID.as_bytes());
         bytes.extend(b"\x003.45.1\0");
-        bytes.resize(2 * CHUNK_BYTES - OVERLAP_BYTES - 8, 0);
-        bytes.extend(b"SQLite format 3\0");
+        bytes.resize(2 * CHUNK_BYTES - OVERLAP_BYTES - 18, 0);
+        bytes.extend(b"recovered %d frames from WAL file %s\0");
         tells(&[&bytes], &[Some("3.45.1")]);
     }
 

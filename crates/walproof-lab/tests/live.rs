@@ -369,7 +369,10 @@ fn two_copies_of_sqlite_are_both_told() -> Outcome {
     fs::remove_file(&copy).expect("removed");
     let live = seen(&[path(&database)]);
     let opener = live.openers.first().expect("as before");
-    assert_eq!(opener.libraries.len(), 2, "{:#?}", opener.libraries);
+    let unreadable = live.not_seen.iter().any(|what| what.contains("deleted"));
+    assert_eq!(opener.libraries.len(), if unreadable { 1 } else { 2 }, "{:#?}", opener.libraries);
+    // SAFETY: geteuid has no preconditions.
+    assert!(!unreadable || unsafe { libc::geteuid() } != 0, "root sees it");
     assert!(opener.libraries.iter().all(|one| one.version.as_deref() == Some(&*told)), "{:#?}", opener.libraries);
     Ok(())
 }
@@ -613,7 +616,9 @@ fn a_container_of_an_engine_is_seen(engine: &'static str) -> Outcome {
         let (index, _) = at(&live, &database);
         opener(&live, index, outside.pid());
         let inside = opener(&live, index, inside.container.pid().expect("here"));
-        assert_eq!((inside.path.as_str(), inside.user_namespace.clone()), ("/db/app.db", None));
+        assert_eq!(inside.path, "/db/app.db");
+        // SAFETY: geteuid has no preconditions.
+        assert_eq!(inside.user_namespace.is_some(), unsafe { libc::geteuid() } != 0, "rootless has one of its own");
         assert_eq!(inside.mount.as_ref().map(|mount| mount.mount_point.as_str()), Some("/db"));
         let Some(container) = inside.container.map(|at| &live.containers[at]) else {
             assert!(matches!(target, LiveTarget::Path(_)), "without a cgroup of its own it is known by its name alone");

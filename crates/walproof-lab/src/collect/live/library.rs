@@ -30,12 +30,14 @@ const STEP: usize = 24;
 /// `2024-01-30 16:01:20 `.
 const TIME_BYTES: usize = 20;
 
-/// The version of each SQLite in a mapped file, `None` for one whose version cannot be told; none of it: the file holds
-/// no SQLite, or cannot be read.
+/// The version of each SQLite in a mapped file, `None` for one whose version cannot be told. `None`: the file cannot be
+/// read.
 pub fn versions(pid: u32, mapped: &Mapped) -> Option<Vec<Option<String>>> {
     let file = open(pid, mapped)?;
     let mut elf = [0; 4];
-    file.read_exact_at(&mut elf, 0).ok().filter(|()| elf == *b"\x7fELF")?;
+    if file.read_exact_at(&mut elf, 0).is_err() || elf != *b"\x7fELF" {
+        return Some(Vec::new());
+    }
     let found = search(|buffer, offset| file.read_at(buffer, offset));
     Some(found.versions())
 }
@@ -55,8 +57,9 @@ fn open(pid: u32, mapped: &Mapped) -> Option<File> {
     {
         return Some(file);
     }
-    let by_name = regular(Path::new(&format!("/proc/{pid}/root{}", mapped.path))).filter(|_| !mapped.deleted);
-    by_name.filter(|(_, inode)| *inode == mapped.inode).map(|(file, _)| file)
+    // What still has its name is found by it; what lies there instead of a deleted one is another file.
+    let by_name = Path::new(&format!("/proc/{pid}/root{}", mapped.path)).to_owned();
+    if mapped.deleted { None } else { regular(&by_name).map(|(file, _)| file) }
 }
 
 /// What a file holds.

@@ -50,13 +50,13 @@ impl<'a> Machine<'a> {
         Self { looking, libraries: HashMap::new(), temporary: HashMap::new() }
     }
 
-    /// Takes in the databases of a process; returns which of its holdings is of which database.
-    pub fn databases(&mut self, seen: &Seen, any: bool) -> Vec<(usize, LiveOpener)> {
+    /// Takes in the databases of a process; returns it as their opener, as far as its descriptors tell.
+    pub fn databases(&mut self, seen: &Seen, any: bool) -> Vec<LiveOpener> {
         let holdings = holdings(&seen.held);
         let mut found = Vec::new();
         for holding in &holdings {
             if let Some(database) = self.database(seen, holding, any) {
-                found.push((database, opener(seen, holding, database)));
+                found.push(opener(seen, holding, database));
             }
         }
         found
@@ -65,8 +65,8 @@ impl<'a> Machine<'a> {
     /// Takes in the openers of all that is known, or of any database.
     pub fn openers(&mut self, all: &[Seen], any: bool) {
         for seen in all.iter().filter(|seen| !seen.held.is_empty()) {
-            for (database, opener) in self.databases(seen, any) {
-                if let Some(opener) = self.complete(seen, database, opener) {
+            for opener in self.databases(seen, any) {
+                if let Some(opener) = self.complete(seen, opener) {
                     self.looking.live.openers.push(opener);
                 }
             }
@@ -135,7 +135,7 @@ impl<'a> Machine<'a> {
         mount.map(|mount| live_mount(&mount, path))
     }
 
-    fn complete(&mut self, seen: &Seen, database: usize, begun: LiveOpener) -> Option<LiveOpener> {
+    fn complete(&mut self, seen: &Seen, begun: LiveOpener) -> Option<LiveOpener> {
         let person = match self.looking.asker.ask::<Option<Person>>(&Question::Person(seen.pid)) {
             Ok(Some(person)) if person.ticks == seen.ticks => person,
             Ok(_) => {
@@ -160,7 +160,6 @@ impl<'a> Machine<'a> {
         if locks.is_none() {
             self.looking.not_seen(format!("locks on `{fstype}`, where none are shown"));
         }
-        let _ = database;
         Some(LiveOpener {
             command: person.command,
             container: self.container(seen),
@@ -184,6 +183,10 @@ impl<'a> Machine<'a> {
             if !self.libraries.contains_key(&key) {
                 let question = Question::Library { pid, mapped: mapped.clone() };
                 let found: Option<Library> = self.looking.asker.ask(&question).unwrap_or_default();
+                if found.is_none() {
+                    self.looking
+                        .not_seen("whether a program or library that was deleted or cannot be read holds SQLite");
+                }
                 let named = mapped.path.rsplit('/').next().is_some_and(|name| name.starts_with("libsqlite3"));
                 // A library by its name whose bytes are out of reach is one all the same.
                 let found = found.unwrap_or_else(|| if named { vec![None] } else { Vec::new() });

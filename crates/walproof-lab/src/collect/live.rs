@@ -133,13 +133,14 @@ struct Looking {
 
 impl Looking {
     fn begin() -> Result<Self, LabError> {
+        let own = question::mounts(None);
         Ok(Self {
-            asker: Asker::start()?,
+            asker: Asker::start(&own)?,
             live: Live::default(),
             not_seen: BTreeMap::new(),
             index: BTreeMap::new(),
             refused: BTreeSet::new(),
-            own: question::mounts(None),
+            own,
             own_namespace: process::namespace("self", "mnt").unwrap_or_default(),
             tables: BTreeMap::new(),
             containers: BTreeMap::new(),
@@ -220,14 +221,15 @@ impl Looking {
     }
 
     fn process(&mut self, pid: u32, wanted: Option<Vec<Identity>>) -> Option<Seen> {
-        for _ in 0..HANGS_MAX {
+        for turn in 0..HANGS_MAX {
             let dead = self.asker.dead.clone();
             match self.asker.ask(&Question::Process { pid, wanted: wanted.clone(), dead: dead.clone() }) {
                 Ok(seen) => {
                     self.untouched(&seen);
                     return seen;
                 }
-                Err(Silence::Hangs) if self.asker.dead.len() > dead.len() => {}
+                // A busy machine is given another chance, one.
+                Err(Silence::Hangs) if self.asker.dead.len() > dead.len() || turn == 0 => {}
                 Err(_) => break,
             }
         }

@@ -32,7 +32,7 @@ mod verify;
 use std::process::ExitCode;
 
 use clap::Parser;
-use walproof_lab::collect::storage;
+use walproof_lab::collect::{live, storage};
 use walproof_lab::error::LabError;
 use walproof_lab::runtimes;
 
@@ -44,6 +44,7 @@ fn main() -> ExitCode {
     match raw.get(1).map(String::as_str) {
         Some("agent") if raw.len() == 2 => code(walproof_agent::agent_main()),
         Some(storage::ANSWER) if raw.len() == 3 => code(storage::answer_main(raw[2].as_ref())),
+        Some(live::LOOK) if raw.len() == 2 => code(live::look_main()),
         Some(runtimes::HELPER) => code(runtimes::helper_main(&raw[2..])),
         _ => user_command(),
     }

@@ -5,6 +5,7 @@
 //! Where to look next: `walproof_judge::facts` for what the facts mean.
 
 pub mod databases;
+pub mod live;
 pub mod machine;
 pub mod manifests;
 pub mod programs;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use walproof_format::sqlite::db_header::JournalFamily;
 use walproof_judge::check::{self, Weighed};
+use walproof_judge::fixes;
 use walproof_judge::manifest::compose::Profiles;
 use walproof_judge::manifest::recognise::{Kind, kind_of};
 use walproof_judge::manifest::{Source, compose};
@@ -52,11 +53,14 @@ fn said(folder: &Path, name: &str) -> Option<String> {
 }
 
 fn graph(folder: &Path) -> Graph {
+    graph_of(folder, &texts(folder))
+}
+
+fn graph_of(folder: &Path, texts: &[(Kind, String, String)]) -> Graph {
     let applications = Applications::built_in();
     let host = said(folder, "host").map_or(Host::Unknown, |word| {
         Host::ALL.iter().find(|(_, known)| *known == word).map(|(host, _)| *host).expect("a host")
     });
-    let texts = texts(folder);
     assert!(!texts.is_empty(), "no manifest in {}", folder.display());
     let mut builder = Builder::new(host, &applications, &[]);
     let of = |wanted: Kind| -> Vec<Source<'_>> {
@@ -129,6 +133,51 @@ fn findings_say_why_and_what_to_do() {
                 for text in [&finding.message, &finding.because, &finding.remedy] {
                     assert!(!text.is_empty() && !text.ends_with('.'), "{}: {line}: `{text}`", folder.display());
                 }
+            }
+        }
+    }
+}
+
+/// Rounds of fixing in which one change may make room for another.
+const ROUNDS_MAX: usize = 8;
+
+/// What is unsafe after every fix that is offered, and why it is left.
+fn left_after_fixing(folder: &Path) -> Vec<(&'static str, String)> {
+    let assumed =
+        said(folder, "mode").map(|mode| if mode == "wal" { JournalFamily::Wal } else { JournalFamily::Rollback });
+    let named: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
+    let mut texts = texts(folder);
+    let before: Vec<_> = texts.iter().map(|(_, name, text)| (name.clone(), text.clone())).collect();
+    for _ in 0..ROUNDS_MAX {
+        let graph = graph_of(folder, &texts);
+        let found = check::judge(&graph, assumed);
+        let pairs: Vec<(&str, &str)> = texts.iter().map(|(_, name, text)| (name.as_str(), text.as_str())).collect();
+        let plan = fixes::plan(&graph, &found, &pairs, &named);
+        if plan.fixes.is_empty() {
+            let comments = |text: &str| fixes::comments(text).map(|found| found.join("\n"));
+            for ((kind, name, text), (_, old)) in texts.iter().zip(&before) {
+                let yaml = matches!(kind, Kind::Compose | Kind::Kubernetes);
+                assert!(!yaml || comments(text) == comments(old), "{}: comments of {name}", folder.display());
+            }
+            let left = plan.left.into_iter().filter(|left| found[left.finding].severity == Severity::Unsafe);
+            return left.map(|left| (left.rule, left.reason)).collect();
+        }
+        for change in plan.changed {
+            let slot = texts.iter_mut().find(|(_, name, _)| *name == change.name).expect("the file");
+            slot.2 = change.new;
+        }
+    }
+    panic!("{} is not at rest after {ROUNDS_MAX} rounds of fixing", folder.display());
+}
+
+#[test]
+fn fixed_fixtures_have_no_unsafe_finding_left() {
+    for rule in RULES {
+        for folder in folders(rule.name, "unsafe") {
+            // At rest no fix is offered any more; what is left says why.
+            for (left, reason) in left_after_fixing(&folder) {
+                println!("{}: {left}: {reason}", folder.display());
+                assert!(!reason.is_empty());
             }
         }
     }

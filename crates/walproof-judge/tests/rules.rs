@@ -17,6 +17,7 @@ use walproof_judge::manifest::{Source, compose};
 use walproof_judge::rules::{RULES, Severity};
 use walproof_judge::sharing::lower::{self, Builder};
 use walproof_judge::sharing::{Applications, Graph, Host};
+use walproof_judge::sound_manifest::{self, Asked, Backup, Format};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/manifests")
@@ -178,6 +179,51 @@ fn fixed_fixtures_have_no_unsafe_finding_left() {
             for (left, reason) in left_after_fixing(&folder) {
                 println!("{}: {left}: {reason}", folder.display());
                 assert!(!reason.is_empty());
+            }
+        }
+    }
+}
+
+/// A manifest of ours in which the application says where its database lies, so that there is something to judge.
+fn own_manifest(format: Format, asked: &Asked) -> String {
+    let text = sound_manifest::write(format, asked).expect("taken");
+    let (before, after) = match format {
+        Format::Compose => {
+            ("SQLITE_TMPDIR: /tmp\n", "SQLITE_TMPDIR: /tmp\n      DATABASE_URL: sqlite:////data/app.db\n")
+        }
+        Format::Kubernetes => (
+            "          env:\n",
+            "          env:\n            - name: DATABASE_URL\n              value: sqlite:////data/app.db\n",
+        ),
+    };
+    text.replacen(before, after, 1)
+}
+
+#[test]
+fn written_manifests_give_no_finding() {
+    let image = "example/app:1".to_owned();
+    let plain = Asked { image, path: "/data/app.db".to_owned(), size: "1Gi".to_owned(), ..Asked::default() };
+    let copiers = [
+        Backup::None,
+        Backup::VacuumInto("example/sqlite:3.51.3".to_owned()),
+        Backup::Litestream("litestream/litestream:0.5".to_owned()),
+    ];
+    for (format, name) in [(Format::Compose, "compose.yaml"), (Format::Kubernetes, "app.yaml")] {
+        for (port, class) in [(None, None), (Some(80), None), (None, Some("fast")), (Some(80), Some("fast"))] {
+            for backup in &copiers {
+                let user = Some("1000".to_owned());
+                let class = class.map(str::to_owned);
+                let asked = Asked { port, user, backup: backup.clone(), storage_class: class, ..plain.clone() };
+                let text = own_manifest(format, &asked);
+                let kind = kind_of(name, &text).expect("a manifest");
+                let graph = graph_of(Path::new("/nowhere"), &[(kind, name.to_owned(), text.clone())]);
+                for weighed in check::judge(&graph, Some(JournalFamily::Wal)) {
+                    // What nobody can tell from text is which storage a class gives; the text says so too.
+                    let finding = &weighed.finding;
+                    let told = format!("{} {}: {}", finding.rule, weighed.severity.word(), finding.message);
+                    assert!(format == Format::Kubernetes && weighed.severity == Severity::Unknown, "{told}\n{text}");
+                }
+                assert!(format == Format::Kubernetes || graph.all_databases().count() > 0);
             }
         }
     }

@@ -30,6 +30,8 @@ mod unified_diff;
 mod write;
 
 #[cfg(test)]
+mod mount_directory_tests;
+#[cfg(test)]
 mod tests;
 
 use serde::Serialize;

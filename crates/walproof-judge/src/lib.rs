@@ -21,6 +21,7 @@ pub mod logs;
 pub mod manifest;
 pub mod mountinfo;
 pub mod probe;
+pub mod render;
 pub mod rules;
 pub mod sharing;
 pub mod signatures;

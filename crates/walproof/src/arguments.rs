@@ -21,6 +21,10 @@ const LOGS_EXIT_CODES: &str = "Exit codes: 0 nothing that matters was recognised
 without loss, 1 it points at lost or damaged data, 2 misuse, or a file could not be read, 3 recognised, and it cannot be \
 told from this alone.";
 
+const CHECK_EXIT_CODES: &str = "Exit codes: 0 nothing unsafe was found (which is not `safe`), 1 something unsafe, or \
+what --fail-on names, or refused in the --mode that was asked for, 2 misuse, or something that was named could not be \
+read, 3 unknown with --fail-on unknown.";
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -85,8 +89,14 @@ pub enum Command {
     /// Looks at the mount and tries a scratch file beside the database, which is never opened. Exit code 0 when WAL may
     /// be used, 1 when not, 3 when it cannot be told from here.
     Guard(GuardFlags),
-    /// Explain an anomaly, a cause, a nemesis, a signature, a workload, a world, a result code or a message of SQLite;
-    /// without a name, list them all.
+    /// Find what endangers SQLite in Compose files, Kubernetes manifests, quadlets, scripts and Dockerfiles.
+    ///
+    /// Reads only: nothing is started, opened with SQLite or written. Text does not show what storage does: what is not
+    /// found is not proved, and `walproof verify` or `walproof probe` settles what a test can settle.
+    #[command(after_help = CHECK_EXIT_CODES)]
+    Check(Box<CheckFlags>),
+    /// Explain an anomaly, a cause, a nemesis, a rule, a signature, a workload, a world, a result code or a message of
+    /// SQLite; without a name, list them all.
     Explain {
         /// Its name, as reports print it; a code (`5386`, `SQLITE_IOERR_SHMMAP`); a message (`"locking protocol"`);
         /// `sqlite-logging` for how to turn on SQLite's own log.
@@ -421,6 +431,79 @@ pub struct LogsFlags {
     /// Print one JSON document.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Flags of `check`.
+#[derive(Clone, Debug, Args)]
+pub struct CheckFlags {
+    /// Files, folders, `-` for standard input, a database, `docker://NAME`, `podman://NAME`, `k8s://NAMESPACE/POD`,
+    /// `pid:NUMBER`, `host://` for everything that has a database open on this host; without one, the current folder.
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<PathBuf>,
+    /// A file of one Compose project, as often as wanted, a later file over an earlier one (as `docker compose -f`).
+    #[arg(long, value_name = "FILE")]
+    pub compose: Vec<PathBuf>,
+    /// A file with variables of Compose files; without it, `.env` beside them. The environment counts more.
+    #[arg(long = "env-file", value_name = "FILE")]
+    pub env_files: Vec<PathBuf>,
+    /// A profile of Compose, as often as wanted; `*` for all.
+    #[arg(long = "profile", value_name = "NAME")]
+    pub profiles: Vec<String>,
+    /// Where the containers run: linux, docker-desktop, orbstack, podman-machine, wsl, unknown. Paths of the host come
+    /// through a share of a virtual machine on some.
+    #[arg(long, value_name = "KIND", value_parser = walproof_judge::check::config::parse_host)]
+    pub host: Option<walproof_judge::sharing::Host>,
+    /// The journal mode of databases of which it is not known: wal or rollback.
+    #[arg(long, value_name = "MODE", value_parser = walproof_judge::check::config::parse_mode)]
+    pub mode: Option<walproof_format::sqlite::db_header::JournalFamily>,
+    /// A database, as often as wanted: `/data/app.db` of whoever mounts something there, `web:/data/app.db=wal` of one
+    /// workload in WAL mode, `web:/data/` for a folder.
+    #[arg(long = "database", value_name = "[WORKLOAD:]/PATH[=MODE]", value_parser = walproof_judge::check::config::parse_database)]
+    pub databases: Vec<walproof_judge::sharing::lower::NamedDatabase>,
+    /// More rows for the table of applications, as often as wanted (see docs/check.md).
+    #[arg(long, value_name = "FILE")]
+    pub applications: Vec<PathBuf>,
+    /// What makes the exit code other than 0 besides `unsafe`: refuses, unknown, risky; several with commas.
+    #[arg(long, value_name = "SEVERITY", value_delimiter = ',', value_parser = walproof_judge::check::config::parse_severity)]
+    pub fail_on: Vec<walproof_judge::rules::Severity>,
+    /// Only this rule, as often as wanted (`walproof explain` lists them).
+    #[arg(long = "rule", value_name = "RULE")]
+    pub rules: Vec<String>,
+    /// A rule whose findings do not count, as often as wanted.
+    #[arg(long = "skip", value_name = "RULE")]
+    pub skipped: Vec<String>,
+    /// Do not count findings that this file accepts.
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// Write a baseline of everything that is found, and exit 0.
+    #[arg(long, value_name = "FILE")]
+    pub write_baseline: Option<PathBuf>,
+    /// The form of what is printed.
+    #[arg(long, value_name = "FORMAT", value_parser = ["text", "json", "sarif", "junit", "github"], default_value = "text")]
+    pub format: String,
+    /// Write it to this file instead.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The configuration; without it, the first `.walproof.toml` from the current folder upwards.
+    #[arg(long, value_name = "FILE", conflicts_with = "no_config")]
+    pub config: Option<PathBuf>,
+    /// Read no configuration.
+    #[arg(long)]
+    pub no_config: bool,
+    /// Show what would change as a diff; `--fix=write` changes the files, and checks again. Comments, order and style stay.
+    #[arg(
+        long,
+        value_name = "HOW",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "show",
+        value_parser = ["show", "write"],
+        conflicts_with = "write_baseline"
+    )]
+    pub fix: Option<String>,
+    /// Also change what data must be moved for by hand first, for this rule, as often as wanted. `--fix` shows the steps.
+    #[arg(long, value_name = "RULE", requires = "fix")]
+    pub move_data: Vec<String>,
 }
 
 /// Flags of `shrink`.

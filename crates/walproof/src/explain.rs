@@ -1,5 +1,5 @@
-//! `walproof explain`: the documentation of any anomaly, cause, nemesis, signature, workload or world, of result codes and
-//! of messages.
+//! `walproof explain`: the documentation of any anomaly, cause, nemesis, rule, signature, workload or world, of result codes
+//! and of messages.
 //!
 //! What it must not do: read anything. Pages are compiled in; `explain/code.rs` puts together what is known of a code.
 
@@ -9,6 +9,7 @@ use walproof_agent::workloads::{self, WORKLOADS};
 use walproof_judge::causes::{self, CAUSES};
 use walproof_judge::checkers::AnomalyKind;
 use walproof_judge::logs::SQLITE_LOGGING;
+use walproof_judge::rules::{self, Ground, RULES, Rule};
 use walproof_judge::signatures::{self, SIGNATURES};
 use walproof_lab::error::LabError;
 use walproof_lab::nemeses::NEMESES;
@@ -25,27 +26,44 @@ pub fn run(name: Option<&str>) -> Result<i32, LabError> {
         // Anomalies bring their own heading.
         let page = page.trim().trim_start_matches(&format!("# {name}\n")).trim();
         say!("# {name} ({what})\n\n{page}\n");
+        if let Some(rule) = rules::find(name).filter(|_| *what == "rule") {
+            say!("Ground: {}\n", ground(rule));
+        }
     }
     if pages.is_empty() && !code::explain(name) {
         return Err(LabError::new(
             format!("nothing is called `{name}`"),
-            "it is no anomaly, cause, nemesis, signature, workload or world, and no code or message of SQLite",
+            "it is no anomaly, cause, nemesis, rule, signature, workload or world, and no code or message of SQLite",
             "`walproof explain` for the list",
         ));
     }
     Ok(0)
 }
 
-/// A nemesis and a world may share a name: what strikes one side for a while, and what all sides have.
+/// What a rule stands on, in a line.
+fn ground(rule: &Rule) -> String {
+    let sure = rule.ground.certainty().word();
+    match rule.ground {
+        Ground::World(name) => format!("{sure} in the world `{name}` (`walproof bang --world {name}`)"),
+        Ground::Measured(what) => format!("{sure}: {what}"),
+        Ground::Documented(address) | Ground::Elsewhere(address) => format!("{sure}: {address}"),
+        Ground::Cases(ids) => format!("{sure} from {} public cases: {}", ids.len(), ids.join(", ")),
+        Ground::Suspected => sure.to_owned(),
+    }
+}
+
+/// A nemesis and a world may share a name: what strikes one side for a while, and what all sides have. So may a rule and
+/// a cause: what one finds in manifests, and what one finds in logs.
 fn pages(name: &str) -> Vec<(&'static str, &'static str)> {
     let anomaly = AnomalyKind::from_name(name).map(|kind| ("anomaly", kind.explain()));
     let cause = causes::find(name).map(|cause| ("cause", cause.explain));
     let nemesis = NEMESES.iter().find(|nemesis| nemesis.name == name).map(|nemesis| ("nemesis", nemesis.explain));
+    let rule = rules::find(name).map(|rule| ("rule", rule.explain));
     let signature = signatures::find(name).map(|signature| ("signature", signature.explain));
     let world = WORLDS.iter().find(|world| world.name == name).map(|world| ("world", world.explain));
     let workload = workloads::find(name).map(|kind| ("workload", kind.explain));
     let logging = (name == "sqlite-logging").then_some(("how to turn it on", SQLITE_LOGGING));
-    [anomaly, cause, nemesis, signature, world, workload, logging].into_iter().flatten().collect()
+    [anomaly, rule, cause, nemesis, signature, world, workload, logging].into_iter().flatten().collect()
 }
 
 fn list() {
@@ -58,6 +76,8 @@ fn list() {
         let usual = if nemesis.usual { "in every run" } else { "" };
         say!("  {:<31} {:<18} {:<18} {usual}", nemesis.name, nemesis.wal.word(), nemesis.rollback.word());
     }
+    say!("rules, as `walproof check` finds them");
+    RULES.iter().for_each(|rule| say!("  {:<31} {}", rule.name, rule.line));
     say!("signatures, as `walproof logs` recognises them");
     SIGNATURES.iter().for_each(|signature| say!("  {:<31} {}", signature.name, signature.line));
     say!("workloads");

@@ -12,6 +12,7 @@ macro_rules! say {
 
 mod arguments;
 mod bang;
+mod check;
 mod clean;
 mod explain;
 mod guard;
@@ -66,6 +67,7 @@ fn user_command() -> ExitCode {
         Command::Judge(flags) => judge::run(&flags),
         Command::Inspect(flags) => inspect::run(&flags),
         Command::Logs(flags) => logs::run(&flags),
+        Command::Check(flags) => check::run(&flags),
         Command::Shrink(flags) => shrink::run(&flags),
         Command::Selftest(flags) => selftest::run(&flags),
         Command::Runtimes { json } => runtime_list::run(json),

@@ -1,11 +1,19 @@
 //! `check` without its eyes: a graph in, findings with their severity out.
 //!
 //! What this room is: [`judge`] runs every rule and picks the severity that holds in the database's journal mode. Where
-//! the modes differ and the mode is not known the answer is `unknown`, with both said.
+//! the modes differ and the mode is not known the answer is `unknown`, with both said. [`checked`] puts everything
+//! together that one run has to say, [`projects`] is where what was read goes into the graph, `allow` and [`baseline`]
+//! accept findings, [`config`] reads `.walproof.toml` and the words of the command line.
 //!
 //! What it must not do: read files, print, drop a finding. What is suppressed stays, with its reason.
 //!
 //! Where to look next: `crate::rules` for what is found, `crate::render` for how it is shown.
+
+mod allow;
+pub mod baseline;
+pub mod checked;
+pub mod config;
+pub mod projects;
 
 use serde::Serialize;
 use walproof_format::sqlite::db_header::JournalFamily;

@@ -52,6 +52,8 @@ pub struct Left {
     pub rule: &'static str,
     /// Why.
     pub reason: String,
+    /// There is a fix, in [`Plan::unnamed`]: it waits for its rule to be named.
+    pub moves_data: bool,
 }
 
 /// What can be done about these findings at once. `named`: rules whose fixes may move data.
@@ -60,7 +62,7 @@ pub fn plan(graph: &Graph, findings: &[Weighed], texts: &[Named<'_>], named: &[&
     let mut edits: Vec<Edit> = Vec::new();
     for (finding, weighed) in findings.iter().enumerate() {
         let rule = weighed.finding.rule;
-        let leave = |plan: &mut Plan, reason: String| plan.left.push(Left { finding, rule, reason });
+        let leave = |plan: &mut Plan, reason: String| plan.left.push(Left { finding, rule, reason, moves_data: false });
         let fix = match offer(graph, weighed, texts) {
             Ok(fix) => fix,
             Err(reason) => {
@@ -69,7 +71,8 @@ pub fn plan(graph: &Graph, findings: &[Weighed], texts: &[Named<'_>], named: &[&
             }
         };
         if fix.moves_data && !named.contains(&rule) {
-            leave(&mut plan, format!("it needs data to be moved first: `--move-data {rule}` applies it"));
+            let reason = format!("it needs data to be moved first: `--move-data {rule}` applies it");
+            plan.left.push(Left { finding, rule, reason, moves_data: true });
             if !plan.unnamed.contains(&fix) {
                 plan.unnamed.push(fix);
             }

@@ -1,4 +1,5 @@
-//! `overlapping-rollout`: the Deployment's strategy becomes `Recreate`, so that the old pod ends before the new one begins.
+//! `overlapping-rollout`: the Deployment's strategy becomes `Recreate`, so that the old pod ends before the new one begins;
+//! a CronJob forbids a second one.
 //!
 //! What it must not do: leave `rollingUpdate` beside it, which the API server refuses.
 //!
@@ -8,16 +9,22 @@ use super::layout::Node;
 use super::question::{Question, object};
 use super::write::{New, Sheet};
 use super::{Change, Edit, Fix};
-use crate::sharing::WorkloadKind;
+use crate::sharing::{Workload, WorkloadKind};
 
-pub(super) static CHANGE: Change =
-    Change { rule: "overlapping-rollout", line: "sets the strategy of a Deployment to Recreate", make };
+pub(super) static CHANGE: Change = Change {
+    rule: "overlapping-rollout",
+    line: "sets the strategy of a Deployment to Recreate, that of a CronJob to Forbid",
+    make,
+};
 
 const FLOW: &str = "{type: Recreate}";
 const NEW: New<'_> = New { block: "strategy:\n\ttype: Recreate", flow: "strategy: {type: Recreate}" };
 
 fn make(question: &Question<'_>) -> Result<Fix, String> {
     let (_, workload) = question.workload()?;
+    if workload.kind == WorkloadKind::CronJob {
+        return forbid(question, workload);
+    }
     if workload.kind != WorkloadKind::Deployment {
         return Err(format!("a {} has no strategy `Recreate`", workload.kind.word()));
     }
@@ -28,6 +35,21 @@ fn make(question: &Question<'_>) -> Result<Fix, String> {
     let spec = sheet.layout.walk(deployment, &["spec"])?;
     let title = format!("{} ends the old pod before it starts the new one", workload.shown());
     Ok(question.fix(title, edits(&sheet, spec)?))
+}
+
+/// A CronJob that does not start while the last one still runs.
+fn forbid(question: &Question<'_>, workload: &Workload) -> Result<Fix, String> {
+    let title = format!("{} does not start while the last one runs", workload.shown());
+    if workload.rollout.span.is_some() {
+        return question.scalar(workload.rollout.span, "Forbid", title);
+    }
+    let span = Question::place(workload.span)?;
+    let start = question.own(span)?.start;
+    let sheet = question.sheet(span)?;
+    let spec = sheet.layout.walk(object(&sheet.layout.chain(start))?, &["spec"])?;
+    let line = "concurrencyPolicy: Forbid";
+    let edit = sheet.insert_entry(spec, &["schedule"], &New { block: line, flow: line })?;
+    Ok(question.fix(title, vec![edit]))
 }
 
 fn edits(sheet: &Sheet<'_>, spec: &Node) -> Result<Vec<Edit>, String> {

@@ -154,6 +154,14 @@ fn what_others_use_is_not_changed_behind_their_back() {
 }
 
 #[test]
+fn a_cron_job_forbids_a_second_one() {
+    let text =
+        "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: web}\nspec:\n  # when\n  schedule: '@daily' # x\n";
+    let fixed = Case::new("app.yaml", text, WorkloadKind::CronJob).fixed("overlapping-rollout");
+    assert_eq!(fixed, format!("{text}  concurrencyPolicy: Forbid\n"));
+}
+
+#[test]
 fn json_and_ends_of_lines_stay() {
     let text = "{\"kind\": \"Deployment\",\r\n \"metadata\": {\"name\": \"web\"}, \"spec\": {\"replicas\": 1}}";
     let fixed = Case::new("app.json", text, WorkloadKind::Deployment).fixed("overlapping-rollout");

@@ -44,6 +44,12 @@ pub fn kind_of(name: &str, text: &str) -> Option<Kind> {
     (is_script && names_engine).then_some(Kind::DockerRun)
 }
 
+/// Whether a file of this name can be of any kind, whatever its text: others need not be read.
+pub fn may_be(name: &str) -> bool {
+    // A text that speaks of everything.
+    kind_of(name, "#!docker\nkind: x\napiVersion: x\nservices:\n").is_some()
+}
+
 /// `NAME.container.d/10-more.conf`.
 fn is_drop_in(path: &str) -> bool {
     let Some((folder, file)) = path.rsplit_once('/') else { return false };
@@ -102,6 +108,12 @@ mod tests {
         is("start", "#!/bin/sh\ndocker run x", Kind::DockerRun);
         is("a.sh", "echo", None);
         is("a.txt", "docker run x", None);
+    }
+
+    #[test]
+    fn names_alone_rule_out_most_files() {
+        assert_eq!(["a.yml", "a.json.j2", "start", "a.pod", "Dockerfile"].map(may_be), [true; 5]);
+        assert_eq!(["a.png", "a.rs", "a.txt", "app.db"].map(may_be), [false; 4]);
     }
 
     #[test]

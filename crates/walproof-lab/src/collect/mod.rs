@@ -6,6 +6,7 @@
 
 pub mod databases;
 pub mod machine;
+pub mod manifests;
 pub mod programs;
 pub mod storage;
 pub mod usage;

@@ -5,37 +5,96 @@
 //! What it must not do: apply a change that data must be moved for, unless its rule is named by `--move-data`.
 //! Where to look next: `walproof_judge::fixes`, which says what changes.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use walproof_judge::check::Weighed;
+use walproof_judge::check::checked::Checked;
 use walproof_judge::fixes::{self, Changed, Fix, Plan, Step};
 use walproof_lab::error::LabError;
 
+use crate::arguments::CheckFlags;
+
+/// Rounds in which one change may make room for another.
+const ROUNDS_MAX: usize = 8;
+
+/// Shows or writes what was asked for, and says what came of it. After writing, `checked` is what the files say now.
+pub fn run(
+    flags: &CheckFlags,
+    checked: &mut Checked,
+    again: &dyn Fn() -> Result<Checked, LabError>,
+) -> Result<String, LabError> {
+    let Some(how) = &flags.fix else { return Ok(String::new()) };
+    refuse_unknown(&flags.move_data)?;
+    if how != "write" {
+        return Ok(show(&planned(checked, &flags.move_data), &texts(checked)));
+    }
+    if flags.targets.iter().any(|target| target.as_os_str() == "-") {
+        let because = "what comes from standard input lies in no file";
+        return Err(LabError::new("cannot fix standard input", because, "`--fix`, and apply the diff yourself"));
+    }
+    let mut told = String::new();
+    for _ in 0..ROUNDS_MAX {
+        let plan = planned(checked, &flags.move_data);
+        if plan.changed.is_empty() {
+            told.push_str(&show(&plan, &texts(checked)));
+            break;
+        }
+        write(&plan.changed)?;
+        told.push_str(&changes(&plan));
+        *checked = again()?;
+    }
+    Ok(told)
+}
+
+fn refuse_unknown(rules: &[String]) -> Result<(), LabError> {
+    let unknown = rules.iter().find(|rule| fixes::FIXES.iter().all(|change| change.rule != rule.as_str()));
+    let known: Vec<&str> = fixes::FIXES.iter().map(|change| change.rule).collect();
+    match unknown {
+        Some(rule) => {
+            let what = format!("`--move-data {rule}` names no rule that has a fix");
+            Err(LabError::new(what, format!("these have: {}", known.join(", ")), "one of them"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// What can be done about the findings that count.
+fn planned(checked: &Checked, named: &[String]) -> Plan {
+    let findings: Vec<Weighed> = checked.counting().map(|reported| reported.weighed.clone()).collect();
+    let named: Vec<&str> = named.iter().map(String::as_str).collect();
+    fixes::plan(&checked.graph, &findings, &texts(checked), &named)
+}
+
+fn texts(checked: &Checked) -> Vec<(&str, &str)> {
+    checked.texts.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect()
+}
+
 /// What is changed, as a person reads it: fixes, what they need, the diff; then what must be named, and what is left.
-pub fn show(plan: &Plan, texts: &[(&str, &str)]) -> String {
-    let mut out = String::new();
-    for fix in &plan.fixes {
-        out.push_str(&told(fix));
-    }
-    for Changed { name, old, new } in &plan.changed {
-        out.push_str(&fixes::diff(old, new, name));
-    }
+fn show(plan: &Plan, texts: &[(&str, &str)]) -> String {
+    let mut out = changes(plan);
     for fix in &plan.unnamed {
         let _ = writeln!(out, "only with `--move-data {}`, after the steps:", fix.rule);
         out.push_str(&told(fix));
         out.push_str(&alone(fix, texts));
     }
-    let mut last = "";
-    for left in plan.left.iter().filter(|left| plan.unnamed.iter().all(|fix| fix.rule != left.rule)) {
-        if last != left.reason {
+    let mut said = BTreeSet::new();
+    for left in plan.left.iter().filter(|left| !left.moves_data) {
+        if said.insert((left.rule, &left.reason)) {
             let _ = writeln!(out, "not fixed: {}: {}", left.rule, left.reason);
         }
-        last = &left.reason;
     }
     out
+}
+
+/// The fixes and their diff.
+fn changes(plan: &Plan) -> String {
+    let fixed = plan.fixes.iter().map(told);
+    fixed.chain(plan.changed.iter().map(|Changed { name, old, new }| fixes::diff(old, new, name))).collect()
 }
 
 fn told(fix: &Fix) -> String {
@@ -62,7 +121,7 @@ fn alone(fix: &Fix, texts: &[(&str, &str)]) -> String {
 }
 
 /// Replaces every file, or says at the first that cannot be why. All are looked at before one is changed.
-pub fn write(changed: &[Changed]) -> Result<(), LabError> {
+fn write(changed: &[Changed]) -> Result<(), LabError> {
     let mut ready = Vec::new();
     for Changed { name, old, new } in changed {
         ready.push((goal(Path::new(name), old)?, old, new));

@@ -1,0 +1,123 @@
+//! `walproof check`: what endangers SQLite, as far as it can be read.
+//!
+//! Top down: `check/settings.rs` puts flags and `.walproof.toml` together, `check/targets.rs` sorts the targets,
+//! `walproof_lab::collect::manifests` reads files, `check/live.rs` asks for what runs, the judge finds and renders.
+//! docs/check.md says what each form of output means.
+//! What it must not do: open a database with SQLite, write anything but what `--output`, `--write-baseline` and
+//! `--fix=write` (`check/fix.rs`) name.
+
+mod fix;
+mod live;
+mod settings;
+mod targets;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+use walproof_judge::check::baseline::Baseline;
+use walproof_judge::check::checked::{self, Checked, Given, LeftOut, LeftOutWhy, Read};
+use walproof_judge::check::projects::{self, Project};
+use walproof_judge::manifest::recognise::Kind;
+use walproof_judge::render::text::Style;
+use walproof_judge::render::{github, json, junit, sarif, text};
+use walproof_judge::sharing::lower::Builder;
+use walproof_lab::collect::manifests::{self, Gathered};
+use walproof_lab::error::LabError;
+
+use crate::arguments::CheckFlags;
+use crate::output;
+use settings::Settings;
+
+/// Text is never wider: long lines are hard to read.
+const WIDTH_MAX: usize = 120;
+
+/// Runs it; exit codes as `--help` says.
+pub fn run(flags: &CheckFlags) -> Result<i32, LabError> {
+    let settings = settings::of(flags)?;
+    let mut checked = look(flags, &settings)?;
+    let fixes = fix::run(flags, &mut checked, &|| look(flags, &settings))?;
+    if let Some(path) = &flags.write_baseline {
+        write(path, &Baseline::write(&checked))?;
+    }
+    let shown = show(&checked, flags);
+    match &flags.output {
+        Some(path) => write(path, &shown)?,
+        // Whether anybody reads to the end is not our business.
+        None => drop(std::io::stdout().lock().write_all(shown.as_bytes())),
+    }
+    // A document for programs stays one.
+    match flags.format.as_str() {
+        "text" => drop(std::io::stdout().lock().write_all(fixes.as_bytes())),
+        _ => eprint!("{fixes}"),
+    }
+    let code = checked.exit_code();
+    Ok(if flags.write_baseline.is_some() && code != 2 { 0 } else { code })
+}
+
+/// Reads what was asked for, and judges it.
+fn look(flags: &CheckFlags, settings: &Settings) -> Result<Checked, LabError> {
+    let targets = targets::sort(&flags.targets, flags.compose.is_empty());
+    let gathered = manifests::gather(&settings.asked(targets.files, targets.standard_input));
+    let live = live::look(&targets.live, &gathered.databases)?;
+    Ok(judge(settings, gathered, live))
+}
+
+/// Everything into one graph, and judged.
+fn judge(settings: &Settings, gathered: Gathered, live: live::Seen) -> Checked {
+    let Gathered { projects, texts, left_out, mut said, .. } = gathered;
+    let mut builder = Builder::new(settings.host, &settings.applications, &settings.databases);
+    let mut read = Read { left_out: left_out.into_iter().collect(), ..Read::default() };
+    let mut judged: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
+    for project in &projects {
+        let is_judged = projects::add(&mut builder, project, settings.home.as_deref());
+        for file in project.files().iter().map(|file| manifests::shown(&file.name)) {
+            let is_left_out = read.left_out.iter().any(|left| left.file == file);
+            if is_judged && !is_left_out {
+                judged.entry(word(project)).or_default().insert(file);
+            } else if !is_left_out {
+                read.left_out.push(LeftOut { why: LeftOutWhy::NotJudged, file });
+            }
+        }
+    }
+    live.add(&mut builder, &mut read);
+    read.left_out.sort();
+    read.judged.extend(judged.into_iter().map(|(kind, files)| (kind, files.len())));
+    let mut graph = builder.finish();
+    for file in &mut graph.files {
+        file.name = manifests::shown(&file.name);
+    }
+    said.extend(settings.said.iter().cloned());
+    let (policy, baseline) = (settings.policy.clone(), settings.baseline.clone());
+    checked::of(graph, Given { texts, read, said, policy, baseline })
+}
+
+/// What files of a kind are called.
+fn word(project: &Project) -> &'static str {
+    match project.kind() {
+        Kind::Compose => "Compose",
+        Kind::Kubernetes => "Kubernetes",
+        Kind::Quadlet => "quadlet",
+        Kind::DockerRun => "script or page",
+        Kind::Dockerfile => "Dockerfile",
+    }
+}
+
+fn show(checked: &Checked, flags: &CheckFlags) -> String {
+    match flags.format.as_str() {
+        "json" => json::render(checked),
+        "sarif" => sarif::render(checked),
+        "junit" => junit::render(checked),
+        "github" => github::render(checked),
+        _ => {
+            let is_terminal = flags.output.is_none() && std::io::stdout().is_terminal();
+            let colour = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+            text::render(checked, Style { colour, width: output::columns().clamp(40, WIDTH_MAX) })
+        }
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), LabError> {
+    std::fs::write(path, text)
+        .map_err(|error| LabError::path("cannot write", path, error, "a file in a folder of yours"))
+}

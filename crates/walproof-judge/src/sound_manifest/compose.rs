@@ -95,6 +95,10 @@ fn backup(wanted: &Wanted) -> String {
     text.push_str("      # The same directory, to write: a reader of a WAL database needs its `-shm`.\n");
     text.push_str(&volume(&format!("{name}-data"), &wanted.directory));
     if matches!(wanted.backup, Backup::VacuumInto(_)) {
+        text.push_str(&format!(
+            "      # A new volume belongs to root unless the image says otherwise: give it away once:\n      # docker compose run \
+             --rm --no-deps --user 0 --entrypoint chown {name}-backup {user} /backup\n"
+        ));
         text.push_str(&volume(&format!("{name}-backup"), "/backup"));
     }
     text.push_str(&format!(

@@ -59,7 +59,7 @@ pub fn run(flags: &CheckFlags) -> Result<i32, LabError> {
 fn look(flags: &CheckFlags, settings: &Settings) -> Result<Checked, LabError> {
     let targets = targets::sort(&flags.targets, flags.compose.is_empty());
     let gathered = manifests::gather(&settings.asked(targets.files, targets.standard_input));
-    let live = live::look(&targets.live, &gathered.databases)?;
+    let live = live::look(&targets.live, &gathered.databases);
     Ok(judge(settings, gathered, live))
 }
 
@@ -68,19 +68,19 @@ fn judge(settings: &Settings, gathered: Gathered, live: live::Seen) -> Checked {
     let Gathered { projects, texts, left_out, mut said, .. } = gathered;
     let mut builder = Builder::new(settings.host, &settings.applications, &settings.databases);
     let mut read = Read { left_out: left_out.into_iter().collect(), ..Read::default() };
+    let passed: BTreeSet<String> = read.left_out.iter().map(|left| left.file.clone()).collect();
     let mut judged: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
     for project in &projects {
         let is_judged = projects::add(&mut builder, project, settings.home.as_deref());
         for file in project.files().iter().map(|file| manifests::shown(&file.name)) {
-            let is_left_out = read.left_out.iter().any(|left| left.file == file);
-            if is_judged && !is_left_out {
-                judged.entry(word(project)).or_default().insert(file);
-            } else if !is_left_out {
-                read.left_out.push(LeftOut { why: LeftOutWhy::NotJudged, file });
+            match (passed.contains(&file), is_judged) {
+                (true, _) => {}
+                (false, true) => drop(judged.entry(word(project)).or_default().insert(file)),
+                (false, false) => read.left_out.push(LeftOut { why: LeftOutWhy::NotJudged, file }),
             }
         }
     }
-    live.add(&mut builder, &mut read);
+    live.add(&mut builder, &mut read, &mut said);
     read.left_out.sort();
     read.judged.extend(judged.into_iter().map(|(kind, files)| (kind, files.len())));
     let mut graph = builder.finish();

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use walproof_agent::workloads::WORKLOADS;
 use walproof_judge::causes::CAUSES;
 use walproof_judge::checkers::AnomalyKind;
+use walproof_judge::rules::RULES;
 use walproof_judge::signatures::SIGNATURES;
 use walproof_lab::nemeses::NEMESES;
 use walproof_lab::worlds::WORLDS;
@@ -263,6 +264,17 @@ fn every_signature_is_in_its_slice_with_its_page() {
 #[test]
 fn every_cause_is_in_its_slice_with_its_page() {
     assert_slice("crates/walproof-judge/src/causes", CAUSES.iter().map(|cause| cause.name.to_owned()).collect());
+}
+
+#[test]
+fn every_rule_is_in_its_slice_with_its_page_and_its_fixtures() {
+    assert_slice("crates/walproof-judge/src/rules", RULES.iter().map(|rule| rule.name.to_owned()).collect());
+    let bare = RULES.iter().filter(|rule| {
+        let folder = root().join("fixtures/manifests").join(rule.name);
+        !["unsafe", "safe"].iter().all(|example| folder.join(example).is_dir())
+    });
+    let bare = bare.map(|rule| format!("fixtures/manifests/{}/{{unsafe,safe}}", rule.name)).collect();
+    assert_none("rules without examples", bare);
 }
 
 #[test]

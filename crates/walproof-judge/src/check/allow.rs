@@ -7,7 +7,8 @@
 //!   - ./app.db:/data/app.db
 //! ```
 //! At the head of a file, before anything else stands there, `# walproof: allow-file RULE: reason` accepts the rule in
-//! the whole file. Several rules are separated by commas. `;`, `//` and `<!--` begin a comment as well.
+//! the whole file. Several rules are separated by commas. `;`, `//` and `<!--` begin a comment as well. In Markdown only
+//! `<!--` at the beginning of a line does: everything else there is text about comments.
 //!
 //! What it must not do: accept without a reason; keep silent about a comment that accepts nothing.
 //!
@@ -97,10 +98,11 @@ fn of_file(file: &str, text: &str, problems: &mut Vec<Said>) -> Vec<Allowance> {
     // Comments that stand alone wait for the next line that holds something else.
     let mut waiting: Vec<Allowance> = Vec::new();
     let mut at_head = true;
+    let is_page = [".md", ".markdown", ".mdx"].iter().any(|ending| file.to_ascii_lowercase().ends_with(ending));
     for (index, line) in text.lines().enumerate() {
         let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
         let is_comment = MARKS[..4].iter().any(|mark| line.trim_start().starts_with(mark));
-        let written = written(line, number);
+        let written = written(line, number).filter(|_| !is_page || line.starts_with("<!--"));
         let is_other = !line.trim().is_empty() && !is_comment;
         if is_other {
             found.extend(waiting.drain(..).map(|one| Allowance { line: Some(number), ..one }));
@@ -177,8 +179,12 @@ mod tests {
     use super::*;
 
     fn lines(text: &str) -> Vec<(String, Option<u32>)> {
+        lines_of("f", text)
+    }
+
+    fn lines_of(file: &str, text: &str) -> Vec<(String, Option<u32>)> {
         let mut problems = Vec::new();
-        let found = of_file("f", text, &mut problems);
+        let found = of_file(file, text, &mut problems);
         assert!(problems.is_empty(), "{problems:?}");
         found.into_iter().map(|one| (one.rule, one.line)).collect()
     }
@@ -196,6 +202,13 @@ mod tests {
         assert_eq!(lines("---\n# walproof: allow-file x: y\na: b"), [("x".into(), None)]);
         assert_eq!(lines("<!-- walproof: allow x: y -->\n    docker run"), [("x".into(), Some(2))]);
         assert_eq!(lines("walproof: allow x: y\nimage: walproof: allow"), []);
+    }
+
+    #[test]
+    fn pages_may_speak_of_comments() {
+        let page =
+            "```yaml\n# walproof: allow x\n```\nWrite `<!-- walproof: allow x -->`.\n<!-- walproof: allow x: y -->\n";
+        assert_eq!(lines_of("docs/README.md", &format!("{page}docker run\n")), [("x".to_owned(), Some(6))]);
     }
 
     #[test]

@@ -162,7 +162,8 @@ pub fn of(graph: Graph, given: Given) -> Checked {
     let weighed = super::judge(&graph, policy.mode).into_iter().filter(is_asked);
     let mut seen = BTreeSet::new();
     let mut findings = Vec::new();
-    for weighed in weighed {
+    for mut weighed in weighed {
+        name_file(&graph, &mut weighed);
         // Files that belong to several sets are judged in each of them.
         let finding = &weighed.finding;
         let place = finding.span.map(|span| (graph.file_of(span).to_owned(), span.start, span.end));
@@ -179,6 +180,38 @@ pub fn of(graph: Graph, given: Given) -> Checked {
     checked.skip();
     checked.said.sort_by(|one, two| (one.level, &one.file, one.place).cmp(&(two.level, &two.file, two.place)));
     checked
+}
+
+/// A command that settles a finding names its files.
+fn name_file(graph: &Graph, weighed: &mut Weighed) {
+    let finding = &mut weighed.finding;
+    if let (Some(span), Some(command)) = (finding.span, finding.settle.as_mut()) {
+        let files: Vec<String> =
+            compose_files(graph, span).iter().map(|name| format!("--compose {}", quoted(name))).collect();
+        *command = command.replace("--compose FILE", &files.join(" "));
+    }
+}
+
+/// The file, with the one that Compose takes over it, or under it.
+fn compose_files(graph: &Graph, span: Span) -> Vec<&str> {
+    let is_over = |index: usize| {
+        let name = graph.files.get(index).map_or("", |file| file.name.rsplit('/').next().unwrap_or(""));
+        name.contains(".override.")
+    };
+    let beside = |one: usize, two: usize| match (graph.files.get(one), graph.files.get(two)) {
+        (Some(one), Some(two)) => one.directory == two.directory,
+        _ => false,
+    };
+    let at = span.source;
+    let base = at.checked_sub(1).filter(|before| is_over(at) && beside(*before, at)).unwrap_or(at);
+    let over = Some(base + 1).filter(|after| is_over(*after) && beside(base, *after));
+    [Some(base), over].into_iter().flatten().map(|index| graph.files[index].name.as_str()).collect()
+}
+
+/// A name as a shell takes it.
+fn quoted(name: &str) -> String {
+    let is_plain = name.chars().all(|c| c.is_alphanumeric() || "/._-+@".contains(c));
+    if is_plain { name.to_owned() } else { format!("'{}'", name.replace('\'', "'\\''")) }
 }
 
 impl Checked {

@@ -22,7 +22,9 @@ impl Case {
     fn new(name: &'static str, text: &str, kind: WorkloadKind) -> Self {
         let files = vec![SourceFile { name: name.to_owned(), directory: String::new() }];
         let workload = Workload { pod: 1, ..Workload::new(kind, "web") };
-        let graph = Graph { files, workloads: vec![workload], ..Graph::default() };
+        let mut graph = Graph::default();
+        graph.files = files;
+        graph.workloads = vec![workload];
         let mut case = Self { name, text: text.to_owned(), graph };
         case.graph.workloads[0].span = case.find("web");
         case

@@ -10,7 +10,7 @@
 use super::is_obeyed;
 use crate::manifest::Span;
 
-/// Marks are at most so long where the span goes on behind the line.
+/// Blanks for a tab.
 const TAB: usize = 4;
 
 /// A line to be shown.
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn long_lines_are_cut_around_the_mark() {
-        shows(&("x".repeat(50) + "MARK"), span(1, 51, 55), 20, "…xxxxxxxxxxxxxxxMARK", "                ^^^^");
+        shows(&("x".repeat(50) + "MARK"), span(1, 51, 55), 20, "…xxxxxxxxxxxxxxMARK", "               ^^^^");
         shows(&("MARK".to_owned() + &"x".repeat(50)), span(1, 1, 5), 20, "MARKxxxxxxxxxxxxxxx…", "^^^^");
         shows(&"M".repeat(50), span(1, 1, 51), 20, "MMMMMMMMMMMMMMMMMMM…", "^^^^^^^^^^^^^^^^^^^");
     }

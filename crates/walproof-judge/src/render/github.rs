@@ -69,7 +69,7 @@ mod tests {
     fn findings_are_annotations() {
         let text = render(&of(UNSAFE, Policy::default()));
         let start =
-            "::error file=compose.yaml,line=4,endLine=4,col=15,endColumn=41,title=unsafe%3A single-file-mount::";
+            "::error file=compose.yaml,line=4,endLine=4,col=15,endColumn=40,title=unsafe%3A single-file-mount::";
         assert!(text.starts_with(start), "{text}");
         assert_eq!(text.lines().count(), 2, "{text}");
         assert_eq!(render(&of(ALLOWED, Policy::default())).lines().count(), 1);

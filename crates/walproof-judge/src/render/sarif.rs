@@ -147,7 +147,7 @@ mod tests {
         let result = &run["results"][0];
         assert_eq!((&result["level"], &result["ruleId"]), (&"error".into(), &"single-file-mount".into()));
         let region = &result["locations"][0]["physicalLocation"]["region"];
-        assert_eq!((&region["startLine"], &region["endColumn"]), (&4.into(), &41.into()), "{region}");
+        assert_eq!((&region["startLine"], &region["endColumn"]), (&4.into(), &40.into()), "{region}");
         let index = result["ruleIndex"].as_u64().expect("an index") as usize;
         assert_eq!(run["tool"]["driver"]["rules"][index]["id"], result["ruleId"]);
     }

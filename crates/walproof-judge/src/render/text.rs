@@ -4,7 +4,7 @@
 //!
 //! Where to look next: `excerpt` for the lines, docs/check.md for how to read it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::{counts, excerpt, harmless, several};
@@ -227,21 +227,26 @@ impl Page<'_> {
         let without = checked.without_database();
         let mut label = "not seen";
         if !without.is_empty() {
-            let names: Vec<String> =
-                without.iter().map(|id| format!("`{}`", checked.graph.workload(*id).name)).collect();
+            let names = without.iter().map(|id| format!("`{}`", checked.graph.workload(*id).name));
+            let names: Vec<String> = names.collect::<BTreeSet<String>>().into_iter().collect();
             let text = format!("{} of which no database is known: {}", several(without.len(), "workload"), few(&names));
             self.part(std::mem::take(&mut label), &text);
         }
-        for (why, noun, advice) in [
-            (LeftOutWhy::Template, "template", "render them: `helm template . | walproof check -`"),
-            (LeftOutWhy::NotJudged, "file of a kind that is not judged yet", "nothing is said of them"),
-            (LeftOutWhy::OtherKind, "file of other kinds", "they start no containers"),
+        for (why, one, many, advice) in [
+            (LeftOutWhy::Template, "template", "templates", "render them: `helm template . | walproof check -`"),
+            (
+                LeftOutWhy::NotJudged,
+                "file that nothing judges",
+                "files that nothing judges",
+                "this version only reads their kinds",
+            ),
+            (LeftOutWhy::OtherKind, "other file", "other files", "it is of no kind that is judged"),
         ] {
             let files: Vec<String> =
                 checked.read.left_out.iter().filter(|one| one.why == why).map(|one| one.file.clone()).collect();
             if !files.is_empty() {
-                let text =
-                    format!("{}: {} ({advice})", several(files.len(), noun).replace("kindss", "kinds"), few(&files));
+                let noun = if files.len() == 1 { one } else { many };
+                let text = format!("{} {noun}: {} ({advice})", files.len(), few(&files));
                 self.part(std::mem::take(&mut label), &text);
             }
         }
@@ -323,7 +328,7 @@ mod tests {
             assert!(text.contains(words), "{words}\n{text}");
         }
         let mark = text.lines().find(|line| line.contains('^')).expect("a mark");
-        assert!(mark.ends_with("^^^^^^^^^^^^^^^^^^^^^^^^^^"), "{mark}");
+        assert!(mark.ends_with("  ^^^^^^^^^^^^^^^^^^^^^^^^^"), "{mark}");
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     }
 

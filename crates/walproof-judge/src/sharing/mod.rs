@@ -18,6 +18,7 @@
 
 mod applications;
 mod database;
+mod index;
 pub mod live;
 pub mod lower;
 mod storage;
@@ -109,6 +110,9 @@ pub struct Graph {
     pub databases: Vec<Database>,
     /// Where the containers run.
     pub host: Host,
+    /// Who has which mounts and where databases lie, so that questions take no walk over everything.
+    #[serde(skip)]
+    index: index::Index,
 }
 
 impl Graph {
@@ -149,7 +153,8 @@ impl Graph {
 
     /// The mounts of a workload.
     pub fn mounts_of(&self, workload: WorkloadId) -> impl Iterator<Item = (MountId, &Mount)> {
-        self.all_mounts().filter(move |(_, mount)| mount.workload == workload)
+        let ids = self.index.mounts_of(self, workload);
+        ids.into_iter().map(|id| (id, self.mount(id))).filter(move |(_, mount)| mount.workload == workload)
     }
 
     /// The mount of a workload that a path in it lies on: the longest one that the path begins with. `None`: the path
@@ -172,6 +177,9 @@ impl Graph {
 
     /// Where a database lies, for comparison with others. `None`: in the container's own layer.
     pub fn location(&self, database: DatabaseId) -> Option<Location> {
+        if let Some(known) = self.index.location(self, database) {
+            return known.clone();
+        }
         let entry = self.database(database);
         self.location_of(entry.workload, &entry.path)
     }
@@ -190,8 +198,9 @@ impl Graph {
     /// Every other entry for the same database, in the order of the graph: other workloads that are known to open it.
     pub fn sharers(&self, database: DatabaseId) -> Vec<DatabaseId> {
         let Some(here) = self.location(database) else { return Vec::new() };
-        let others = self.all_databases().filter(|(id, _)| *id != database);
-        others.map(|(id, _)| id).filter(|id| self.location(*id).is_some_and(|there| there == here)).collect()
+        let there = self.index.databases_at(self, &here);
+        let others = there.into_iter().filter(|id| *id != database);
+        others.filter(|id| self.location(*id).is_some_and(|there| there == here)).collect()
     }
 
     /// Every mount of another workload that reaches the file of a database, whether that workload is known to open it
@@ -199,8 +208,20 @@ impl Graph {
     pub fn reachers(&self, database: DatabaseId) -> Vec<MountId> {
         let Some(here) = self.location(database) else { return Vec::new() };
         let workload = self.database(database).workload;
-        let others = self.all_mounts().filter(|(_, mount)| mount.workload != workload);
+        // A location lies in one project, and only that project's mounts reach it.
+        let mounts = self.index.mounts_in(self, self.workload(workload).project);
+        let others = mounts.into_iter().map(|id| (id, self.mount(id))).filter(|(_, mount)| mount.workload != workload);
         others.filter(|(_, mount)| self.mount_holds(mount, &here)).map(|(id, _)| id).collect()
+    }
+
+    /// To be called when all mounts are there.
+    fn index_mounts(&mut self) {
+        self.index = index::Index::of_mounts(self);
+    }
+
+    /// To be called when all databases are there, after [`Self::index_mounts`].
+    fn index_databases(&mut self) {
+        self.index = self.index.clone().with_locations(self);
     }
 
     /// Whether what lies at a location can be reached through a mount.

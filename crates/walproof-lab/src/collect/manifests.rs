@@ -130,7 +130,7 @@ struct Work<'a> {
     asked: &'a Asked,
     gathered: Gathered,
     found: Vec<Found>,
-    seen: BTreeSet<PathBuf>,
+    seen: BTreeSet<String>,
     /// Files that other Compose files name.
     loaded: BTreeSet<String>,
 }
@@ -175,10 +175,10 @@ impl Work<'_> {
     }
 
     fn read_walked(&mut self, path: PathBuf, group: usize) {
-        if !self.seen.insert(path.clone()) {
+        let name = named(&path);
+        if !self.seen.insert(name.clone()) {
             return;
         }
-        let name = named(&path);
         match opened::read(&path) {
             Ok(bytes) => match text_of(&name, &bytes) {
                 Ok(text) => {
@@ -200,10 +200,10 @@ impl Work<'_> {
     }
 
     fn read_named(&mut self, path: &Path) {
-        if !self.seen.insert(std::path::absolute(path).unwrap_or_else(|_| path.to_owned())) {
+        let name = named(path);
+        if !self.seen.insert(name.clone()) {
             return;
         }
-        let name = named(path);
         if opened::starts_with(path, SQLITE_MAGIC) {
             self.gathered.databases.push(path.to_owned());
             return;
@@ -350,7 +350,7 @@ impl Work<'_> {
                 _ => found.source(),
             })
             .collect();
-        let (texts, names) = (&mut self.gathered.texts, &mut self.loaded);
+        let (texts, mut names) = (&mut self.gathered.texts, BTreeSet::new());
         let mut load = |path: &str| {
             let loaded = load(path)?;
             texts.insert(shown(&loaded.name), loaded.text.clone());
@@ -359,6 +359,8 @@ impl Work<'_> {
         };
         let compose = compose::parse(&sources, &|name| variables.value(name), &mut load, &Profiles::of(profiles))?;
         let mut compose = compose;
+        names.retain(|name| !stack.iter().any(|found| found.name == *name));
+        self.loaded.append(&mut names);
         for file in compose.files.iter_mut().filter(|file| file.name == standard_input) {
             STANDARD_INPUT.clone_into(&mut file.name);
         }

@@ -28,6 +28,18 @@ pub enum Running {
     Host,
 }
 
+impl Running {
+    /// As it was named.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Container(engine, name) => format!("{engine}://{name}"),
+            Self::Pod(namespace, pod) => format!("k8s://{namespace}/{pod}"),
+            Self::Process(number) => format!("pid:{number}"),
+            Self::Host => "host://".to_owned(),
+        }
+    }
+}
+
 /// Sorts them. `or_here`: without any, the current folder.
 pub fn sort(targets: &[PathBuf], or_here: bool) -> Targets {
     let mut sorted = Targets::default();

@@ -41,7 +41,9 @@ impl Compose {
     /// the file is used.
     pub fn has_unset_variable(&self, span: Span) -> bool {
         let unset = |kind| matches!(kind, WarningKind::UnsetVariable | WarningKind::RequiredVariable);
-        self.warnings.iter().any(|warning| warning.span == span && unset(warning.kind))
+        // They stand in the order of their places.
+        let first = self.warnings.partition_point(|warning| warning.span < span);
+        self.warnings[first..].iter().take_while(|warning| warning.span == span).any(|warning| unset(warning.kind))
     }
 
     /// The name of the file that a span points into.

@@ -35,7 +35,10 @@ impl Runs {
 
     /// Whether a part of what is written here is only known to the machine.
     pub fn is_unknown(&self, span: Span) -> bool {
-        self.warnings.iter().any(|warning| warning.span == span && warning.kind == WarningKind::NotKnownHere)
+        // They stand in the order of their places.
+        let first = self.warnings.partition_point(|warning| warning.span < span);
+        let mut here = self.warnings[first..].iter().take_while(|warning| warning.span == span);
+        here.any(|warning| warning.kind == WarningKind::NotKnownHere)
     }
 }
 

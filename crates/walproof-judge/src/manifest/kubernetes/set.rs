@@ -166,7 +166,10 @@ impl Set {
 
     /// Whether what is written here holds a variable that somebody puts in later.
     pub fn is_unknown(&self, span: Span) -> bool {
-        self.warnings.iter().any(|warning| warning.span == span && warning.kind == WarningKind::NotKnownHere)
+        // They stand in the order of their places.
+        let first = self.warnings.partition_point(|warning| warning.span < span);
+        let mut here = self.warnings[first..].iter().take_while(|warning| warning.span == span);
+        here.any(|warning| warning.kind == WarningKind::NotKnownHere)
     }
 
     /// Notices workloads and claims that stand here twice, as where a base and its overlay were both given: they are

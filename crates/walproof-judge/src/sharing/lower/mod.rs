@@ -42,7 +42,9 @@ impl<'a> Builder<'a> {
 
     /// The graph, with the databases of all workloads.
     pub fn finish(mut self) -> Graph {
+        self.graph.index_mounts();
         databases::find(&mut self.graph, self.applications, self.named);
+        self.graph.index_databases();
         self.graph
     }
 

@@ -1,6 +1,7 @@
 //! Files below a folder that may be manifests, by their names.
 //!
-//! Hidden folders are passed over, and those with other people's or generated files. Symbolic links are not followed.
+//! Hidden folders are passed over, those with other people's or generated files, and those of the kernel. Symbolic links
+//! are not followed.
 //!
 //! What it must not do: read files, except the first two bytes of those whose name says nothing.
 //!
@@ -19,6 +20,9 @@ pub const ENTRIES_MAX: usize = 500_000;
 const DEPTH_MAX: usize = 64;
 /// Folders with other people's or generated files.
 const PASSED_OVER: &[&str] = &["__pycache__", "node_modules", "target", "vendor"];
+
+/// Folders of the kernel, whose files do something when they are read.
+const OF_KERNEL: &[&str] = &["/dev", "/proc", "/sys"];
 
 /// What a walk found.
 #[derive(Debug, Default)]
@@ -53,7 +57,7 @@ pub fn walk(folder: &Path, is_left_out: &dyn Fn(&Path) -> bool) -> Walked {
             entries_left -= 1;
             let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
             let name = entry.file_name().to_string_lossy().into_owned();
-            if kind.is_dir() && !is_passed_over(&name) && !is_left_out(&path) {
+            if kind.is_dir() && !is_passed_over(&path, &name) && !is_left_out(&path) {
                 walked.cut |= depth >= DEPTH_MAX;
                 if depth < DEPTH_MAX {
                     folders.push((path, depth + 1));
@@ -67,8 +71,9 @@ pub fn walk(folder: &Path, is_left_out: &dyn Fn(&Path) -> bool) -> Walked {
     walked
 }
 
-fn is_passed_over(name: &str) -> bool {
-    name.starts_with('.') || PASSED_OVER.contains(&name)
+fn is_passed_over(path: &Path, name: &str) -> bool {
+    let of_kernel = || std::path::absolute(path).is_ok_and(|path| OF_KERNEL.iter().any(|of| path == Path::new(of)));
+    name.starts_with('.') || PASSED_OVER.contains(&name) || of_kernel()
 }
 
 fn is_candidate(path: &Path, name: &str) -> bool {

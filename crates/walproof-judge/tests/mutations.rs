@@ -81,7 +81,7 @@ fn any_manifest_is_judged() {
     let texts = texts();
     let mut numbers = Numbers(90);
     let mut finding_count = 0;
-    for kind in [Kind::Compose, Kind::Quadlet, Kind::DockerRun, Kind::Dockerfile] {
+    for kind in [Kind::Compose, Kind::Quadlet, Kind::DockerRun, Kind::Dockerfile, Kind::Kubernetes] {
         let of_kind: Vec<(&str, &str)> =
             texts.iter().filter(|(of, ..)| *of == kind).map(|(_, name, text)| (name.as_str(), text.as_str())).collect();
         assert!(!of_kind.is_empty(), "{kind:?}");

@@ -79,6 +79,11 @@ pub enum Command {
     ///
     /// An OCI image layout and a docker-archive in one tar, made without an engine, byte for byte reproducible.
     Image(ImageFlags),
+    /// Write a sound manifest from nothing: one writer, its own storage, time to close, copies that are copies.
+    ///
+    /// Each choice has its reason beside it as a comment. `walproof check` finds nothing in what is written.
+    #[command(subcommand)]
+    Manifest(ManifestKind),
     /// Ask whether this path may use WAL, in a millisecond: for entry points of containers.
     ///
     /// Looks at the mount and tries a scratch file beside the database, which is never opened. Exit code 0 when WAL may
@@ -212,6 +217,50 @@ pub struct GuardFlags {
     /// When it cannot be told, recommend WAL and exit 0.
     #[arg(long)]
     pub fail_open: bool,
+}
+
+/// What `manifest` writes.
+#[derive(Debug, Subcommand)]
+pub enum ManifestKind {
+    /// A Compose file, for one machine.
+    Compose(ManifestFlags),
+    /// A StatefulSet with its claim and its Service.
+    Kubernetes(ManifestFlags),
+}
+
+/// Flags of `manifest`.
+#[derive(Clone, Debug, Args)]
+pub struct ManifestFlags {
+    /// The application's image.
+    #[arg(long)]
+    pub image: String,
+    /// Where the application keeps its database: the whole path in the container.
+    #[arg(long)]
+    pub path: String,
+    /// What to call it; without it, the image's last part.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The port that the application listens on.
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// As whom it runs, in numbers: `1000` or `1000:1000`.
+    #[arg(long, value_name = "UID[:GID]")]
+    pub user: Option<String>,
+    /// How copies are made.
+    #[arg(long, value_parser = ["vacuum-into", "litestream", "none"], default_value = "none")]
+    pub backup: String,
+    /// The image that makes them.
+    #[arg(long, value_name = "IMAGE")]
+    pub backup_image: Option<String>,
+    /// The storage class of the claims (Kubernetes); without it, the cluster's default.
+    #[arg(long, value_name = "CLASS")]
+    pub storage_class: Option<String>,
+    /// How large the claims are (Kubernetes).
+    #[arg(long, default_value = "1Gi")]
+    pub size: String,
+    /// Write it to this new file instead of standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// Flags of `image`.
@@ -441,6 +490,20 @@ pub struct CheckFlags {
     /// Read no configuration.
     #[arg(long)]
     pub no_config: bool,
+    /// Show what would change as a diff; `--fix=write` changes the files, and checks again. Comments, order and style stay.
+    #[arg(
+        long,
+        value_name = "HOW",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "show",
+        value_parser = ["show", "write"],
+        conflicts_with = "write_baseline"
+    )]
+    pub fix: Option<String>,
+    /// Also change what data must be moved for by hand first, for this rule, as often as wanted. `--fix` shows the steps.
+    #[arg(long, value_name = "RULE", requires = "fix")]
+    pub move_data: Vec<String>,
 }
 
 /// Flags of `shrink`.

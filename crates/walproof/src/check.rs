@@ -3,8 +3,10 @@
 //! Top down: `check/settings.rs` puts flags and `.walproof.toml` together, `check/targets.rs` sorts the targets,
 //! `walproof_lab::collect::manifests` reads files, `check/live.rs` asks for what runs, the judge finds and renders.
 //! docs/check.md says what each form of output means.
-//! What it must not do: open a database with SQLite, write anything but what `--output` and `--write-baseline` name.
+//! What it must not do: open a database with SQLite, write anything but what `--output`, `--write-baseline` and
+//! `--fix=write` (`check/fix.rs`) name.
 
+mod fix;
 mod live;
 mod settings;
 mod targets;
@@ -33,10 +35,8 @@ const WIDTH_MAX: usize = 120;
 /// Runs it; exit codes as `--help` says.
 pub fn run(flags: &CheckFlags) -> Result<i32, LabError> {
     let settings = settings::of(flags)?;
-    let targets = targets::sort(&flags.targets, flags.compose.is_empty());
-    let gathered = manifests::gather(&settings.asked(targets.files, targets.standard_input));
-    let live = live::look(&targets.live, &gathered.databases);
-    let checked = judge(&settings, gathered, live);
+    let mut checked = look(flags, &settings)?;
+    let fixes = fix::run(flags, &mut checked, &|| look(flags, &settings))?;
     if let Some(path) = &flags.write_baseline {
         write(path, &Baseline::write(&checked))?;
     }
@@ -46,8 +46,21 @@ pub fn run(flags: &CheckFlags) -> Result<i32, LabError> {
         // Whether anybody reads to the end is not our business.
         None => drop(std::io::stdout().lock().write_all(shown.as_bytes())),
     }
+    // A document for programs stays one.
+    match flags.format.as_str() {
+        "text" => drop(std::io::stdout().lock().write_all(fixes.as_bytes())),
+        _ => eprint!("{fixes}"),
+    }
     let code = checked.exit_code();
     Ok(if flags.write_baseline.is_some() && code != 2 { 0 } else { code })
+}
+
+/// Reads what was asked for, and judges it.
+fn look(flags: &CheckFlags, settings: &Settings) -> Result<Checked, LabError> {
+    let targets = targets::sort(&flags.targets, flags.compose.is_empty());
+    let gathered = manifests::gather(&settings.asked(targets.files, targets.standard_input));
+    let live = live::look(&targets.live, &gathered.databases);
+    Ok(judge(settings, gathered, live))
 }
 
 /// Everything into one graph, and judged.

@@ -21,6 +21,7 @@ mod inspect;
 mod interrupt;
 mod judge;
 mod logs;
+mod manifest;
 mod output;
 mod probe;
 mod render;
@@ -72,6 +73,7 @@ fn user_command() -> ExitCode {
         Command::Selftest(flags) => selftest::run(&flags),
         Command::Runtimes { json } => runtime_list::run(json),
         Command::Image(flags) => image::run(&flags),
+        Command::Manifest(kind) => manifest::run(&kind),
         Command::Guard(flags) => guard::run(&flags),
         Command::Explain { name } => explain::run(name.as_deref()),
         Command::Clean { run, guard } => clean::run(run.as_deref(), guard.as_deref()),

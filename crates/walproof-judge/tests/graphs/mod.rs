@@ -6,7 +6,7 @@
 
 use walproof_judge::manifest::compose::Profiles;
 use walproof_judge::manifest::recognise::Kind;
-use walproof_judge::manifest::{Source, compose, docker_run, dockerfile, quadlet};
+use walproof_judge::manifest::{Source, compose, docker_run, dockerfile, kubernetes, quadlet};
 use walproof_judge::sharing::lower::{self, Builder};
 use walproof_judge::sharing::{Applications, Graph, Host};
 
@@ -27,7 +27,7 @@ pub fn graph(kind: Kind, sources: &[Source<'_>], host: Host) -> Graph {
                 lower::dockerfile::add(&mut builder, &file);
             }
         }
-        Kind::Kubernetes => {}
+        Kind::Kubernetes => lower::kubernetes::add(&mut builder, &kubernetes::parse(sources)),
     }
     builder.finish()
 }

@@ -1,0 +1,89 @@
+//! `walproof check --fix` from outside: a diff changes nothing, `--fix=write` changes the file and nothing about it, data
+//! moves only when its rule is named.
+//!
+//! What it must not do: repeat what `walproof_judge::fixes` tests of the edits.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+const UNSAFE: &str = "# mine\nservices:\n  app:\n    image: example/app # ours\n    environment: {U: \"sqlite:////data/app.db?_journal_mode=WAL\"}\n    volumes: [\"./app.db:/data/app.db\"] # alone";
+
+/// A folder that goes away on drop.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn with(text: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("walproof-fix-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).expect("a folder of the test");
+        fs::write(path.join("compose.yaml"), text).expect("written");
+        Self(path)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("compose.yaml")
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(self.file()).expect("the file")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn check(folder: &Path, more: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_walproof"));
+    let ended = command.args(["check", "--no-config"]).args(more).arg("compose.yaml").current_dir(folder).output();
+    let ended = ended.expect("walproof starts");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (ended.status.code(), text(&ended.stdout), text(&ended.stderr))
+}
+
+#[test]
+fn a_diff_changes_nothing_and_says_what_must_be_named() {
+    let folder = Folder::with(UNSAFE);
+    let (code, out, _) = check(&folder.0, &["--fix"]);
+    assert_eq!(code, Some(1));
+    assert!(out.contains("only with `--move-data single-file-mount`"), "{out}");
+    assert!(out.contains("docker compose cp app:/data/app.db-wal") && out.contains("mv -n ./app.db"), "{out}");
+    assert!(out.contains("-    volumes: [\"./app.db:/data/app.db\"] # alone\n"), "{out}");
+    assert!(out.contains("+    volumes: [\"./app-data:/data\"] # alone\n"), "{out}");
+    assert_eq!(folder.text(), UNSAFE);
+}
+
+#[test]
+fn data_is_moved_only_when_its_rule_is_named() {
+    let folder = Folder::with(UNSAFE);
+    let (code, ..) = check(&folder.0, &["--fix=write"]);
+    assert_eq!((code, folder.text().as_str()), (Some(1), UNSAFE));
+    fs::set_permissions(folder.file(), fs::Permissions::from_mode(0o640)).expect("set");
+    let (code, out, error) =
+        check(&folder.0, &["--fix=write", "--move-data", "single-file-mount", "--rule", "single-file-mount"]);
+    assert_eq!(code, Some(0), "{out}{error}");
+    assert_eq!(folder.text(), UNSAFE.replace("./app.db:/data/app.db", "./app-data:/data"));
+    assert_eq!(fs::metadata(folder.file()).expect("it").permissions().mode() & 0o777, 0o640);
+    assert_eq!(fs::read_dir(&folder.0).expect("a folder").count(), 1, "nothing is left beside it");
+}
+
+#[test]
+fn links_out_of_the_folder_and_hard_links_are_left_alone() {
+    let elsewhere = Folder::with(UNSAFE);
+    let folder = Folder::with(UNSAFE);
+    let flags = ["--fix=write", "--move-data", "single-file-mount"];
+    fs::hard_link(folder.file(), folder.0.join("other")).expect("linked");
+    let (code, _, error) = check(&folder.0, &flags);
+    assert!(code == Some(2) && error.contains("hard links"), "{error}");
+    fs::remove_file(folder.file()).expect("removed");
+    symlink(elsewhere.file(), folder.file()).expect("linked");
+    let (code, _, error) = check(&folder.0, &flags);
+    assert!(code == Some(2) && error.contains("leads out of its folder"), "{error}");
+    assert_eq!(elsewhere.text(), UNSAFE);
+}

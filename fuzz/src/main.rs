@@ -13,6 +13,7 @@ use walproof_judge::logs::Scanner;
 use walproof_judge::manifest::compose::{Loaded, Profiles};
 use walproof_judge::manifest::{Source, compose, docker_run, dockerfile, error, kubernetes, quadlet, recognise};
 use walproof_judge::mountinfo;
+use walproof_judge::sharing::live::Live;
 use walproof_judge::sharing::lower::{self, Builder};
 use walproof_judge::sharing::{Applications, Host};
 
@@ -24,6 +25,7 @@ const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("docker-run", docker_run),
     ("dockerfile", dockerfile),
     ("kubernetes", kubernetes),
+    ("live", live),
     ("logs", logs),
     ("mountinfo", mounts),
     ("quadlet", quadlet),
@@ -52,16 +54,18 @@ fn applications(bytes: &[u8]) {
     let _ = table.of_image(text);
 }
 
-/// Everything from text to findings, for whatever kind the text seems to be of.
+/// Everything from text to findings and fixes, for whatever kind the text seems to be of.
 fn check(bytes: &[u8]) {
     static TABLE: OnceLock<Applications> = OnceLock::new();
     let Some(text) = text(bytes) else { return };
     let applications = TABLE.get_or_init(Applications::built_in);
-    let source = [Source { name: "compose.yaml", text }];
-    for host in [Host::Unknown, Host::DockerDesktop] {
+    for (name, host) in [("a.yaml", Host::Unknown), ("a.container", Host::Linux), ("a.sh", Host::DockerDesktop)] {
         let mut builder = Builder::new(host, applications, &[]);
-        match recognise::kind_of("a.yaml", text) {
-            Some(recognise::Kind::Kubernetes) => {}
+        let source = [Source { name, text }];
+        match (name, recognise::kind_of(name, text)) {
+            (_, Some(recognise::Kind::Kubernetes)) => lower::kubernetes::add(&mut builder, &kubernetes::parse(&source)),
+            ("a.container", _) => lower::quadlet::add(&mut builder, &quadlet::parse(&source)),
+            ("a.sh", _) => lower::docker_run::add(&mut builder, &docker_run::parse(&source)),
             _ => {
                 let load = &mut |_: &str| Err::<Loaded, String>("none".to_owned());
                 if let Ok(read) = compose::parse(&source, &|_| None, load, &Profiles::none()) {
@@ -69,8 +73,21 @@ fn check(bytes: &[u8]) {
                 }
             }
         }
-        let _ = walproof_judge::check::judge(&builder.finish(), None);
+        let graph = builder.finish();
+        let found = walproof_judge::check::judge(&graph, None);
+        for weighed in found.iter().take(20) {
+            let _ = walproof_judge::fixes::offer(&graph, weighed, &[(name, text)]);
+        }
     }
+}
+
+/// A record of what was seen on a machine.
+fn live(bytes: &[u8]) {
+    static TABLE: OnceLock<Applications> = OnceLock::new();
+    let Ok(record) = serde_json::from_slice::<Live>(bytes) else { return };
+    let mut builder = Builder::new(Host::Linux, TABLE.get_or_init(Applications::built_in), &[]);
+    lower::live::add(&mut builder, &record);
+    let _ = walproof_judge::check::judge(&builder.finish(), None);
 }
 
 fn compose(bytes: &[u8]) {

@@ -23,6 +23,7 @@ const TARGETS: &[(&str, &[&str])] = &[
     ("docker-run", &["manifests/docker_run"]),
     ("dockerfile", &["manifests/dockerfile"]),
     ("kubernetes", &["manifests"]),
+    ("live", &["manifests"]),
     ("logs", &["logs"]),
     ("mountinfo", &[]),
     ("quadlet", &["manifests/quadlet"]),

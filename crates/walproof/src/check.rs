@@ -16,13 +16,13 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use walproof_judge::check::baseline::Baseline;
-use walproof_judge::check::checked::{self, Checked, Given, LeftOut, LeftOutWhy, Read};
+use walproof_judge::check::checked::{self, Checked, Given, Read};
 use walproof_judge::check::projects::{self, Project};
 use walproof_judge::manifest::recognise::Kind;
 use walproof_judge::render::text::Style;
 use walproof_judge::render::{github, json, junit, sarif, text};
 use walproof_judge::sharing::lower::Builder;
-use walproof_lab::collect::manifests::{self, Gathered};
+use walproof_lab::collect::manifests::{self, Asked, Gathered};
 use walproof_lab::error::LabError;
 
 use crate::arguments::CheckFlags;
@@ -58,7 +58,10 @@ pub fn run(flags: &CheckFlags) -> Result<i32, LabError> {
 /// Reads what was asked for, and judges it.
 fn look(flags: &CheckFlags, settings: &Settings) -> Result<Checked, LabError> {
     let targets = targets::sort(&flags.targets, flags.compose.is_empty());
-    let gathered = manifests::gather(&settings.asked(targets.files, targets.standard_input));
+    let (pods, said) = live::manifests(&targets.live);
+    let asked = Asked { texts: pods, ..settings.asked(targets.files, targets.standard_input) };
+    let mut gathered = manifests::gather(&asked);
+    gathered.said.extend(said);
     let live = live::look(&targets.live, &gathered.databases);
     Ok(judge(settings, gathered, live))
 }
@@ -71,13 +74,10 @@ fn judge(settings: &Settings, gathered: Gathered, live: live::Seen) -> Checked {
     let passed: BTreeSet<String> = read.left_out.iter().map(|left| left.file.clone()).collect();
     let mut judged: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
     for project in &projects {
-        let is_judged = projects::add(&mut builder, project, settings.home.as_deref());
-        for file in project.files().iter().map(|file| manifests::shown(&file.name)) {
-            match (passed.contains(&file), is_judged) {
-                (true, _) => {}
-                (false, true) => drop(judged.entry(word(project)).or_default().insert(file)),
-                (false, false) => read.left_out.push(LeftOut { why: LeftOutWhy::NotJudged, file }),
-            }
+        projects::add(&mut builder, project, settings.home.as_deref());
+        let files = project.files().iter().map(|file| manifests::shown(&file.name));
+        for file in files.filter(|file| !passed.contains(file)) {
+            judged.entry(word(project)).or_default().insert(file);
         }
     }
     live.add(&mut builder, &mut read, &mut said);

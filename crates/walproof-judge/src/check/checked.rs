@@ -75,6 +75,8 @@ pub struct Read {
     pub left_out: Vec<LeftOut>,
     /// What could not be seen of a live machine, in words.
     pub not_seen: Vec<String>,
+    /// Of a live machine: databases, processes that have one open, containers. `None`: nobody asked.
+    pub seen: Option<(usize, usize, usize)>,
 }
 
 /// A file that was not judged, and nobody's fault.
@@ -96,8 +98,6 @@ pub enum LeftOutWhy {
     Empty,
     /// It is none of the kinds that are read.
     OtherKind,
-    /// It is read, and nothing judges this kind.
-    NotJudged,
 }
 
 /// Something that has to be said besides findings.

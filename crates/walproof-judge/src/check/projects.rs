@@ -53,8 +53,8 @@ impl Project {
     }
 }
 
-/// Adds a project to the graph; false: this kind is read and not judged. `home`: what `~` stands for, if it is known.
-pub fn add(builder: &mut Builder<'_>, project: &Project, home: Option<&str>) -> bool {
+/// Adds a project to the graph. `home`: what `~` stands for, if it is known.
+pub fn add(builder: &mut Builder<'_>, project: &Project, home: Option<&str>) {
     match project {
         Project::Compose(compose) => lower::compose::add(builder, compose, home),
         Project::Kubernetes(set) => lower::kubernetes::add(builder, set),
@@ -62,5 +62,4 @@ pub fn add(builder: &mut Builder<'_>, project: &Project, home: Option<&str>) -> 
         Project::DockerRun(runs) => lower::docker_run::add(builder, runs),
         Project::Dockerfile(dockerfile) => lower::dockerfile::add(builder, dockerfile),
     }
-    true
 }

@@ -212,6 +212,12 @@ impl Page<'_> {
         let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
         let workloads = several(checked.graph.workloads.len(), "workload");
         self.part("judged", &format!("{}{kinds}: {workloads}", several(files, "file")));
+        if let Some((databases, openers, containers)) = checked.read.seen {
+            let openers = several(openers, "process that has one open")
+                .replace("process that has one opens", "processes that have one open");
+            let containers = several(containers, "container");
+            self.part("", &format!("on this machine: {}, {openers}, {containers}", several(databases, "database")));
+        }
         let mut by: BTreeMap<EvidenceKind, usize> = BTreeMap::new();
         checked.graph.databases.iter().for_each(|database| *by.entry(database.evidence.kind).or_default() += 1);
         let known: Vec<String> = by.into_iter().map(|(kind, count)| format!("{count} {}", known_by(kind))).collect();
@@ -234,12 +240,6 @@ impl Page<'_> {
         }
         for (why, one, many, advice) in [
             (LeftOutWhy::Template, "template", "templates", "render them: `helm template . | walproof check -`"),
-            (
-                LeftOutWhy::NotJudged,
-                "file that nothing judges",
-                "files that nothing judges",
-                "this version only reads their kinds",
-            ),
             (LeftOutWhy::OtherKind, "other file", "other files", "it is of no kind that is judged"),
         ] {
             let files: Vec<String> =

@@ -54,6 +54,8 @@ pub struct Asked {
     pub exclude: Vec<String>,
     /// The folder that those patterns start from.
     pub exclude_from: PathBuf,
+    /// Texts that lie in no file, with what they are called: manifests of pods.
+    pub texts: Vec<(String, String)>,
 }
 
 /// What was found.
@@ -139,6 +141,10 @@ impl Work<'_> {
     // ---- finding ----
 
     fn find(&mut self) {
+        for (name, text) in &self.asked.texts {
+            let found = Found { name: name.clone(), text: text.clone(), kind: Kind::Kubernetes, group: 0, named: true };
+            self.take(found);
+        }
         if self.asked.standard_input {
             self.read_standard_input();
         }

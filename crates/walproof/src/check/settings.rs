@@ -90,6 +90,7 @@ impl Settings {
             profiles: self.profiles.clone(),
             exclude: self.exclude.clone(),
             exclude_from: self.folder.clone(),
+            texts: Vec::new(),
         }
     }
 }

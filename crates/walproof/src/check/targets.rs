@@ -4,6 +4,8 @@
 
 use std::path::PathBuf;
 
+use walproof_lab::collect::live::LiveTarget;
+
 /// Targets by what they are.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Targets {
@@ -12,31 +14,17 @@ pub struct Targets {
     /// `-` is among them.
     pub standard_input: bool,
     /// Things that run.
-    pub live: Vec<Running>,
+    pub live: Vec<LiveTarget>,
 }
 
-/// Something that runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Running {
-    /// `docker://NAME`, `podman://NAME`: engine and container.
-    Container(&'static str, String),
-    /// `k8s://NAMESPACE/POD`.
-    Pod(String, String),
-    /// `pid:NUMBER`.
-    Process(u32),
-    /// `host://`.
-    Host,
-}
-
-impl Running {
-    /// As it was named.
-    pub fn shown(&self) -> String {
-        match self {
-            Self::Container(engine, name) => format!("{engine}://{name}"),
-            Self::Pod(namespace, pod) => format!("k8s://{namespace}/{pod}"),
-            Self::Process(number) => format!("pid:{number}"),
-            Self::Host => "host://".to_owned(),
-        }
+/// A target as people name it.
+pub fn shown(target: &LiveTarget) -> String {
+    match target {
+        LiveTarget::Container { engine, name } => format!("{engine}://{name}"),
+        LiveTarget::Pod { namespace, name } => format!("k8s://{namespace}/{name}"),
+        LiveTarget::Process(number) => format!("pid:{number}"),
+        LiveTarget::Host => "host://".to_owned(),
+        LiveTarget::Path(path) => path.display().to_string(),
     }
 }
 
@@ -58,22 +46,17 @@ pub fn sort(targets: &[PathBuf], or_here: bool) -> Targets {
     sorted
 }
 
-fn running(text: &str) -> Option<Running> {
-    let named = |rest: &str| (!rest.is_empty()).then(|| rest.to_owned());
-    if let Some(name) = text.strip_prefix("docker://") {
-        return named(name).map(|name| Running::Container("docker", name));
-    }
-    if let Some(name) = text.strip_prefix("podman://") {
-        return named(name).map(|name| Running::Container("podman", name));
-    }
-    if let Some(rest) = text.strip_prefix("k8s://") {
-        let (namespace, pod) = rest.split_once('/').unwrap_or(("default", rest));
-        return named(pod).map(|pod| Running::Pod(namespace.to_owned(), pod));
-    }
+/// `docker://NAME` and the like, `k8s://POD` of the default namespace, `pid:NUMBER`, a bare number, `host://`.
+fn running(text: &str) -> Option<LiveTarget> {
     if text == "host://" {
-        return Some(Running::Host);
+        return Some(LiveTarget::Host);
     }
-    text.strip_prefix("pid:").unwrap_or(text).parse().ok().map(Running::Process)
+    let pod = text.strip_prefix("k8s://").filter(|pod| !pod.is_empty() && !pod.contains('/'));
+    if let Some(name) = pod {
+        return Some(LiveTarget::Pod { namespace: "default".to_owned(), name: name.to_owned() });
+    }
+    let process = || text.strip_prefix("pid:").unwrap_or(text).parse().ok().map(LiveTarget::Process);
+    LiveTarget::parse(text).or_else(process)
 }
 
 #[cfg(test)]
@@ -89,9 +72,10 @@ mod tests {
         );
         assert!(sorted.standard_input);
         assert_eq!(sorted.files, ["a.yaml", "k8s://"].map(PathBuf::from));
-        let pod = |namespace: &str| Running::Pod(namespace.to_owned(), "db-0".to_owned());
-        let docker = Running::Container("docker", "web".to_owned());
-        let expected = [docker, pod("shop"), pod("default"), Running::Process(12), Running::Process(34), Running::Host];
+        let pod = |namespace: &str| LiveTarget::Pod { namespace: namespace.to_owned(), name: "db-0".to_owned() };
+        let docker = LiveTarget::Container { engine: "docker".to_owned(), name: "web".to_owned() };
+        let expected =
+            [docker, pod("shop"), pod("default"), LiveTarget::Process(12), LiveTarget::Process(34), LiveTarget::Host];
         assert_eq!(sorted.live, expected);
         assert_eq!(sort(&[], true).files, [PathBuf::from(".")]);
         assert_eq!(sort(&[], false), Targets::default());

@@ -17,7 +17,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use walproof_judge::check::{self, Weighed};
+use walproof_judge::rules::Severity;
 use walproof_judge::sharing::live::{JournalFamilyWord, Live, LiveDatabase, LiveHeld, LiveOpener};
+use walproof_judge::sharing::lower::{self, Builder};
+use walproof_judge::sharing::{Applications, Host};
 use walproof_lab::clients::{Client, ClientOptions, Pages, Server, why_not_here};
 use walproof_lab::collect::live::{LOOK, LiveTarget, look, look_main};
 use walproof_lab::run::leavings::{RunDirectory, RunId};
@@ -534,6 +538,18 @@ fn check_single_file(live: &Live, database: &Path, outside: &Holder, inside: &Co
     assert_eq!((container.engine.as_str(), container.name.as_str()), ("embedded", "web"));
     assert!(container.mounts.iter().any(|mount| mount.mount_point == "/db"), "{container:#?}");
     assert!(container.mounts.iter().all(|mount| !mount.mount_point.starts_with("/proc")));
+    let found = judged(live);
+    let single = found.iter().find(|one| one.finding.rule == "single-file-mount").expect("the rule sees it");
+    assert_eq!(single.severity, Severity::Unsafe);
+    assert!(single.finding.seen_at.contains("web") && single.finding.seen_at.contains("/db/app.db"), "{single:#?}");
+}
+
+/// What the rules say of a record.
+fn judged(live: &Live) -> Vec<Weighed> {
+    let applications = Applications::built_in();
+    let mut builder = Builder::new(Host::Linux, &applications, &[]);
+    lower::live::add(&mut builder, live);
+    check::judge(&builder.finish(), None)
 }
 
 fn a_lower_directory_of_an_overlay_is_told() -> Outcome {
@@ -615,6 +631,8 @@ fn a_container_of_an_engine_is_seen(engine: &'static str) -> Outcome {
         let live = seen(std::slice::from_ref(&target));
         let (index, _) = at(&live, &database);
         opener(&live, index, outside.pid());
+        let found = judged(&live);
+        assert!(found.iter().all(|one| one.severity != Severity::Unsafe), "one directory, one kernel: {found:#?}");
         let inside = opener(&live, index, inside.container.pid().expect("here"));
         assert_eq!(inside.path, "/db/app.db");
         // SAFETY: geteuid has no preconditions.

@@ -217,8 +217,16 @@ pub(super) fn read_documents(
 ) -> Result<(), Broken> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     check_text(text, budget.source_bytes_max)?;
-    let mut tree =
-        Tree { source, budget, warnings, open: Vec::new(), anchors: HashMap::new(), documents, last: Place::START };
+    let mut tree = Tree {
+        source,
+        text: Lines::of(text),
+        budget,
+        warnings,
+        open: Vec::new(),
+        anchors: HashMap::new(),
+        documents,
+        last: Place::START,
+    };
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| scan_error(text, &error))?;
@@ -275,6 +283,7 @@ fn place_of(marker: saphyr_parser::Marker) -> Place {
 /// The tree under construction.
 struct Tree<'a> {
     source: usize,
+    text: Lines<'a>,
     budget: &'a mut Budget,
     warnings: &'a mut Vec<Warning>,
     open: Vec<Frame>,
@@ -282,6 +291,44 @@ struct Tree<'a> {
     documents: &'a mut Vec<Node>,
     /// The end of what was read last: where a list or mapping without brackets ends.
     last: Place,
+}
+
+/// The text by its lines, to find where a value in quotes ends: the library's mark lies after the comment that follows.
+struct Lines<'a> {
+    text: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    fn of(text: &'a str) -> Self {
+        let ends = text.match_indices('\n').map(|(at, _)| at + 1);
+        Self { text, starts: std::iter::once(0).chain(ends).collect() }
+    }
+
+    /// The same stretch up to the closing quote, if there is one in its first line.
+    fn quoted(&self, span: Span) -> Span {
+        let Place { line, column } = span.start;
+        let start = self.starts.get(line as usize - 1).copied();
+        let Some(rest) = start.and_then(|start| self.text.get(start..)) else { return span };
+        let rest = rest.lines().next().unwrap_or("");
+        // An anchor or a tag may stand before the quote.
+        let mut chars =
+            rest.chars().enumerate().skip(column as usize - 1).skip_while(|(_, c)| !matches!(c, '"' | '\''));
+        let Some((_, quote)) = chars.next() else { return span };
+        let mut chars = chars.peekable();
+        while let Some((at, c)) = chars.next() {
+            match c {
+                '\\' if quote == '"' => drop(chars.next()),
+                '\'' if quote == c && chars.peek().is_some_and(|(_, next)| *next == '\'') => drop(chars.next()),
+                c if c == quote => {
+                    let end = Place::at(line as usize, at + 2);
+                    return if end < span.end { Span { end, ..span } } else { span };
+                }
+                _ => {}
+            }
+        }
+        span
+    }
 }
 
 /// What an alias may name.
@@ -349,6 +396,8 @@ impl Tree<'_> {
         let is_text = tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");
         let plain = style == ScalarStyle::Plain && !is_text;
         let weight = NODE_WEIGHT + text.len();
+        let is_quoted = matches!(style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted);
+        let span = if is_quoted { self.text.quoted(span) } else { span };
         self.spend(weight, span)?;
         let span = if plain && text.is_empty() {
             // The library marks what is not there at the next thing that is.
@@ -380,8 +429,10 @@ impl Tree<'_> {
 
     fn close(&mut self, span: Span) -> Result<(), Broken> {
         let Some(frame) = self.open.pop() else { return Ok(()) };
-        // Only brackets have an end of their own; without them the mark is where the next thing begins.
-        let end = if span.start == span.end { self.last.max(frame.start) } else { span.end };
+        // Only brackets have an end of their own; without them the mark is where the next thing begins. With them the
+        // mark goes on over the blanks and the comment that follow.
+        let bracket = Place { column: span.start.column.saturating_add(1), ..span.start };
+        let end = if span.start == span.end { self.last.max(frame.start) } else { bracket };
         self.last = end;
         let span = Span { source: self.source, start: frame.start, end };
         let value = match frame.parts {
@@ -575,6 +626,9 @@ mod tests {
         spans("a: {b: }\n", "a", (1, 4), (1, 9));
         spans("a:\nd: e", "a", (1, 2), (1, 2));
         spans("a: 'b'\n", "a", (1, 4), (1, 7));
+        spans("a: 'b''c'  # no'\nd: e", "a", (1, 4), (1, 10));
+        spans("a: \"\\\"\"  # no\"\n\nd: e", "a", (1, 4), (1, 8));
+        spans("a: [b]  # no]\nd: e", "a", (1, 4), (1, 7));
     }
 
     #[test]

@@ -45,7 +45,7 @@ fn one(graph: &Graph, id: StorageId) -> Option<Finding> {
         ))
         .remedy("keep all openers on one machine, or mount it `noac` (SMB: `cache=none`) and test it")
         .settled_by(probe_of(graph, database))
-        .as_sure_as(graph, database),
+        .known_by(graph.database(database)),
     )
 }
 

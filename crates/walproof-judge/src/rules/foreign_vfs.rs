@@ -36,7 +36,7 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
         .at([Some(option.value.span)])
         .because(because)
         .remedy("use one VFS for all who open it, the default one: leave `vfs` out")
-        .as_sure_as(graph, id),
+        .known_by(graph.database(id)),
     )
 }
 

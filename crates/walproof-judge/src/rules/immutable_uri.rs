@@ -44,9 +44,11 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
              `malformed` pages of a sound database"
         ))
         .remedy("use `mode=ro` and let the reader write the directory, or give it a copy made by `VACUUM INTO`")
-        .as_sure_as(graph, id);
+        .known_by(graph.database(id));
     Some(match writer {
-        Some(writer) => finding.related(graph.database(writer).evidence.span, "written here").as_sure_as(graph, writer),
+        Some(writer) => {
+            finding.related(graph.database(writer).evidence.span, "written here").known_by(graph.database(writer))
+        }
         None => finding,
     })
 }

@@ -336,16 +336,7 @@ impl Finding {
         self
     }
 
-    /// No surer than the evidence for the database: a name alone is weak.
-    #[must_use]
-    pub fn as_sure_as(self, graph: &Graph, id: DatabaseId) -> Self {
-        match graph.database(id).evidence.kind {
-            EvidenceKind::FileName => self.at_most(Certainty::Suspected),
-            _ => self,
-        }
-    }
-
-    /// No surer than it is known that a database is there.
+    /// No surer than it is known that a database is there: a name alone is weak evidence.
     #[must_use]
     pub fn known_by(self, database: &Database) -> Self {
         if database.evidence.kind == EvidenceKind::FileName { self.at_most(Certainty::Suspected) } else { self }

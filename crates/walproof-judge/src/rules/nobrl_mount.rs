@@ -42,6 +42,6 @@ fn one(graph: &Graph, id: StorageId) -> Option<Finding> {
                  `journal_mode=DELETE`, and say so where others read it",
         )
         .settled_by(probe_of(graph, database))
-        .as_sure_as(graph, database),
+        .known_by(graph.database(database)),
     )
 }

@@ -49,6 +49,6 @@ fn one(graph: &Graph, id: StorageId) -> Option<Finding> {
         ))
         .remedy("move the database to a local or block volume; taking the option away shows errors that it hides")
         .settled_by(probe_of(graph, database))
-        .as_sure_as(graph, database),
+        .known_by(graph.database(database)),
     )
 }

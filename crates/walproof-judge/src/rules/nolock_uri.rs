@@ -37,6 +37,6 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
              rollback journal is written while others write; {who}"
         ))
         .remedy("take `nolock=1` away; if the storage has no locks that work, move the database to storage that has")
-        .as_sure_as(graph, id),
+        .known_by(graph.database(id)),
     )
 }

@@ -37,6 +37,6 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
         )
         .remedy("keep the database on a local volume and send copies to the bucket: Litestream, or `VACUUM INTO`")
         .related(mount, "mounted here")
-        .as_sure_as(graph, id),
+        .known_by(graph.database(id)),
     )
 }

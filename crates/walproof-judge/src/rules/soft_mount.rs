@@ -36,6 +36,6 @@ fn one(graph: &Graph, id: StorageId) -> Option<Finding> {
             row.meaning
         ))
         .remedy("mount it `hard`; better, move the database to a local or block volume")
-        .as_sure_as(graph, database),
+        .known_by(graph.database(database)),
     )
 }

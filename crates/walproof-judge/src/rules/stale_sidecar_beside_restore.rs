@@ -76,7 +76,7 @@ fn one(graph: &Graph, restorer: WorkloadId, commands: &[Command], id: DatabaseId
         .because(because)
         .remedy("stop all who have it open, and remove `-wal`, `-shm` and `-journal` before the file is replaced")
         .settled_by("walproof inspect PATH")
-        .as_sure_as(graph, id),
+        .known_by(graph.database(id)),
     )
 }
 

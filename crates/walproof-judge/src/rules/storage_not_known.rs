@@ -45,6 +45,6 @@ fn one(graph: &Graph, id: StorageId) -> Option<Finding> {
         .remedy("find out what is mounted: `findmnt -T DIRECTORY` in the container says the type of the file system")
         .related(mount, "mounted here")
         .settled_by(probe_of(graph, first))
-        .as_sure_as(graph, first),
+        .known_by(graph.database(first)),
     )
 }

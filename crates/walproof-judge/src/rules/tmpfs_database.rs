@@ -21,12 +21,12 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
     let database = graph.database(id);
     let mount = graph.mount(graph.mount_of(id)?);
     let storage = graph.storage(mount.storage);
-    // An `emptyDir` is another rule's, of memory or not.
-    if storage.nature != Nature::Memory || storage.kind == StorageKind::EmptyDir || is_temporary(&database.path) {
+    if storage.nature != Nature::Memory || is_temporary(&database.path) {
         return None;
     }
     let goes = match storage.kind {
         StorageKind::Named(_) => "it is gone when no container mounts it any more, and at every start of the machine",
+        StorageKind::EmptyDir => "it goes with the pod, every commit in it included",
         _ => "it is gone when the container stops, every commit in it included",
     };
     let message = format!("{} has {} in memory", graph.workload(database.workload).shown(), database.shown());

@@ -104,7 +104,7 @@ fn one(graph: &Graph, copier: WorkloadId, copies: &[Copied], id: DatabaseId) -> 
         )
         .related(database.evidence.span, "opened here")
         .at_most(certainty)
-        .as_sure_as(graph, id),
+        .known_by(graph.database(id)),
     )
 }
 

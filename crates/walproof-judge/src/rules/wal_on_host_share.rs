@@ -48,7 +48,7 @@ fn share(graph: &Graph, id: DatabaseId) -> Option<Finding> {
             ))
             .remedy(NAMED)
             .settled_by(probe_of(graph, id))
-            .as_sure_as(graph, id),
+            .known_by(graph.database(id)),
     )
 }
 
@@ -86,7 +86,7 @@ fn question(graph: &Graph, databases: &[DatabaseId]) -> Finding {
         )
         .remedy(format!("on Linux say `--host linux`; else {NAMED}"))
         .settled_by("walproof check --host linux TARGET")
-        .as_sure_as(graph, first);
+        .known_by(graph.database(first));
     let others = databases[1..].iter();
     others
         .fold(finding, |finding, id| finding.related(mount(graph, *id), format!("{} too", graph.database(*id).shown())))

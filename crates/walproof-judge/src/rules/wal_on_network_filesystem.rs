@@ -58,7 +58,7 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
             )
             .related(mount, "mounted here")
             .settled_by(probe_of(graph, id))
-            .as_sure_as(graph, id),
+            .known_by(graph.database(id)),
     )
 }
 

@@ -115,6 +115,7 @@ pub(super) fn of_options(moved: Moved, options: &Options, workload: Workload) ->
     let of_privileged = options.privileged.as_ref().filter(|flag| flag.value).map(|flag| moved.span(flag.span));
     Workload {
         environment: options.environment.iter().map(|pair| compose::variable(moved, pair)).collect(),
+        labels: options.labels.iter().map(|pair| compose::variable(moved, pair)).collect(),
         stop_time: StopTime {
             ms: Some(stop.map_or(STOP_TIME_MS, |seconds| seconds.value.saturating_mul(1000))),
             span: stop.map(|seconds| moved.span(seconds.span)),

@@ -36,7 +36,9 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
         ),
         Kernels::NotKnown(question) => (
             Judged::each(Severity::Unknown, Severity::Risky),
-            format!("an autoscaler may run {count} copies of {name} that share {shown}, and it decides {question}"),
+            format!(
+                "an autoscaler may run {count} copies of {name} that share {shown}; whether that breaks depends on this: {question}"
+            ),
             "copies on one kernel may share a database; through a network file system copies on different nodes lose \
              commits"
                 .to_owned(),

@@ -59,7 +59,9 @@ fn told(graph: &Graph, id: DatabaseId, workload: &Workload) -> Option<(Judged, S
         Kernels::One if workload.rollout.overlap == Overlap::Yes && is_for_one_pod(storage) => one_pod(&name),
         Kernels::NotKnown(question) => (
             Judged::each(Severity::Unknown, Severity::Risky),
-            format!("an update of {name} starts the new pod {when}, on {shown}, and it decides {question}"),
+            format!(
+                "an update of {name} starts the new pod {when}, on {shown}; whether that breaks depends on this: {question}"
+            ),
             "on one kernel both pods may open it; a device of another node makes the new pod wait for an old one that \
              waits for the new one; through a network file system two kernels write and commits are lost"
                 .to_owned(),

@@ -21,7 +21,9 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
     let mount = graph.mount(graph.mount_of(id)?);
     // Who opens it as one that never changes looks neither at `-shm` nor at `-wal`: `immutable-uri`.
     let is_immutable = database.option("immutable").is_some_and(|option| option.value.value != "0");
-    if !mount.read_only || is_immutable {
+    // Of a file that is mounted alone the reader makes sidecars of its own, in its own layer: `single-file-mount`.
+    let is_alone = mount.target == database.path && mount.is_file != Some(false);
+    if !mount.read_only || is_immutable || is_alone {
         return None;
     }
     let writer = graph.reachers(id).into_iter().map(|id| graph.mount(id)).find(|other| !other.read_only)?;

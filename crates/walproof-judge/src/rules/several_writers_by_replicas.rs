@@ -114,7 +114,7 @@ fn told(graph: &Graph, id: DatabaseId, count: &str, by: CopiesBy) -> Option<(Jud
         ),
         Kernels::NotKnown(question) => (
             Judged::each(Severity::Unknown, Severity::Risky),
-            format!("{workload} runs {count} that share {shown}, and it decides {question}"),
+            format!("{workload} runs {count} that share {shown}; whether that breaks depends on this: {question}"),
             format!(
                 "copies on one kernel may share a database; on different nodes {called} is either another one on each, or a \
                  network file system through which two kernels write and commits are lost"

@@ -2,7 +2,7 @@
 
 use super::{About, Finding, Ground, Judged, Rule, Severity};
 use crate::finding::Certainty;
-use crate::sharing::{DatabaseId, EvidenceKind, Graph};
+use crate::sharing::{DatabaseId, EvidenceKind, Graph, Location};
 
 /// The database's file is mounted alone.
 pub static RULE: Rule = Rule {
@@ -31,6 +31,12 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
     if sidecar("-wal") || sidecar("-shm") || sidecar("-journal") {
         return None;
     }
+    // The directory is mounted too, from where the file lies: its sidecars lie beside it for everybody who has both.
+    let log = graph.location_of(database.workload, &format!("{}-wal", database.path));
+    let beside = graph.location(id).map(|file| Location { path: format!("{}-wal", file.path), ..file });
+    if log.is_some() && log == beside {
+        return None;
+    }
     let others = graph.sharers(id).len() + graph.reachers(id).len();
     let judged = match others {
         // Alone, a rollback journal is lost only if the container is removed after a crash.
@@ -47,8 +53,10 @@ fn one(graph: &Graph, id: DatabaseId) -> Option<Finding> {
         )
         .at([mount.span])
         .because(format!(
-            "SQLite keeps `-wal`, `-shm` and `-journal` beside the database, in `{directory}` of the container's own layer: \
-             whoever else opens the file has others, and they go with the container"
+            "SQLite keeps `-wal`, `-shm` and `-journal` beside the database, in `{directory}`, which is {}: whoever else \
+             opens the file has others{}",
+            if log.is_some() { "another mount" } else { "the container's own layer" },
+            if log.is_some() { "" } else { ", and they go with the container" },
         ))
         .remedy("stop every opener, move the database with its sidecars into a directory of its own, and mount that directory");
     // What was seen on a machine is in no file that could be run again.

@@ -193,7 +193,20 @@ pub(super) fn other(builder: &mut Builder<'_>, kind_word: &str, span: Option<Spa
 pub(super) fn host_path(builder: &mut Builder<'_>, path: String, span: Option<Span>) -> StorageId {
     let host = builder.graph().host;
     let windows = path.as_bytes().get(1) == Some(&b':') || path.starts_with("\\\\");
+    let of = |folders: &[&str]| folders.iter().any(|folder| path.starts_with(folder));
     let (nature, because) = match host.shares_paths() {
+        Some(false) | None if of(&["/mnt/user/"]) => (
+            Nature::NotKnown(
+                "whether `/mnt/user` is a user share of Unraid (`fuse.shfs`), which has lost databases in WAL mode, while \
+                 the pool itself, `/mnt/cache`, is a local file system"
+                    .to_owned(),
+            ),
+            "user shares of Unraid lie there".to_owned(),
+        ),
+        None if of(&["/Users/", "/Volumes/"]) => (
+            Nature::HostShare("virtiofs or its like".to_owned()),
+            "it is a path of macOS, which reaches containers through a virtual machine".to_owned(),
+        ),
         _ if windows => (Nature::HostShare("9p or virtiofs".to_owned()), "it is a path of Windows".to_owned()),
         Some(false) => (Nature::Local, String::new()),
         None => (Nature::DependsOnHost, String::new()),

@@ -268,6 +268,7 @@ static USUAL: &[(&str, &str)] = &[
     ("ceph-filesystem", "CephFS, a network file system"),
     ("cephfs", "CephFS, a network file system"),
     ("do-block-storage", "a block device of DigitalOcean"),
+    ("efs", "EFS, which is NFS"),
     ("efs-sc", "EFS, which is NFS"),
     ("gp2", "a block device of AWS"),
     ("gp3", "a block device of AWS"),

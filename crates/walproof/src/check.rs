@@ -16,12 +16,14 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use walproof_judge::check::baseline::Baseline;
-use walproof_judge::check::checked::{self, Checked, Given, Read};
+use walproof_judge::check::checked::{self, Checked, Given, Level, Read, Said};
 use walproof_judge::check::projects::{self, Project};
+use walproof_judge::manifest::compose::paths;
 use walproof_judge::manifest::recognise::Kind;
 use walproof_judge::render::text::Style;
 use walproof_judge::render::{github, json, junit, sarif, text};
-use walproof_judge::sharing::lower::Builder;
+use walproof_judge::sharing::Graph;
+use walproof_judge::sharing::lower::{Builder, NamedDatabase};
 use walproof_lab::collect::manifests::{self, Asked, Gathered};
 use walproof_lab::error::LabError;
 
@@ -88,8 +90,53 @@ fn judge(settings: &Settings, gathered: Gathered, live: live::Seen) -> Checked {
         file.name = manifests::shown(&file.name);
     }
     said.extend(settings.said.iter().cloned());
+    let named = settings.databases.iter().enumerate().filter(|(_, named)| !is_there(&graph, named));
+    // A configuration stands above folders that are judged one by one.
+    let level = |at| if at < settings.databases_of_config { Level::Note } else { Level::Error };
+    said.extend(named.map(|(at, named)| not_there(named, level(at))));
+    read.not_seen.extend(not_chosen(&projects));
     let (policy, baseline) = (settings.policy.clone(), settings.baseline.clone());
     checked::of(graph, Given { texts, read, said, policy, baseline })
+}
+
+/// Whether a database that was named was found in any workload.
+fn is_there(graph: &Graph, named: &NamedDatabase) -> bool {
+    graph.databases.iter().any(|database| {
+        let workload = graph.workload(database.workload);
+        let is_of_name = named.workload.as_ref().is_none_or(|name| workload.is_called(name));
+        is_of_name && paths::normal(&named.path) == database.path
+    })
+}
+
+/// Whoever names a database must not be told that nothing was found because of a slip in the name.
+fn not_there(named: &NamedDatabase, level: Level) -> Said {
+    let workload = named.workload.as_ref().map_or(String::new(), |name| format!("{name}:"));
+    Said {
+        level,
+        file: format!("{workload}{}", named.path),
+        place: None,
+        what: "this database was named and is in no workload".to_owned(),
+        because: match &named.workload {
+            Some(name) => format!("no workload that was read is called `{name}`"),
+            None => "no workload that was read mounts anything over this path".to_owned(),
+        },
+        try_this: "`--database WORKLOAD:/path` with a name as the summary shows it".to_owned(),
+    }
+}
+
+/// Services that start only with a profile, which nobody named.
+fn not_chosen(projects: &[Project]) -> Option<String> {
+    let composes = projects.iter().filter_map(|project| match project {
+        Project::Compose(compose) => Some(compose),
+        _ => None,
+    });
+    let services = composes.flat_map(|compose| compose.services.iter().filter(|service| !service.active));
+    let names: BTreeSet<String> = services.map(|service| format!("`{}`", service.name.value)).collect();
+    let shown: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
+    let more = names.len().saturating_sub(5);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    (!names.is_empty())
+        .then(|| format!("services of profiles that were not chosen (`--profile`): {}{more}", shown.join(", ")))
 }
 
 /// What files of a kind are called.

@@ -279,6 +279,7 @@ fn the_mode_decides_and_what_fails_is_chosen() {
     folder.check(&["--mode", "rollback"]).says(0, &["1 risky"]);
     folder.check(&["--mode", "rollback", "--fail-on", "refuses,risky"]).says(1, &["1 risky"]);
     folder.check(&["--database", "app:/data/app.db=wal"]).says(1, &["1 named by you"]);
+    folder.check(&["--database", "nobody:/data/app.db"]).says(2, &["no workload that was read is called `nobody`"]);
     folder.check(&["--host", "mars"]).says(2, &["linux"]);
     folder.check(&["--database", "relative.db"]).says(2, &["absolute path"]);
 }

@@ -203,6 +203,23 @@ impl Page<'_> {
             (false, Some(_)) => "",
         };
         self.part("means", advice);
+        let of_mode = |one: &&Reported| {
+            let weighed = &one.weighed;
+            one.suppressed.is_none()
+                && weighed.severity == Severity::Unknown
+                && weighed.finding.judged.wal == Some(Severity::Unsafe)
+        };
+        match checked.findings.iter().filter(of_mode).count() {
+            0 => {}
+            count => {
+                let are = if count == 1 { "is" } else { "are" };
+                let text = format!(
+                    "{count} of the unknown {are} unsafe in WAL mode, which is not known here: `--mode wal` if the \
+                     application turns it on, `--fail-on unknown` to fail meanwhile"
+                );
+                self.part("means", &text);
+            }
+        }
     }
 
     fn judged(&mut self) {

@@ -162,6 +162,12 @@ impl Workload {
         format!("{} `{}`{container}", self.kind.word(), self.name)
     }
 
+    /// Whether people mean this one: by its name, `web` for `shop/web`, or its container's.
+    pub fn is_called(&self, name: &str) -> bool {
+        let last = self.name.rsplit('/').next().unwrap_or("");
+        name == self.name || name == last || self.container.as_deref() == Some(name)
+    }
+
     /// The value of a variable, if it is written.
     pub fn variable(&self, name: &str) -> Option<&Spanned<String>> {
         self.environment.iter().rev().find(|variable| variable.name == name)?.value.as_ref()

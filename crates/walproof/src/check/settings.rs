@@ -24,6 +24,8 @@ pub struct Settings {
     pub host: Host,
     pub policy: Policy,
     pub databases: Vec<NamedDatabase>,
+    /// So many of them, the first ones, are those of the configuration.
+    pub databases_of_config: usize,
     pub applications: Applications,
     pub baseline: Option<Baseline>,
     pub home: Option<String>,
@@ -66,6 +68,7 @@ pub fn of(flags: &CheckFlags) -> Result<Settings, LabError> {
     Ok(Settings {
         host: flags.host.or(host).unwrap_or_default(),
         policy,
+        databases_of_config: config.databases.len(),
         databases: databases.map_err(unreadable)?.into_iter().chain(flags.databases.iter().cloned()).collect(),
         applications,
         baseline: baseline.map(|path| read_baseline(&path)).transpose()?,

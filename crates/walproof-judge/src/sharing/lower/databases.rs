@@ -196,11 +196,7 @@ fn is_same(one: &Database, other: &Database) -> bool {
 fn by_user(graph: &Graph, id: WorkloadId, named: &NamedDatabase) -> Option<Database> {
     let workload = graph.workload(id);
     let wanted = match &named.workload {
-        // `web` also stands for `shop/web`.
-        Some(name) => {
-            let last = workload.name.rsplit('/').next().unwrap_or("");
-            *name == workload.name || name == last || Some(name) == workload.container.as_ref()
-        }
+        Some(name) => workload.is_called(name),
         None => graph.mount_of_path(id, &named.path).is_some(),
     };
     wanted.then(|| Database {

@@ -19,7 +19,7 @@ use walproof_judge::check::baseline::Baseline;
 use walproof_judge::check::checked::{self, Checked, Given, Level, Read, Said};
 use walproof_judge::check::projects::{self, Project};
 use walproof_judge::manifest::compose::paths;
-use walproof_judge::manifest::recognise::Kind;
+use walproof_judge::manifest::recognise::{Kind, is_page};
 use walproof_judge::render::text::Style;
 use walproof_judge::render::{github, json, junit, sarif, text};
 use walproof_judge::sharing::Graph;
@@ -73,13 +73,15 @@ fn judge(settings: &Settings, gathered: Gathered, live: live::Seen) -> Checked {
     let Gathered { projects, texts, left_out, mut said, .. } = gathered;
     let mut builder = Builder::new(settings.host, &settings.applications, &settings.databases);
     let mut read = Read { left_out: left_out.into_iter().collect(), ..Read::default() };
-    let passed: BTreeSet<String> = read.left_out.iter().map(|left| left.file.clone()).collect();
+    let whole = read.left_out.iter().filter(|left| left.object.is_none());
+    let passed: BTreeSet<String> = whole.map(|left| left.file.clone()).collect();
     let mut judged: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
     for project in &projects {
         projects::add(&mut builder, project, settings.home.as_deref());
         let files = project.files().iter().map(|file| manifests::shown(&file.name));
         for file in files.filter(|file| !passed.contains(file)) {
-            judged.entry(word(project)).or_default().insert(file);
+            let word = if is_page(&file) { PAGE } else { word(project) };
+            judged.entry(word).or_default().insert(file);
         }
     }
     live.add(&mut builder, &mut read, &mut said);
@@ -139,13 +141,16 @@ fn not_chosen(projects: &[Project]) -> Option<String> {
         .then(|| format!("services of profiles that were not chosen (`--profile`): {}{more}", shown.join(", ")))
 }
 
+/// What scripts and pages are called, whatever stands in them.
+const PAGE: &str = "script or page";
+
 /// What files of a kind are called.
 fn word(project: &Project) -> &'static str {
     match project.kind() {
         Kind::Compose => "Compose",
         Kind::Kubernetes => "Kubernetes",
         Kind::Quadlet => "quadlet",
-        Kind::DockerRun => "script or page",
+        Kind::DockerRun => PAGE,
         Kind::Dockerfile => "Dockerfile",
     }
 }

@@ -327,3 +327,80 @@ fn the_hook_and_the_action_are_yaml_and_use_flags_that_exist() {
         }
     }
 }
+
+// ---- what is there and not judged ----
+
+#[test]
+fn objects_that_start_pods_unread_are_said() {
+    let object = |version: &str, kind: &str, name: &str| {
+        format!("---\napiVersion: {version}\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {{}}\n")
+    };
+    let flux = "helm.toolkit.fluxcd.io/v2";
+    let text = object(flux, "HelmRelease", "radarr") + &object(flux, "HelmRelease", "sonarr");
+    let folder = Folder::new().with("a.yaml", text + &object("v1", "Service", "a")).with(
+        "b.yaml",
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: b}\nspec: {containers: [{name: b, image: b}]}\n---\n".to_owned()
+            + &object("argoproj.io/v1alpha1", "Application", "b"),
+    );
+    let said = folder.check(&[]);
+    said.says(0, &["2 `HelmRelease` not judged: `radarr`, `sonarr`: render it (`helm"]);
+    said.says(0, &["1 `Application` not judged", "2 files (2 Kubernetes): 1 workload"]);
+    assert!(!said.out.contains("`Service`"), "{}", said.out);
+    let json = folder.check(&["--format", "json"]).json();
+    let left = json["left_out"].as_array().expect("a list");
+    assert_eq!(left.len(), 3, "{json}");
+    assert!(left.iter().all(|one| one["why"] == "not-judged" && one["object"]["kind"].is_string()), "{json}");
+}
+
+#[test]
+fn a_broken_template_is_to_be_rendered() {
+    let folder = Folder::new().with("compose.yaml", "services:\n  a: {{ x }\n");
+    folder.check(&["compose.yaml"]).says(2, &["is not YAML", "part of a template", "render it"]);
+}
+
+// ---- Markdown ----
+
+#[test]
+fn fences_of_markdown_are_projects_of_their_own() {
+    let fence = |language: &str, indent: &str, text: &str| {
+        let text = format!("```{language}\n{text}```\n");
+        text.lines().fold(String::new(), |all, line| all + indent + line + "\n")
+    };
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - name: v\n    image: vaultwarden/server\n    volumeMounts: [{name: d, mountPath: /data}]\n  volumes: [{name: d, emptyDir: {}}]\n---\napiVersion: v1\nkind: Service\n";
+    let text = format!(
+        "# Run\n\n{}\n- or\n\n{}\n{}\n{}\n{}",
+        fence("yaml title=\"compose.yaml\"", "", UNSAFE),
+        fence("yml", "   ", UNSAFE),
+        fence("yaml", "  ", pod),
+        fence("yaml", "", "services:\n  a: [\n  ...\n"),
+        fence("docker", "", "docker run -v ./db.sqlite3:/data/db.sqlite3 vaultwarden/server\n"),
+    );
+    let folder = Folder::new().with("README.md", &text);
+    let said = folder.check(&["README.md"]);
+    said.says(1, &["--> README.md:8:15", "--> README.md:18:18", "1 file (1 script or page): 4 workloads"]);
+    assert!(!said.out.contains("--compose README.md") && !said.out.contains("error"), "{}", said.out);
+    let json = folder.check(&["--format", "json"]).json();
+    let rules: Vec<&str> =
+        json["findings"].as_array().expect("a list").iter().filter_map(|one| one["rule"].as_str()).collect();
+    assert_eq!(rules.iter().filter(|rule| **rule == "single-file-mount").count(), 3, "{json}");
+}
+
+#[test]
+fn commands_that_settle_are_true_ones() {
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - name: v\n    image: vaultwarden/server\n    volumeMounts: [{name: d, mountPath: /data/db.sqlite3, subPath: db.sqlite3}]\n  volumes: [{name: d, persistentVolumeClaim: {claimName: c}}]\n";
+    let folder = Folder::new()
+        .with("compose.yaml", UNSAFE)
+        .with("run.sh", "docker run -v ./db.sqlite3:/data/db.sqlite3 vaultwarden/server\n")
+        .with("pod.yaml", pod);
+    folder.check(&["compose.yaml"]).says(1, &["walproof verify --compose compose.yaml"]);
+    for file in ["run.sh", "pod.yaml"] {
+        let ended = folder.check(&[file]);
+        assert!(!ended.out.contains("--compose") && !ended.out.contains("probe DIRECTORY"), "{}", ended.out);
+    }
+    ended_with_stdin(&folder);
+}
+
+fn ended_with_stdin(folder: &Folder) {
+    let ended = folder.check_with(&["-"], UNSAFE.as_bytes());
+    assert!(!ended.out.contains("--compose"), "{}", ended.out);
+}

@@ -13,9 +13,10 @@ use walproof_format::sqlite::db_header::JournalFamily;
 
 use super::baseline::Baseline;
 use super::{Weighed, allow, baseline};
+use crate::manifest::kubernetes::Unread;
 use crate::manifest::{Place, Span};
 use crate::rules::{RULES, Severity};
-use crate::sharing::{Graph, Host, WorkloadId};
+use crate::sharing::{Database, Graph, Host, WorkloadId, WorkloadKind};
 
 /// What came of it.
 #[derive(Clone, Debug, Default)]
@@ -79,13 +80,16 @@ pub struct Read {
     pub seen: Option<(usize, usize, usize)>,
 }
 
-/// A file that was not judged, and nobody's fault.
+/// A file, or an object of it, that was not judged, and nobody's fault.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct LeftOut {
     /// Why.
     pub why: LeftOutWhy,
     /// The file.
     pub file: String,
+    /// The object of it, where it is not the whole file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object: Option<Unread>,
 }
 
 /// Why a file was not judged.
@@ -98,6 +102,8 @@ pub enum LeftOutWhy {
     Empty,
     /// It is none of the kinds that are read.
     OtherKind,
+    /// An object in it starts pods that only another program knows.
+    NotJudged,
 }
 
 /// Something that has to be said besides findings.
@@ -182,13 +188,52 @@ pub fn of(graph: Graph, given: Given) -> Checked {
     checked
 }
 
-/// A command that settles a finding names its files.
+/// A command that settles a finding names its files, and says where it has to run; none where it could not.
 fn name_file(graph: &Graph, weighed: &mut Weighed) {
     let finding = &mut weighed.finding;
-    if let (Some(span), Some(command)) = (finding.span, finding.settle.as_mut()) {
-        let files: Vec<String> =
-            compose_files(graph, span).iter().map(|name| format!("--compose {}", quoted(name))).collect();
-        *command = command.replace("--compose FILE", &files.join(" "));
+    let (about, span) = (finding.about, finding.span);
+    let kind = about.workload.map(|id| graph.workload(id).kind);
+    let Some(command) = finding.settle.take() else { return };
+    if command.contains("--compose FILE") {
+        let of_compose = kind.is_none_or(|kind| kind == WorkloadKind::Service);
+        let span = span.filter(|span| of_compose && is_compose_file(graph.file_of(*span)));
+        finding.settle = span.map(|span| {
+            let name = |name: &&str| format!("--compose {}", quoted(name));
+            let files: Vec<String> = compose_files(graph, span).iter().map(name).collect();
+            command.replace("--compose FILE", &files.join(" "))
+        });
+        return;
+    }
+    let directory = about.database.map(|id| directory_of(graph.database(id)));
+    finding.settle = match (command.strip_prefix("walproof probe "), directory, inside(kind)) {
+        (Some(path), Some(directory), Some(inside)) if path == "DIRECTORY" || path == directory => {
+            Some(format!("walproof probe {} # {inside}", quoted(directory)))
+        }
+        _ => Some(command),
+    };
+}
+
+/// Whether `--compose` could be given a file of this name: not a page with Compose in it, not standard input.
+fn is_compose_file(name: &str) -> bool {
+    [".json", ".yaml", ".yml"].iter().any(|ending| name.to_ascii_lowercase().ends_with(ending))
+}
+
+/// The folder of a database, as its container has it.
+fn directory_of(database: &Database) -> &str {
+    match database.path.rsplit_once('/') {
+        _ if database.is_directory => &database.path,
+        Some(("", _)) | None => "/",
+        Some((directory, _)) => directory,
+    }
+}
+
+/// Where a path of a workload is found; `None`: on this machine.
+const fn inside(kind: Option<WorkloadKind>) -> Option<&'static str> {
+    use WorkloadKind as Is;
+    match kind {
+        None | Some(Is::Process | Is::Machine | Is::Image | Is::Container) => None,
+        Some(Is::Service | Is::Quadlet | Is::CommandLine) => Some("inside the container"),
+        Some(_) => Some("inside the pod"),
     }
 }
 

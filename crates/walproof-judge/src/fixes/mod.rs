@@ -37,7 +37,8 @@ mod tests;
 use serde::Serialize;
 
 use crate::check::Weighed;
-use crate::sharing::Graph;
+use crate::manifest::recognise::is_page;
+use crate::sharing::{Graph, WorkloadKind};
 
 pub use by_hand::BY_HAND;
 pub use edits::{Edit, EditError, apply};
@@ -113,6 +114,11 @@ pub type Named<'a> = (&'a str, &'a str);
 /// The fix of a finding, or why there is none.
 pub fn offer(graph: &Graph, finding: &Weighed, texts: &[Named<'_>]) -> Result<Fix, String> {
     let rule = finding.finding.rule;
+    let about = finding.finding.about.workload.map(|id| graph.workload(id).kind);
+    let file = finding.finding.span.map_or("", |span| graph.file_of(span));
+    if is_page(file) && about != Some(WorkloadKind::CommandLine) {
+        return Err("it stands in Markdown: change it by hand".to_owned());
+    }
     match FIXES.iter().find(|change| change.rule == rule) {
         Some(change) => (change.make)(&Question { graph, finding: &finding.finding, texts }),
         None => Err(BY_HAND

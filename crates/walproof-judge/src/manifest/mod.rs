@@ -24,6 +24,7 @@ pub mod docker_run;
 pub mod dockerfile;
 pub mod error;
 pub mod kubernetes;
+pub mod markdown;
 #[cfg(test)]
 pub(crate) mod mutation;
 mod placed;

@@ -5,6 +5,8 @@
 //!
 //! Where to look next: the room that [`Kind`] names.
 
+use super::markdown;
+
 /// The room that reads a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -14,7 +16,7 @@ pub enum Kind {
     Kubernetes,
     /// [`super::quadlet`].
     Quadlet,
-    /// [`super::docker_run`].
+    /// [`super::docker_run`], and for the fences of Markdown [`super::markdown`].
     DockerRun,
     /// [`super::dockerfile`].
     Dockerfile,
@@ -22,6 +24,7 @@ pub enum Kind {
 
 const QUADLETS: &[&str] = &[".container", ".kube", ".pod", ".volume"];
 const SCRIPTS: &[&str] = &[".bash", ".bat", ".cmd", ".markdown", ".md", ".mdx", ".ps1", ".service", ".sh", ".zsh"];
+const PAGES: &[&str] = &[".markdown", ".md", ".mdx"];
 const TREES: &[&str] = &[".json", ".yaml", ".yml"];
 const TEMPLATES: &[&str] = &[".gotmpl", ".j2", ".jinja", ".jinja2", ".tmpl", ".tpl"];
 
@@ -40,8 +43,17 @@ pub fn kind_of(name: &str, text: &str) -> Option<Kind> {
         return tree(&lower, text);
     }
     let is_script = ends(SCRIPTS) || begins("makefile") || (!lower.contains('.') && text.starts_with("#!"));
+    if is_script && is_page(name) && !markdown::trees(text).is_empty() {
+        return Some(Kind::DockerRun);
+    }
     let names_engine = ["docker", "podman", "nerdctl"].iter().any(|engine| text.contains(engine));
     (is_script && names_engine).then_some(Kind::DockerRun)
+}
+
+/// Whether a file of this name is Markdown.
+pub fn is_page(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    PAGES.iter().any(|ending| lower.ends_with(ending))
 }
 
 /// Whether a file of this name can be of any kind, whatever its text: others need not be read.
@@ -104,6 +116,8 @@ mod tests {
         is("stack.yml", "version: '3'\nservices:\n  a: {}\n", Kind::Compose);
         is("a.yml", "x:\n  services: 1\n", None);
         is("a.md", "```\npodman run x\n```", Kind::DockerRun);
+        is("a.md", "1. x\n   ```yaml\n   services:\n     a: {}\n   ```", Kind::DockerRun);
+        is("a.md", "```yaml\nservice: x\n```\nservices:\n", None);
         is("Makefile", "run:\n\tdocker run x", Kind::DockerRun);
         is("start", "#!/bin/sh\ndocker run x", Kind::DockerRun);
         is("a.sh", "echo", None);

@@ -82,6 +82,18 @@ pub(super) struct Broken {
     pub because: String,
 }
 
+/// What is said of a line with braces of a template.
+const OF_TEMPLATE: &str = "the line looks like part of a template";
+/// What to do with it.
+pub(super) const RENDER_IT: &str = "render it, and give the output: `helm template . | walproof check -`";
+
+impl Broken {
+    /// Whether a program seems to have to fill the text in first.
+    pub fn is_template(&self) -> bool {
+        self.because.ends_with(OF_TEMPLATE)
+    }
+}
+
 /// What may still be built before it is too much.
 #[derive(Debug)]
 pub(super) struct Budget {
@@ -264,9 +276,10 @@ fn scan_error(text: &str, error: &ScanError) -> Broken {
         place = place_at_end(text.trim_end());
     }
     let mut because = error.info().trim_end_matches('.').to_lowercase();
-    let line = text.lines().nth(marker.line().max(1) - 1).unwrap_or("");
+    let line = text.lines().nth(place.line.max(1) as usize - 1).unwrap_or("");
     if line.contains("{{") || line.contains("{%") {
-        because.push_str("; the line looks like part of a template");
+        because.push_str("; ");
+        because.push_str(OF_TEMPLATE);
     } else if line.trim_start_matches(' ').starts_with('\t') {
         because.push_str("; the line is indented with a tab, where YAML takes spaces only");
     }

@@ -16,7 +16,7 @@ use crate::sharing::EvidenceKind;
 /// So many findings of one kind are shown as one.
 const ALIKE_MIN: usize = 4;
 /// So many of them are named.
-const ALIKE_SHOWN_MAX: usize = 20;
+const ALIKE_SHOWN_MAX: usize = 5;
 /// So many related places are shown with their line.
 const RELATED_MAX: usize = 3;
 /// So many names are listed at the end.
@@ -80,14 +80,20 @@ impl Page<'_> {
         if !others.is_empty() {
             self.part("alike", &format!("{} more", others.len()));
             for reported in others.iter().take(ALIKE_SHOWN_MAX) {
-                let place = self.checked.place_of(reported);
-                self.part("", &format!("{place}: {}", reported.weighed.finding.message));
+                self.part("", &self.line_of(reported));
             }
             if others.len() > ALIKE_SHOWN_MAX {
                 self.part("", &format!("and {} more (`--format json` has all)", others.len() - ALIKE_SHOWN_MAX));
             }
         }
         self.out.push('\n');
+    }
+
+    /// `path:line`, or where it was seen.
+    fn line_of(&self, reported: &Reported) -> String {
+        let checked = self.checked;
+        let line = |span: Span| format!("{}:{}", checked.graph.file_of(span), span.start.line);
+        reported.weighed.finding.span.map_or_else(|| checked.place_of(reported), line)
     }
 
     fn finding(&mut self, reported: &Reported) {
@@ -267,10 +273,28 @@ impl Page<'_> {
                 self.part(std::mem::take(&mut label), &text);
             }
         }
+        for text in unread(checked) {
+            self.part(std::mem::take(&mut label), &text);
+        }
         for text in &checked.read.not_seen {
             self.part(std::mem::take(&mut label), text);
         }
     }
+}
+
+/// Objects that start pods and are not judged, those of a kind in one line.
+fn unread(checked: &Checked) -> Vec<String> {
+    let mut kinds: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+    for left in &checked.read.left_out {
+        if let Some(object) = &left.object {
+            kinds.entry((&object.kind, object.advice)).or_default().push(object.name.clone());
+        }
+    }
+    let line = |((kind, advice), names): ((&str, &str), Vec<String>)| {
+        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        format!("{} `{kind}` not judged: {}: {advice}", names.len(), few(&names))
+    };
+    kinds.into_iter().map(line).collect()
 }
 
 /// How databases are known.
@@ -365,8 +389,10 @@ mod tests {
             );
         }
         let text = text(&compose, 100);
-        assert!(text.contains("29 more") && text.contains("and 9 more"), "{text}");
+        assert!(text.contains("29 more") && text.contains("and 24 more"), "{text}");
         assert!(text.contains("30 unsafe"), "{text}");
+        let places = text.lines().filter(|line| line.trim_start().starts_with("compose.yaml:")).count();
+        assert_eq!(places, 5, "{text}");
     }
 
     #[test]

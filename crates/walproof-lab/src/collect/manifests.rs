@@ -23,8 +23,10 @@ use walproof_judge::check::projects::Project;
 use walproof_judge::manifest::compose::{self, Loaded, Profiles, paths};
 use walproof_judge::manifest::error::text_of;
 use walproof_judge::manifest::kubernetes::LeftOutReason;
-use walproof_judge::manifest::recognise::{Kind, kind_of};
-use walproof_judge::manifest::{ManifestError, ManifestErrorKind, Source, docker_run, dockerfile, quadlet};
+use walproof_judge::manifest::recognise::{Kind, is_page, kind_of};
+use walproof_judge::manifest::{
+    ManifestError, ManifestErrorKind, Source, docker_run, dockerfile, kubernetes, markdown, quadlet,
+};
 
 use opened::{FILE_BYTES_MAX, SQLITE_MAGIC};
 
@@ -389,6 +391,10 @@ impl Work<'_> {
                 for left in set.left_out.iter().filter(|left| left.reason == LeftOutReason::Template) {
                     self.leave_out(LeftOutWhy::Template, set.file_of(left.span));
                 }
+                for left in set.left_out.iter().filter(|left| left.unread.is_some()) {
+                    let (file, object) = (shown(set.file_of(left.span)), left.unread.clone());
+                    self.gathered.left_out.insert(LeftOut { why: LeftOutWhy::NotJudged, file, object });
+                }
                 self.gathered.projects.push(Project::Kubernetes(Box::new(set)));
             }
         }
@@ -408,8 +414,31 @@ impl Work<'_> {
         }
     }
 
+    /// The fences of a page: each is a project of its own, as they are alternatives or steps. What is wrong in one is
+    /// not worth a word: most that do not parse are parts of a file.
+    fn parse_fences(&mut self, page: &Found) {
+        for (kind, text) in markdown::trees(&page.text) {
+            let fence = Found { text, kind, ..page.clone() };
+            if kind == Kind::Kubernetes {
+                let set = kubernetes::parse(&[fence.source()]);
+                if !set.workloads.is_empty() {
+                    self.gathered.projects.push(Project::Kubernetes(Box::new(set)));
+                }
+                continue;
+            }
+            // What a page includes stays a project of its own.
+            let loaded = self.loaded.clone();
+            let parsed = self.compose(&[fence]);
+            self.gathered.projects.extend(parsed);
+            self.loaded = loaded;
+        }
+    }
+
     fn parse_singles(&mut self) {
         for found in self.of_kind(Kind::DockerRun) {
+            if is_page(&found.name) {
+                self.parse_fences(&found);
+            }
             let runs = docker_run::parse(&[found.source()]);
             runs.errors.iter().for_each(|error| self.unparsed(error, found.named));
             // Most scripts and pages that speak of an engine start nothing.
@@ -458,7 +487,7 @@ impl Work<'_> {
     }
 
     fn leave_out(&mut self, why: LeftOutWhy, file: &str) {
-        self.gathered.left_out.insert(LeftOut { why, file: shown(file) });
+        self.gathered.left_out.insert(LeftOut { why, file: shown(file), object: None });
     }
 }
 

@@ -460,6 +460,7 @@ fn not_yaml(file: &str, broken: Broken) -> ManifestError {
     let (what, try_this) = match broken.kind {
         ManifestErrorKind::TooMuch => ("is too large", "check a smaller file; no Compose file is as large as this"),
         ManifestErrorKind::Cycle => ("has an alias that cannot be followed", "name an anchor that stands before it"),
+        _ if broken.is_template() => ("is not YAML", yaml::RENDER_IT),
         _ => ("is not YAML", "correct it at this place; `docker compose config` names the same one"),
     };
     ManifestError {

@@ -20,6 +20,7 @@ const LANGUAGES: &[&str] = &[
     "cmd",
     "console",
     "dash",
+    "docker",
     "fish",
     "plaintext",
     "powershell",

@@ -6,8 +6,7 @@
 
 use super::model::WorkloadKind;
 use super::set::{LeftOut, LeftOutReason, Set};
-use super::templates;
-use super::{claims, workloads};
+use super::{claims, templates, unread, workloads};
 use crate::manifest::compose::paths::directory_of;
 use crate::manifest::error::{ManifestError, ManifestErrorKind};
 use crate::manifest::reader::Reader;
@@ -75,7 +74,7 @@ pub(super) fn read(set: &mut Set, reader: &mut Reader, source: Source<'_>, bytes
     }
     if is_empty {
         let message = "there is nothing in it but blanks and comments".to_owned();
-        set.left_out.push(LeftOut { reason: LeftOutReason::Empty, message, span: start });
+        set.left_out.push(LeftOut { reason: LeftOutReason::Empty, message, span: start, unread: None });
     }
     for document in documents {
         objects(set, reader, document);
@@ -115,15 +114,17 @@ fn objects(set: &mut Set, reader: &mut Reader, document: Node) {
 
 fn object(set: &mut Set, reader: &mut Reader, node: &Node) {
     let Some(kind) = node.get("kind").and_then(Node::as_text) else {
-        set.left_out.push(LeftOut { reason: LeftOutReason::NotKubernetes, message: looks_of(node), span: node.span });
+        let (reason, message) = (LeftOutReason::NotKubernetes, looks_of(node));
+        set.left_out.push(LeftOut { reason, message, span: node.span, unread: None });
         return;
     };
     let version = node.get("apiVersion").and_then(Node::as_text);
     let group = version.and_then(|version| version.split_once('/')).map_or("", |(group, _)| group);
     let is_read = GROUPS.contains(&group) && is_known(kind);
     if !is_read {
-        if !BESIDE_THE_POINT.contains(&kind) {
-            set.left_out.push(other_kind(kind, group, node.span));
+        let unread = unread::of(kind, group, node);
+        if unread.is_some() || !BESIDE_THE_POINT.contains(&kind) {
+            set.left_out.push(LeftOut { unread, ..other_kind(kind, group, node.span) });
         }
         return;
     }
@@ -174,7 +175,7 @@ fn take(set: &mut Set, reader: &mut Reader, kind: &str, node: &Node) {
 
 fn template(span: Span) -> LeftOut {
     let message = "template, not judged: render it and give the output".to_owned();
-    LeftOut { reason: LeftOutReason::Template, message, span }
+    LeftOut { reason: LeftOutReason::Template, message, span, unread: None }
 }
 
 fn other_kind(kind: &str, group: &str, span: Span) -> LeftOut {
@@ -183,7 +184,7 @@ fn other_kind(kind: &str, group: &str, span: Span) -> LeftOut {
         _ if group.is_empty() => format!("objects of kind `{kind}` are not read"),
         _ => format!("objects of kind `{kind}` of `{group}` are not read"),
     };
-    LeftOut { reason: LeftOutReason::OtherKind, message, span }
+    LeftOut { reason: LeftOutReason::OtherKind, message, span, unread: None }
 }
 
 fn looks_of(node: &Node) -> String {
@@ -197,6 +198,7 @@ fn looks_of(node: &Node) -> String {
 fn not_yaml(file: &str, broken: Broken) -> ManifestError {
     let (what, try_this) = match broken.kind {
         ManifestErrorKind::TooMuch => ("is larger than any manifest", "name the manifest of the workload alone"),
+        _ if broken.is_template() => ("is not YAML", yaml::RENDER_IT),
         _ => ("is not YAML", "correct it at this place; what stands before it was read"),
     };
     ManifestError {

@@ -48,6 +48,7 @@ mod quantity;
 mod set;
 pub mod storage;
 mod templates;
+mod unread;
 mod workloads;
 
 #[cfg(test)]
@@ -62,6 +63,7 @@ pub use set::{Claimed, Class, LeftOut, LeftOutReason, Mounted, Mounter, Set, Sto
 pub use storage::{
     AccessMode, Claim, ClaimReference, ClaimTerms, Csi, PersistentVolume, Share, StorageClass, Volume, VolumeSource,
 };
+pub use unread::Unread;
 
 use super::reader::Reader;
 use super::span::Source;

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::model::{Autoscaler, ConfigMap, Container, DEFAULT_NAMESPACE, VolumeMount, Workload, WorkloadKind};
 use super::storage::{Claim, ClaimTerms, PersistentVolume, StorageClass, Volume, VolumeSource};
+use super::unread::Unread;
 use crate::manifest::error::ManifestError;
 use crate::manifest::reader::Reader;
 use crate::manifest::span::{SourceFile, Span, Spanned, Warning, WarningKind};
@@ -52,6 +53,9 @@ pub struct LeftOut {
     pub message: String,
     /// Where.
     pub span: Span,
+    /// The object, where it starts pods all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unread: Option<Unread>,
 }
 
 /// Why something is not judged.

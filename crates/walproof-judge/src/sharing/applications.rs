@@ -217,7 +217,6 @@ impl Application {
             let set = if is_option { option(workload, name) } else { variable(workload, name).map(written) };
             let (Some(to), Some(rest)) = (set, below(path, directory)) else { continue };
             match to {
-                Some("") => {}
                 Some(to) if to.starts_with('/') && !to.contains('$') => {
                     return Some(format!("{}{rest}", to.trim_end_matches('/')));
                 }
@@ -462,7 +461,8 @@ mod tests {
     fn variables_and_options_move_directories() {
         let paths = |image: &str, variables: &[&str]| row(image).paths_in(&workload(variables));
         assert_eq!(paths("n8nio/n8n", &["N8N_USER_FOLDER=/data"]), ["/data/.n8n/database.sqlite"]);
-        assert_eq!(paths("n8nio/n8n", &["N8N_USER_FOLDER="]), ["/home/node/.n8n/database.sqlite"]);
+        // What Compose makes of a variable without a value.
+        assert!(paths("n8nio/n8n", &["N8N_USER_FOLDER="]).is_empty());
         assert!(paths("n8nio/n8n", &["N8N_USER_FOLDER"]).is_empty());
         assert!(paths("n8nio/n8n", &["N8N_USER_FOLDER=${DATA}/x"]).is_empty());
         assert_eq!(paths("deluan/navidrome", &["ND_DATAFOLDER=/nd/"]), ["/nd/navidrome.db"]);

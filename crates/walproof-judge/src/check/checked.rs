@@ -16,7 +16,7 @@ use super::{Weighed, allow, baseline};
 use crate::manifest::kubernetes::Unread;
 use crate::manifest::{Place, Span};
 use crate::rules::{RULES, Severity};
-use crate::sharing::{Database, Graph, Host, WorkloadId, WorkloadKind};
+use crate::sharing::{Database, EvidenceKind, Graph, Host, WorkloadId, WorkloadKind};
 
 /// What came of it.
 #[derive(Clone, Debug, Default)]
@@ -330,6 +330,16 @@ impl Checked {
     pub fn without_database(&self) -> Vec<WorkloadId> {
         let known: BTreeSet<WorkloadId> = self.graph.databases.iter().map(|database| database.workload).collect();
         (0..self.graph.workloads.len()).map(WorkloadId).filter(|id| !known.contains(id)).collect()
+    }
+
+    /// Addresses of SQLite of which it is not known where they lead, of workloads of which nobody said it.
+    pub fn unplaced(&self) -> Vec<(WorkloadId, &str)> {
+        let is_told = |id: WorkloadId| {
+            let mut databases = self.graph.databases.iter().filter(|database| database.workload == id);
+            databases.any(|database| matches!(database.evidence.kind, EvidenceKind::Named | EvidenceKind::Seen))
+        };
+        let unplaced = self.graph.unplaced.iter().filter(|(id, _)| !is_told(*id));
+        unplaced.map(|(id, text)| (*id, text.value.as_str())).collect()
     }
 
     /// Names of rules that were asked for and are none.

@@ -31,6 +31,8 @@ struct Document<'a> {
     judged: BTreeMap<&'static str, usize>,
     workload_count: usize,
     workloads_without_database: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    addresses_without_place: Vec<String>,
     left_out: &'a [LeftOut],
     not_seen: &'a [String],
     said: &'a [Said],
@@ -103,6 +105,11 @@ pub fn render(checked: &Checked) -> String {
         judged: checked.read.judged.clone(),
         workload_count: graph.workloads.len(),
         workloads_without_database: without.iter().map(|id| graph.workload(*id).shown()).collect(),
+        addresses_without_place: checked
+            .unplaced()
+            .iter()
+            .map(|(id, text)| format!("{}: {text}", graph.workload(*id).shown()))
+            .collect(),
         left_out: &checked.read.left_out,
         not_seen: &checked.read.not_seen,
         said: &checked.said,

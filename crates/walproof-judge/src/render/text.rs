@@ -261,6 +261,14 @@ impl Page<'_> {
             let text = format!("{} of which no database is known: {}", several(without.len(), "workload"), few(&names));
             self.part(std::mem::take(&mut label), &text);
         }
+        let unplaced = checked.unplaced();
+        if !unplaced.is_empty() {
+            let shown = unplaced.iter().map(|(id, text)| format!("`{text}` of `{}`", checked.graph.workload(*id).name));
+            let shown: Vec<String> = shown.collect::<BTreeSet<String>>().into_iter().collect();
+            let noun = if shown.len() == 1 { "address of SQLite whose" } else { "addresses of SQLite whose" };
+            let text = format!("{} {noun} place is not known: {}", shown.len(), few(&shown));
+            self.part(std::mem::take(&mut label), &text);
+        }
         for (why, one, many, advice) in [
             (LeftOutWhy::Template, "template", "templates", "render them: `helm template . | walproof check -`"),
             (LeftOutWhy::OtherKind, "other file", "other files", "it is of no kind that is judged"),

@@ -65,13 +65,13 @@ fn in_layer(graph: &Graph, id: DatabaseId, database: &Database) -> Option<Findin
 }
 
 /// Whether its address is one that some libraries read as a path from the directory they start in: `sqlite:///a/b` with
-/// three slashes, which is `/a/b` to some and `/app/a/b` to SQLAlchemy in `/app`.
+/// three slashes (or two), which is `/a/b` to some and `/app/a/b` to SQLAlchemy in `/app`.
 fn may_be_relative(graph: &Graph, database: &Database) -> bool {
     let workload = graph.workload(database.workload);
     let values = workload.environment.iter().filter_map(|variable| variable.value.as_ref());
     let mut texts = values.chain(&workload.words).filter(|text| Some(text.span) == database.evidence.span);
     database.evidence.kind == EvidenceKind::Address
-        && texts.any(|text| text.value.contains(":///") && !text.value.contains(":////"))
+        && texts.any(|text| text.value.contains("://") && !text.value.contains(":////"))
 }
 
 /// Something that outlives the container, and is more than a socket or a file of settings.

@@ -37,6 +37,19 @@ pub struct Application {
     /// Variables that hold other paths of databases; those that are set stand in for all of `paths`.
     #[serde(default)]
     pub path_variables: Vec<String>,
+    /// Variables that move a directory of `paths`, as `NAME=/directory`: their value takes its place.
+    #[serde(default)]
+    pub directory_variables: Vec<String>,
+    /// Options among the words that are started that do the same: `--dir=/directory`.
+    #[serde(default)]
+    pub directory_options: Vec<String>,
+    /// Tags of which the row speaks, `2*` for all that begin so, `!1*` for all but those; an image without a tag has
+    /// `latest`, one with a digest alone has none. Empty: all.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Words of which one must be among those that are started; empty: any.
+    #[serde(default)]
+    pub only_words: Vec<String>,
     /// `wal` or `rollback`; absent: not known.
     #[serde(default)]
     pub mode: Option<String>,
@@ -103,9 +116,10 @@ impl Applications {
         let bare = without_tag(image);
         let last = bare.rsplit('/').next().unwrap_or(bare);
         let is_it = |row: &&Application| {
-            row.images.iter().any(|name| {
+            let is_named = row.images.iter().any(|name| {
                 bare == name || bare.strip_suffix(name.as_str()).is_some_and(|rest| may_precede(rest, name))
-            })
+            });
+            is_named && row.speaks_of(tag(image))
         };
         self.by_name.get(last)?.iter().rev().map(|index| &self.rows[*index]).find(is_it)
     }
@@ -122,6 +136,14 @@ impl Application {
         }
         if let Some(path) = self.paths.iter().find(|path| !path.starts_with('/')) {
             return Err(format!("the path `{path}` is not absolute"));
+        }
+        let mut directories = self.directory_variables.iter().chain(&self.directory_options);
+        let is_of_path = |moved: &str| {
+            let directory = moved.split_once('=').map_or("", |(_, directory)| directory);
+            self.paths.iter().any(|path| below(path, directory).is_some())
+        };
+        if let Some(moved) = directories.find(|moved| !is_of_path(moved)) {
+            return Err(format!("`{moved}` names no directory of `paths`"));
         }
         if let Some(mode) = self.mode.as_ref().filter(|_| self.family().is_none()) {
             return Err(format!("the mode `{mode}` is neither `wal` nor `rollback`"));
@@ -156,16 +178,52 @@ impl Application {
         }
     }
 
-    /// Where its databases lie with the variables of a workload. A variable that holds no plain absolute path says
-    /// nothing: without another one the usual paths are kept.
+    /// Whether the row is about images with this tag; `None`: it is not known.
+    fn speaks_of(&self, tag: Option<&str>) -> bool {
+        let is_it = |pattern: &str, tag: &str| match pattern.strip_suffix('*') {
+            Some(beginning) => tag.starts_with(beginning),
+            None => tag == pattern,
+        };
+        let (excluded, included): (Vec<&str>, Vec<&str>) =
+            self.tags.iter().map(String::as_str).partition(|pattern| pattern.starts_with('!'));
+        let Some(tag) = tag else { return included.is_empty() };
+        !excluded.iter().any(|pattern| is_it(&pattern[1..], tag))
+            && (included.is_empty() || included.iter().any(|pattern| is_it(pattern, tag)))
+    }
+
+    /// Where its databases lie with the variables of a workload. A path variable that holds no plain absolute path says
+    /// nothing: without another one the usual paths are kept. One that moves a directory to where is not known leaves
+    /// none of the paths in it.
     pub fn paths_in(&self, workload: &Workload) -> Vec<String> {
         let from_variable = |name: &String| {
             let value = &variable(workload, name)?.as_ref()?.value;
             let path = value.split('?').next().unwrap_or(value);
+            let path = path.strip_prefix("file:").unwrap_or(path);
             (path.starts_with('/') && !path.contains('$')).then(|| path.to_owned())
         };
         let moved: Vec<String> = self.path_variables.iter().filter_map(from_variable).collect();
-        if moved.is_empty() { self.paths.clone() } else { moved }
+        if !moved.is_empty() {
+            return moved;
+        }
+        self.paths.iter().filter_map(|path| self.moved(workload, path)).collect()
+    }
+
+    /// A path after the variables and options that move its directory; `None`: nobody knows where to.
+    fn moved(&self, workload: &Workload, path: &str) -> Option<String> {
+        let by_variable = self.directory_variables.iter().map(|moved| (moved, false));
+        let by_option = self.directory_options.iter().map(|moved| (moved, true));
+        for (moved, is_option) in by_option.chain(by_variable) {
+            let (name, directory) = moved.split_once('=').unwrap_or((moved, ""));
+            let set = if is_option { option(workload, name) } else { variable(workload, name).map(written) };
+            let (Some(to), Some(rest)) = (set, below(path, directory)) else { continue };
+            match to {
+                Some(to) if to.starts_with('/') && !to.contains('$') => {
+                    return Some(format!("{}{rest}", to.trim_end_matches('/')));
+                }
+                _ => return None,
+            }
+        }
+        Some(path.to_owned())
     }
 
     /// Whether a file belongs to another engine than SQLite, by its path.
@@ -185,18 +243,28 @@ impl Application {
     }
 
     /// The variable that makes a workload use another database, as the table writes it. One whose value comes from a
-    /// secret is taken for it: whoever hides the address of a database hides that of a server.
+    /// secret, or from a file (`NAME_FILE`), is taken for it: whoever hides the address of a database hides that of a server.
     pub fn elsewhere<'a>(&'a self, workload: &Workload) -> Option<&'a str> {
+        let is_set = |name: String| {
+            variable(workload, &name).is_some_and(|value| value.as_ref().is_none_or(|value| !value.value.is_empty()))
+        };
         let hidden = |when: &str| {
             let name = when.split('=').next().unwrap_or(when);
             matches!(variable(workload, name), Some(None))
+                || is_set(format!("{name}_FILE"))
+                || is_set(format!("{name}__FILE"))
         };
         self.elsewhere_when.iter().map(String::as_str).find(|when| holds(workload, when) || hidden(when))
     }
 
     /// Whether it uses SQLite at all with these variables.
     pub fn uses_sqlite(&self, workload: &Workload) -> bool {
-        self.engine.is_none() && (self.only_when.is_empty() || self.only_when.iter().any(|when| holds(workload, when)))
+        let has_word = |wanted: &String| {
+            workload.words.iter().any(|word| word.value.split_whitespace().any(|part| part == wanted))
+        };
+        self.engine.is_none()
+            && (self.only_words.is_empty() || self.only_words.iter().any(has_word))
+            && (self.only_when.is_empty() || self.only_when.iter().any(|when| holds(workload, when)))
     }
 }
 
@@ -220,6 +288,28 @@ fn variable<'a>(workload: &'a Workload, name: &str) -> Option<&'a Option<Spanned
     found.map(|variable| &variable.value)
 }
 
+/// The value of a variable, if it is written.
+fn written(value: &Option<Spanned<String>>) -> Option<&str> {
+    value.as_ref().map(|value| value.value.as_str())
+}
+
+/// The value of an option among the words that are started: `--dir=/x`, `--dir /x`. The inner `None`: it has none.
+fn option<'a>(workload: &'a Workload, name: &str) -> Option<Option<&'a str>> {
+    let words: Vec<&str> = workload.words.iter().flat_map(|word| word.value.split_whitespace()).collect();
+    words.iter().enumerate().find_map(|(index, word)| {
+        let rest = word.strip_prefix(name)?;
+        match rest.strip_prefix('=') {
+            Some(value) => Some(Some(value)),
+            None => rest.is_empty().then(|| words.get(index + 1).copied()),
+        }
+    })
+}
+
+/// The rest of a path in a directory, with its slash.
+fn below<'a>(path: &'a str, directory: &str) -> Option<&'a str> {
+    path.strip_prefix(directory).filter(|rest| rest.starts_with('/') && directory.starts_with('/'))
+}
+
 /// Whether what stands before a name of the table may stand there: any registry and namespace before `owner/name`, only
 /// a registry before `name`.
 fn may_precede(rest: &str, name: &str) -> bool {
@@ -228,6 +318,15 @@ fn may_precede(rest: &str, name: &str) -> bool {
     name.contains('/')
         || rest == "library"
         || (!registry.contains('/') && (registry.contains(['.', ':']) || registry == "localhost"))
+}
+
+/// The tag of an image; `None`: only a digest says what it is, or a variable without a value.
+fn tag(image: &str) -> Option<&str> {
+    let (name, has_digest) = image.split_once('@').map_or((image, false), |(name, _)| (name, true));
+    match name.rsplit_once(':') {
+        Some((_, tag)) if !tag.contains('/') => Some(tag).filter(|tag| !tag.contains('$')),
+        _ => (!has_digest).then_some("latest"),
+    }
 }
 
 /// An image without tag and digest.
@@ -359,6 +458,52 @@ mod tests {
     }
 
     #[test]
+    fn variables_and_options_move_directories() {
+        let paths = |image: &str, variables: &[&str]| row(image).paths_in(&workload(variables));
+        assert_eq!(paths("n8nio/n8n", &["N8N_USER_FOLDER=/data"]), ["/data/.n8n/database.sqlite"]);
+        // What Compose makes of a variable without a value.
+        assert!(paths("n8nio/n8n", &["N8N_USER_FOLDER="]).is_empty());
+        assert!(paths("n8nio/n8n", &["N8N_USER_FOLDER"]).is_empty());
+        assert!(paths("n8nio/n8n", &["N8N_USER_FOLDER=${DATA}/x"]).is_empty());
+        assert_eq!(paths("deluan/navidrome", &["ND_DATAFOLDER=/nd/"]), ["/nd/navidrome.db"]);
+        assert_eq!(paths("deluan/navidrome", &["ND_DATAFOLDER=/nd", "ND_DBPATH=/x.db"]), ["/x.db"]);
+        assert_eq!(paths("vaultwarden/server", &["DATA_FOLDER=/vw"]), ["/vw/db.sqlite3"]);
+        assert_eq!(paths("grafana/grafana", &["GF_PATHS_DATA=/g"]), ["/g/grafana.db"]);
+        assert_eq!(paths("jellyfin/jellyfin", &["JELLYFIN_DATA_DIR=/j"]), ["/j/data/jellyfin.db"]);
+        assert_eq!(paths("gotify/server", &["GOTIFY_DATABASE_CONNECTION=/g/g.db"]), ["/g/g.db"]);
+        let mut started = workload(&[]);
+        for (words, path) in [("serve --dir=/x", "/x/data.db"), ("--dir /y", "/y/data.db"), ("x", "/pb_data/data.db")] {
+            started.words = vec![Spanned::new(words.to_owned(), started.span.unwrap_or(Span::NOWHERE))];
+            assert_eq!(row("muchobien/pocketbase").paths_in(&started)[0], path, "{words}");
+        }
+        assert!(!row("rustdesk/rustdesk-server").uses_sqlite(&started));
+        started.words = vec![Spanned::new("hbbs".to_owned(), Span::NOWHERE)];
+        assert!(row("rustdesk/rustdesk-server").uses_sqlite(&started));
+    }
+
+    #[test]
+    fn rows_speak_of_tags() {
+        let table = Applications::built_in();
+        let has = |image: &str| table.of_image(image).is_some();
+        assert!(has("influxdb:2.7-alpine") && has("influxdb:2@sha256:00"));
+        for image in ["influxdb:1.12", "influxdb:3-core", "influxdb@sha256:00", "influxdb:${TAG}"] {
+            assert!(!has(image), "{image}");
+        }
+        assert!(has("fosrl/pangolin:1.9") && has("fosrl/pangolin") && has("fosrl/pangolin@sha256:00"));
+        assert!(!has("docker.io/fosrl/pangolin:postgresql-1.9"));
+        assert!(has("syncthing/syncthing") && has("syncthing/syncthing:2.0") && !has("syncthing/syncthing:1.30"));
+    }
+
+    #[test]
+    fn addresses_from_files_lead_elsewhere() {
+        is_elsewhere("vaultwarden/server", "DATABASE_URL_FILE=/run/secrets/url");
+        is_elsewhere("vaultwarden/server", "DATABASE_URL_FILE");
+        is_elsewhere("grafana/grafana", "GF_DATABASE_URL__FILE=/run/secrets/url");
+        stays("vaultwarden/server", "ADMIN_TOKEN_FILE=/run/secrets/token");
+        stays("vaultwarden/server", "DATABASE_URL_FILE=");
+    }
+
+    #[test]
     fn files_of_other_engines_are_told() {
         let told =
             |image: &str, variables: &[&str], path: &str| row(image).is_of_another_engine(&workload(variables), path);
@@ -376,6 +521,8 @@ mod tests {
         refuses(&row("path = \"/x\""), "unknown field `path`");
         refuses(&row("paths = \"/x\""), "line 4");
         refuses(&row("paths = [\"x.db\"]"), "the row of `me/app`: the path `x.db` is not absolute");
+        let moved = "paths = [\"/a/x.db\"]\ndirectory_variables = [\"D=/b\"]";
+        refuses(&row(moved), "`D=/b` names no directory of `paths`");
         refuses(&row("mode = \"WAL\""), "the mode `WAL` is neither `wal` nor `rollback`");
         refuses(&row("elsewhere_when = [\"DB=Postgres\"]"), "`DB=Postgres` must be written in lower case");
         refuses("[[application]]\nimages = [\"me/app:1\"]\nsource = \"me\"", "`me/app:1` has a tag or a digest");

@@ -39,7 +39,7 @@ pub use seen::{Seen, SeenFile, SeenOpener};
 pub use storage::{Access, Mount, Nature, Storage, StorageKind};
 pub use workload::{Copies, CopiesBy, Nodes, Overlap, Role, Rollout, StopTime, Variable, Workload, WorkloadKind};
 
-use crate::manifest::{SourceFile, Span};
+use crate::manifest::{SourceFile, Span, Spanned};
 
 /// An index into [`Graph::workloads`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -122,6 +122,9 @@ pub struct Graph {
     pub live: Option<live::Live>,
     /// Which entries of [`Graph::databases`] were seen there.
     pub seen: Vec<Seen>,
+    /// Addresses of SQLite that are written, and of which it is not known where they lead.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unplaced: Vec<(WorkloadId, Spanned<String>)>,
     /// Who has which mounts and where databases lie, so that questions take no walk over everything.
     #[serde(skip)]
     index: index::Index,

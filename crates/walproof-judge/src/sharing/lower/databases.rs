@@ -30,6 +30,8 @@ const SCHEMES: &[&str] = &[
     "sqlite:",
     "file:",
 ];
+/// Where images usually start.
+const USUAL_DIRECTORIES: &[&str] = &["/app", "/code", "/srv", "/usr/src/app", "/workspace"];
 /// What .NET calls the path in a connection string.
 const DATA_SOURCES: &[&str] = &["data source=", "datasource=", "filename="];
 /// Options that only drivers of SQLite have, by the beginnings of their names.
@@ -180,6 +182,8 @@ pub(super) fn find(graph: &mut Graph, applications: &Applications, named: &[Name
             }
         }
         graph.databases.extend(kept);
+        let lost = unplaced(graph, id);
+        graph.unplaced.extend(lost.into_iter().map(|text| (id, text)));
     }
 }
 
@@ -287,7 +291,11 @@ fn addressed(graph: &Graph, id: WorkloadId, name: Option<&str>, text: &Spanned<S
         by_address(id, name, text).or_else(|| by_driver(id, name, text)).or_else(|| by_data_source(id, name, text));
     match found {
         Some(found) if graph.mount_of_path(id, &found.path).is_some() => Some(found),
-        found => by_relative_address(graph, id, text).or(found),
+        // A single name is a path at the root to nobody.
+        found => by_relative_address(graph, id, text).or_else(|| {
+            let is_one_name = relative(&text.value).is_some_and(|relative| !relative.path.contains('/'));
+            found.filter(|_| !is_one_name)
+        }),
     }
 }
 
@@ -321,25 +329,90 @@ fn by_data_source(workload: WorkloadId, name: Option<&str>, text: &Spanned<Strin
     is_file.then(|| of_address(workload, name, paths::normal(path), &rest.join(";"), text.span))
 }
 
-/// `sqlite:///data/app.db` and `file:./data/app.db` start in a directory that only the image knows; where exactly one
-/// mount ends as the path begins, that is where it leads.
-fn by_relative_address(graph: &Graph, id: WorkloadId, text: &Spanned<String>) -> Option<Database> {
-    let (scheme, address) = address(&text.value)?;
-    let path = address.split('?').next().unwrap_or("");
-    let is_absolute = path.starts_with("//") || (path.starts_with('/') && !scheme.ends_with("//"));
-    if is_absolute {
+/// An address that is relative, or is to some libraries.
+struct Relative<'a> {
+    /// Without `./` and the slash that some libraries do not count.
+    path: &'a str,
+    query: &'a str,
+    /// Nobody reads it as an absolute one.
+    is_sure: bool,
+}
+
+/// `sqlite:///data/app.db`, which SQLAlchemy takes for a relative path and others for an absolute one, `sqlite:app.db`,
+/// `file:./data/app.db`.
+fn relative(text: &str) -> Option<Relative<'_>> {
+    let (scheme, address) = address(text)?;
+    let (path, query) = address.split_once('?').unwrap_or((address, ""));
+    let path = path.strip_prefix("file:").unwrap_or(path);
+    let has_slashes = scheme.ends_with("//");
+    let rest = if has_slashes { path.strip_prefix('/').unwrap_or(path) } else { path };
+    if rest.starts_with('/') {
         return None;
     }
-    let path = path.trim_start_matches(['/', '.']);
-    let (first, rest) = path.split_once('/')?;
+    let plain = rest.trim_start_matches("./");
+    // Of the drivers of SQLAlchemy it is known how they read it.
+    let is_sure = !has_slashes || plain.len() < rest.len() || !plain.contains('/') || scheme.contains('+');
+    let is_file = !plain.is_empty() && !plain.contains(':') && !query.contains("mode=memory");
+    (is_file && (scheme != "file:" || is_database_name(plain))).then_some(Relative { path: plain, query, is_sure })
+}
+
+/// Where a relative address leads: into the directory that the workload starts in, if that is written; to the one mount
+/// that ends as the path begins; else to the one mount where images usually start.
+fn by_relative_address(graph: &Graph, id: WorkloadId, text: &Spanned<String>) -> Option<Database> {
+    let address = relative(&text.value)?;
+    if address.path.contains('$') || address.path.starts_with("..") {
+        return None;
+    }
+    let (path, because) = in_directory(graph, id, &address)?;
+    let found = of_address(id, None, path, address.query, text.span);
+    Some(Database { evidence: Evidence { kind: EvidenceKind::FileName, because, span: Some(text.span) }, ..found })
+}
+
+/// The place of a relative address, and why it is taken for that.
+fn in_directory(graph: &Graph, id: WorkloadId, address: &Relative<'_>) -> Option<(String, String)> {
+    let known = graph.workload(id).working_directory.as_ref().map(|directory| directory.value.as_str());
+    let known = known.filter(|directory| directory.starts_with('/') && !directory.contains('$')).map(|directory| {
+        let path = paths::normal(&format!("{directory}/{}", address.path));
+        (path, format!("its address may be relative, and `{directory}` is where it starts"))
+    });
+    if let Some(known) = known.clone().filter(|(path, _)| graph.mount_of_path(id, path).is_some()) {
+        return Some(known);
+    }
+    by_ending(graph, id, address).or(known.filter(|_| address.is_sure)).or_else(|| by_usual(graph, id, address))
+}
+
+/// By the one mount that ends as the path begins.
+fn by_ending(graph: &Graph, id: WorkloadId, address: &Relative<'_>) -> Option<(String, String)> {
+    let (first, rest) = address.path.split_once('/')?;
     let mut mounts = graph.mounts_of(id).filter(|(_, mount)| mount.target.rsplit('/').next() == Some(first));
     let (Some((_, mount)), None) = (mounts.next(), mounts.next()) else { return None };
-    let target = format!("{}/{rest}", mount.target);
     let because = format!("its address may be relative, and `{}` is mounted, which ends as it begins", mount.target);
-    let query = address.split_once('?').map_or("", |(_, query)| query);
-    let found = of_address(id, None, paths::normal(&target), query, text.span);
-    let evidence = Evidence { kind: EvidenceKind::FileName, because, span: Some(text.span) };
-    (is_database_name(&found.path) && first != "etc").then_some(Database { evidence, ..found })
+    let path = paths::normal(&format!("{}/{rest}", mount.target));
+    (is_database_name(&path) && first != "etc").then_some((path, because))
+}
+
+/// By the one mount where images usually start.
+fn by_usual(graph: &Graph, id: WorkloadId, address: &Relative<'_>) -> Option<(String, String)> {
+    let mut mounts = graph.mounts_of(id).filter(|(_, mount)| USUAL_DIRECTORIES.contains(&mount.target.as_str()));
+    let (Some((_, mount)), None) = (mounts.next(), mounts.next()) else { return None };
+    let because = format!("its address is relative, and `{}` is mounted, where images usually start", mount.target);
+    let is_taken = address.is_sure && graph.workload(id).working_directory.is_none();
+    is_taken.then(|| (paths::normal(&format!("{}/{}", mount.target, address.path)), because))
+}
+
+/// Addresses of SQLite that lead to no place that is known, without their options.
+fn unplaced(graph: &Graph, id: WorkloadId) -> Vec<Spanned<String>> {
+    let workload = graph.workload(id);
+    let values = workload.environment.iter().filter_map(|variable| variable.value.clone());
+    let texts = values.chain(words(workload));
+    let is_lost =
+        |text: &Spanned<String>| relative(&text.value).is_some() && addressed(graph, id, None, text).is_none();
+    let shown = texts.filter(is_lost).filter_map(|text| {
+        let (scheme, address) = address(&text.value)?;
+        let path = address.split('?').next().unwrap_or("");
+        Some(Spanned::new(format!("{scheme}{path}"), text.span))
+    });
+    shown.collect()
 }
 
 /// What the table knows of an image. If something is mounted over some of its paths only, the others are those of other
@@ -621,6 +694,46 @@ mod tests {
         assert_eq!(of_words(&["file:./x.db"], &["/app/data"]), [""; 0]);
         assert_eq!(of_words(&["sqlite:////data/x.db"], &["/app/data"]), ["/data/x.db"]);
         assert_eq!(of_words(&["file:/data/x.db"], &["/app/data"]), ["/data/x.db"]);
+    }
+
+    /// Databases and what is without a place, of an address in a workload that starts in a directory.
+    fn placed(address: &str, directory: Option<&str>, targets: &[&str]) -> Vec<String> {
+        let mut graph = Graph::default();
+        let working_directory = directory.map(text);
+        let words = vec![text(address)];
+        graph.workloads.push(Workload { words, working_directory, ..Workload::new(WorkloadKind::Service, "a") });
+        for target in targets {
+            let span = Some(text("").span);
+            let mount = plain(WorkloadId(0), crate::sharing::StorageId(0), (*target).to_owned(), span);
+            graph.mounts.push(crate::sharing::Mount { is_file: Some(false), ..mount });
+        }
+        find(&mut graph, &Applications::built_in(), &[]);
+        let unplaced = graph.unplaced.into_iter().map(|(_, text)| format!("lost {}", text.value));
+        graph.databases.into_iter().map(|database| database.path).chain(unplaced).collect()
+    }
+
+    #[test]
+    fn relative_addresses_start_in_the_directory_of_the_workload() {
+        assert_eq!(placed("sqlite:///db.sqlite3", Some("/srv/a"), &["/data"]), ["/srv/a/db.sqlite3"]);
+        assert_eq!(placed("sqlite:///data/x.db", Some("/srv/a"), &["/srv/a"]), ["/srv/a/data/x.db"]);
+        assert_eq!(placed("sqlite:///data/x.db", Some("/srv/a"), &["/srv/a", "/data"]), ["/data/x.db"]);
+        assert_eq!(placed("sqlite+aiosqlite:///data/x.db", Some("/a"), &["/b"]), ["/a/data/x.db"]);
+        assert_eq!(placed("sqlite+aiosqlite:///data/x.db", Some("/a"), &["/data"]), ["/data/x.db"]);
+        assert_eq!(placed("sqlite:///db.sqlite3", None, &["/app"]), ["/app/db.sqlite3"]);
+        assert_eq!(placed("sqlite:///./data/x.db", None, &["/code", "/b"]), ["/code/data/x.db"]);
+        assert_eq!(placed("sqlite:///data/x.db", None, &["/app"]), ["/data/x.db"]);
+        assert_eq!(placed("sqlite:////x.db", None, &["/app"]), ["/x.db"]);
+    }
+
+    #[test]
+    fn addresses_without_a_place_are_told() {
+        assert_eq!(placed("sqlite:///db.sqlite3", None, &["/data"]), ["lost sqlite:///db.sqlite3"]);
+        assert_eq!(placed("sqlite:///./x?_key=1", None, &[]), ["lost sqlite:///./x"]);
+        assert_eq!(placed("--db=file:./dev.db", None, &["/data"]), ["lost file:./dev.db"]);
+        assert_eq!(placed("sqlite:./x", None, &["/app", "/code"]), ["lost sqlite:./x"]);
+        for none in ["sqlite::memory:", "sqlite://", "sqlite:///:memory:", "file:./a.yml", "file:x.db?mode=memory"] {
+            assert_eq!(placed(none, None, &["/app"]), [""; 0], "{none}");
+        }
     }
 
     #[test]

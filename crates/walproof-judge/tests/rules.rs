@@ -182,7 +182,7 @@ fn left_after_fixing(folder: &Path) -> Vec<(&'static str, String)> {
         let graph = graph_of(folder, &texts);
         let found = check::judge(&graph, assumed);
         let pairs: Vec<(&str, &str)> = texts.iter().map(|(_, name, text)| (name.as_str(), text.as_str())).collect();
-        let plan = fixes::plan(&graph, &found, &pairs, &named);
+        let plan = fixes::plan(&graph, &found, &pairs, &named, &|_| None);
         if plan.fixes.is_empty() {
             let comments = |text: &str| fixes::comments(text).map(|found| found.join("\n"));
             for ((kind, name, text), (_, old)) in texts.iter().zip(&before) {

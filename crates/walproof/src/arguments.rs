@@ -81,7 +81,8 @@ pub enum Command {
     Image(ImageFlags),
     /// Write a sound manifest from nothing: one writer, its own storage, time to close, copies that are copies.
     ///
-    /// Each choice has its reason beside it as a comment. `walproof check` finds nothing in what is written.
+    /// Each choice has its reason beside it as a comment. `walproof check` finds nothing unsafe or
+    /// risky in what is written; `unknown` it may say: what a storage class gives cannot be told from text.
     #[command(subcommand)]
     Manifest(ManifestKind),
     /// Ask whether this path may use WAL, in a millisecond: for entry points of containers.
@@ -255,9 +256,9 @@ pub struct ManifestFlags {
     /// The storage class of the claims (Kubernetes); without it, the cluster's default.
     #[arg(long, value_name = "CLASS")]
     pub storage_class: Option<String>,
-    /// How large the claims are (Kubernetes).
-    #[arg(long, default_value = "1Gi")]
-    pub size: String,
+    /// How large the claims are (Kubernetes); without it, 1Gi.
+    #[arg(long)]
+    pub size: Option<String>,
     /// Write it to this new file instead of standard output.
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,

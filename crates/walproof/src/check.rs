@@ -12,7 +12,7 @@ mod settings;
 mod targets;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 
 use walproof_judge::check::baseline::Baseline;
@@ -45,12 +45,11 @@ pub fn run(flags: &CheckFlags) -> Result<i32, LabError> {
     let shown = show(&checked, flags);
     match &flags.output {
         Some(path) => write(path, &shown)?,
-        // Whether anybody reads to the end is not our business.
-        None => drop(std::io::stdout().lock().write_all(shown.as_bytes())),
+        None => output::document(&shown)?,
     }
     // A document for programs stays one.
     match flags.format.as_str() {
-        "text" => drop(std::io::stdout().lock().write_all(fixes.as_bytes())),
+        "text" => output::document(&fixes)?,
         _ => eprint!("{fixes}"),
     }
     let code = checked.exit_code();

@@ -8,6 +8,10 @@ use walproof_judge::sound_manifest::{self, Asked, Backup, Format, NotTaken};
 use walproof_lab::error::LabError;
 
 use crate::arguments::{ManifestFlags, ManifestKind};
+use crate::output;
+
+/// Of a claim, when nobody says.
+const SIZE: &str = "1Gi";
 
 /// Writes it; a file that is there already is left alone.
 pub fn run(kind: &ManifestKind) -> Result<i32, LabError> {
@@ -15,16 +19,38 @@ pub fn run(kind: &ManifestKind) -> Result<i32, LabError> {
         ManifestKind::Compose(flags) => (Format::Compose, flags),
         ManifestKind::Kubernetes(flags) => (Format::Kubernetes, flags),
     };
+    refuse_unused(format, flags)?;
     let text = sound_manifest::write(format, &asked(flags)?).map_err(not_taken)?;
     match &flags.output {
         Some(path) => {
             let written = std::fs::File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()));
             written.map_err(|error| LabError::path("cannot write", path, error, "a new file in a folder of yours"))?;
         }
-        // Whether anybody reads to the end is not our business.
-        None => drop(std::io::stdout().lock().write_all(text.as_bytes())),
+        None => output::document(&text)?,
     }
     Ok(0)
+}
+
+/// A flag that would change nothing was meant to.
+fn refuse_unused(format: Format, flags: &ManifestFlags) -> Result<(), LabError> {
+    if flags.backup_image.is_some() && flags.backup == "none" {
+        let because = "without `--backup` no copies are made";
+        return Err(LabError::new(
+            "`--backup-image` has no use",
+            because,
+            "`--backup vacuum-into` or `--backup litestream`",
+        ));
+    }
+    let of_cluster = [("storage-class", &flags.storage_class), ("size", &flags.size)];
+    let unused = of_cluster.iter().find(|(_, value)| value.is_some() && matches!(format, Format::Compose));
+    match unused {
+        Some((flag, _)) => Err(LabError::new(
+            format!("`--{flag}` has no use"),
+            "a volume of Compose has neither a class nor a size",
+            "`walproof manifest kubernetes`, or without it",
+        )),
+        None => Ok(()),
+    }
 }
 
 fn asked(flags: &ManifestFlags) -> Result<Asked, LabError> {
@@ -50,7 +76,7 @@ fn asked(flags: &ManifestFlags) -> Result<Asked, LabError> {
         user: flags.user.clone(),
         backup,
         storage_class: flags.storage_class.clone(),
-        size: flags.size.clone(),
+        size: flags.size.clone().unwrap_or_else(|| SIZE.to_owned()),
     })
 }
 

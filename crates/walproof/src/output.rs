@@ -1,12 +1,28 @@
-//! Standard output that may go away (`| head -1`): a run goes on to its end and its report, unheard.
+//! Standard output that may go away (`| head -1`): a run goes on to its end and its report, unheard. A disk that is full
+//! is another matter: half a document is none.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+
+use walproof_lab::error::LabError;
 
 /// One line; whether anybody reads it is not our business.
 pub fn line(text: fmt::Arguments<'_>) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_fmt(text).and_then(|()| out.write_all(b"\n"));
+}
+
+/// A whole document. Whether anybody reads to the end of a pipe is not our business; whether it could be written is.
+pub fn document(text: &str) -> Result<(), LabError> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(LabError::new(
+            "cannot write to standard output",
+            error.to_string(),
+            "a place with room, or `--output FILE`",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Redraws the line that the cursor is on, cut to the terminal's width.

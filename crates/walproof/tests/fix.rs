@@ -87,3 +87,59 @@ fn links_out_of_the_folder_and_hard_links_are_left_alone() {
     assert!(code == Some(2) && error.contains("leads out of its folder"), "{error}");
     assert_eq!(elsewhere.text(), UNSAFE);
 }
+
+const MOVE: [&str; 3] = ["--fix=write", "--move-data", "single-file-mount"];
+
+fn run_in(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_walproof"));
+    let ended = command.args(["check", "--no-config"]).args(arguments).current_dir(folder).output().expect("starts");
+    let text = [ended.stdout, ended.stderr].concat();
+    (ended.status.code(), String::from_utf8_lossy(&text).into_owned())
+}
+
+#[test]
+fn a_directory_that_is_there_is_not_taken_for_a_new_one() {
+    let folder = Folder::with(UNSAFE);
+    fs::create_dir(folder.0.join("app-data")).expect("made");
+    let (_, out) = run_in(&folder.0, &[&MOVE[..], &["compose.yaml"]].concat());
+    assert!(out.contains("app-data` is there already"), "{out}");
+    assert_eq!(folder.text(), UNSAFE);
+}
+
+#[test]
+fn a_link_is_held_to_its_own_folder_and_an_include_to_what_was_named() {
+    let folder = Folder::with(UNSAFE);
+    let inner = folder.0.join("p");
+    fs::create_dir(&inner).expect("made");
+    symlink(folder.file(), inner.join("compose.yaml")).expect("linked");
+    let (code, out) = run_in(&folder.0, &[&MOVE[..], &["p/compose.yaml"]].concat());
+    assert!(code == Some(2) && out.contains("leads out of its folder"), "{out}");
+    fs::remove_file(inner.join("compose.yaml")).expect("removed");
+    fs::write(inner.join("compose.yaml"), "include: [../compose.yaml]\n").expect("written");
+    let (_, out) = run_in(&inner, &[&MOVE[..], &["compose.yaml"]].concat());
+    assert!(out.contains("lies outside of what was named"), "{out}");
+    assert_eq!(folder.text(), UNSAFE);
+}
+
+#[test]
+fn nothing_that_a_terminal_obeys_is_shown() {
+    let folder = Folder::with(&UNSAFE.replace("# alone", "# \u{9b}2J\u{202e}"));
+    let (_, out) = run_in(&folder.0, &["--fix", "compose.yaml"]);
+    assert!(out.contains("+    volumes") && !out.contains(['\u{9b}', '\u{202e}', '\u{1b}']), "{out}");
+}
+
+#[test]
+fn a_full_disk_is_told_in_every_format() {
+    let folder = Folder::with(UNSAFE);
+    for format in ["text", "json", "sarif", "junit", "github"] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("it is there");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_walproof"));
+        command.args(["check", "--no-config", "--format", format, "compose.yaml"]).current_dir(&folder.0);
+        let ended = command.stdout(full).output().expect("starts");
+        let error = String::from_utf8_lossy(&ended.stderr);
+        assert!(
+            ended.status.code() == Some(2) && error.contains("cannot write to standard output"),
+            "{format} {error}"
+        );
+    }
+}

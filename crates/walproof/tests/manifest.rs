@@ -37,6 +37,10 @@ fn what_is_not_taken_says_why_and_what_to_try() {
     for (more, expected) in [
         (&["--backup", "vacuum-into"][..], "needs `--backup-image`"),
         (&["--backup", "litestream", "--backup-image", "l:1"], "`--user` is missing"),
+        (&["--backup-image", "x"], "`--backup-image` has no use"),
+        (&["--size", "5Gi"], "`--size` has no use"),
+        (&["--storage-class", "fast"], "`--storage-class` has no use"),
+        (&["--port", "0"], "`0` is not taken for `--port`"),
         (&["--user", "node"], "`node` is not taken for `--user`"),
         (&["--name", "a\nb: c"], "`a\\nb: c` is not taken for `--name`"),
     ] {
@@ -46,4 +50,13 @@ fn what_is_not_taken_says_why_and_what_to_try() {
         assert!(error.contains(expected) && error.contains("because: ") && error.contains("try: "), "{error}");
         assert!(refused.stdout.is_empty());
     }
+}
+
+#[test]
+fn a_full_disk_is_told() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("it is there");
+    let ended = Command::new(env!("CARGO_BIN_EXE_walproof")).args(COMPOSE).stdout(full).output().expect("starts");
+    let error = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(2), "{error}");
+    assert!(error.contains("cannot write to standard output") && error.contains("because: "), "{error}");
 }

@@ -18,7 +18,6 @@ mod edits;
 mod keep_locks;
 mod label_shared;
 mod layout;
-mod lengthen_grace_period;
 mod make_temporary_directory;
 mod mount_directory;
 mod plan;
@@ -44,7 +43,7 @@ pub use by_hand::BY_HAND;
 pub use edits::{Edit, EditError, apply};
 pub(crate) use mount_directory::filled_by_images;
 pub use plan::{Changed, Left, Plan, comments, plan};
-pub use unified_diff::diff;
+pub use unified_diff::{diff, shown};
 
 use question::Question;
 
@@ -60,7 +59,6 @@ pub static FIXES: &[&Change] = &[
     &recreate::CHANGE,
     &label_shared::CHANGE,
     &run_one_copy::REPLICAS,
-    &lengthen_grace_period::CHANGE,
     &mount_directory::CHANGE,
     &keep_locks::SOFT,
     &stop_first::CHANGE,
@@ -91,6 +89,8 @@ pub struct Fix {
     pub moves_data: bool,
     /// What else changes: others that use the same words.
     pub also: Vec<String>,
+    /// Paths of the host that the new text mounts and that must not be there yet.
+    pub makes: Vec<String>,
 }
 
 /// Something to be done by hand.

@@ -42,6 +42,9 @@ const FILLED_BELOW: &[&str] =
 /// What lies directly in these is the home of somebody or of an application.
 const HOMES: &[&str] = &["/home", "/opt", "/srv"];
 
+/// Names that are tried for a new directory.
+const NAMES_MAX: usize = 9;
+
 fn make(question: &Question<'_>) -> Result<Fix, String> {
     let (id, mount) = question.mount()?;
     let graph = question.graph;
@@ -53,18 +56,21 @@ fn make(question: &Question<'_>) -> Result<Fix, String> {
                 .to_owned(),
         );
     }
-    if !matches!(graph.storage(mount.storage).kind, StorageKind::HostPath(_)) || mount.sub_path.is_some() {
+    let StorageKind::HostPath(path) = &graph.storage(mount.storage).kind else {
+        return Err("what is mounted is no path of the host".to_owned());
+    };
+    if mount.sub_path.is_some() {
         return Err("what is mounted is no path of the host".to_owned());
     }
     let (directory, name) = mount.target.rsplit_once('/').ok_or("the target is no absolute path")?;
     refuse_filled(directory)?;
     refuse_company(question, id, directory, name)?;
     let source = mount.source.as_ref().ok_or("the source is written nowhere")?;
-    let new = new_source(&source.value).ok_or_else(|| format!("`{}` is a path that is not followed", source.value))?;
+    let (new, made) = free_source(graph, &source.value, path)?;
     let edits = edits(question, mount, &source.value, (&new, directory))?;
     let title = format!("{} mounts `{directory}` from `{new}`", workload.shown());
     let needs = steps(graph, mount, (&source.value, &new), (directory, name));
-    Ok(Fix { needs, moves_data: true, also: question.also(id), ..question.fix(title, edits) })
+    Ok(Fix { needs, moves_data: true, also: question.also(id), makes: vec![made], ..question.fix(title, edits) })
 }
 
 /// Whether images have files of their own directly in a directory, which a mount there would hide.
@@ -136,6 +142,27 @@ fn new_source(source: &str) -> Option<String> {
     Some(format!("{above}{stem}-data"))
 }
 
+/// The first new directory beside the file that no workload mounts: as it is written, and its path of the host.
+fn free_source(graph: &Graph, source: &str, path: &str) -> Result<(String, String), String> {
+    let first = new_source(source).ok_or_else(|| format!("`{source}` is a path that is not followed"))?;
+    let above = path.rsplit_once('/').map_or("", |(above, _)| &path[..=above.len()]);
+    let mounted = |made: &str| {
+        graph.storages.iter().any(|storage| match &storage.kind {
+            StorageKind::HostPath(other) => {
+                other.strip_prefix(made).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            }
+            _ => false,
+        })
+    };
+    let names = std::iter::once(first.clone()).chain((2..=NAMES_MAX).map(|number| format!("{first}-{number}")));
+    let places = names.map(|new| {
+        let made = format!("{above}{}", new.rsplit('/').next().unwrap_or(&new));
+        (new, made)
+    });
+    let free = places.into_iter().find(|(_, made)| !mounted(made));
+    free.ok_or_else(|| format!("`{first}` and its like are mounted already: choose a directory for the database"))
+}
+
 fn edits(question: &Question<'_>, mount: &Mount, source: &str, new: (&str, &str)) -> Result<Vec<Edit>, String> {
     let span = Question::place(mount.span)?;
     let written = question.own(span)?;
@@ -154,6 +181,9 @@ fn edits(question: &Question<'_>, mount: &Mount, source: &str, new: (&str, &str)
         };
         return Ok(vec![part(&["source", "src"], new.0)?, part(&["target", "destination", "dst"], new.1)?]);
     }
+    if let Some(variable) = variable(written.text) {
+        return Err(from_variable(variable));
+    }
     let short = format!("{source}:{}", mount.target);
     let mut found = written.text.match_indices(&short);
     match (found.next(), found.next()) {
@@ -166,8 +196,31 @@ fn edits(question: &Question<'_>, mount: &Mount, source: &str, new: (&str, &str)
 }
 
 fn refuse_variable(node: &Node, written: &str) -> Result<(), String> {
-    let single = node.scalar().is_some() && !written.contains('$');
-    single.then_some(()).ok_or_else(|| "the mount's source or target comes from a variable".to_owned())
+    match variable(written) {
+        Some(name) => Err(from_variable(name)),
+        None => {
+            node.scalar().map(|_| ()).ok_or_else(|| "the mount is written in a way that is not followed".to_owned())
+        }
+    }
+}
+
+fn from_variable(name: &str) -> String {
+    format!("the mount's source or target comes from the variable `{name}`")
+}
+
+/// The first variable of Compose in a text; `$$` is a dollar.
+fn variable(text: &str) -> Option<&str> {
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once('$') {
+        if let Some(more) = after.strip_prefix('$') {
+            rest = more;
+            continue;
+        }
+        let name = after.strip_prefix('{').unwrap_or(after);
+        let end = name.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(name.len());
+        return Some(&name[..end]);
+    }
+    None
 }
 
 /// Everything that must be done before the new mount is used, in order.

@@ -116,7 +116,7 @@ fn what_cannot_be_done_soundly_is_not_offered() {
         "x: &v [\"./app.db:/data/app.db\"]\nservices:\n  a: {image: x, volumes: *v}\n  b: {image: x, volumes: *v}\n",
         "anchor",
     );
-    refused(&service("[\"${D:-./}app.db:/data/app.db\"]"), "source:target");
+    refused(&service("[\"${D:-./}app.db:/data/app.db\"]"), "variable `D`");
 }
 
 #[test]
@@ -127,4 +127,18 @@ fn who_extends_a_service_is_named() {
         let fix = offer.expect("a fix");
         assert_eq!(fix.also.len(), 1, "{fix:?}");
     }
+}
+
+#[test]
+fn a_directory_that_anybody_mounts_is_not_the_new_one() {
+    let more = "  old:\n    image: x\n    volumes: [\"./app-data/in:/somewhere\"]\n";
+    let text = service("[\"./app.db:/data/app.db\"]") + more;
+    let fix = becomes(&text, &(service("[\"./app-data-2:/data\"]") + more));
+    assert!(fix.makes[0].ends_with("app-data-2"), "{:?}", fix.makes);
+}
+
+#[test]
+fn the_reason_names_the_variable() {
+    let text = service("[\"${DB:-./app.db}:/data/app.db\"]");
+    refused(&text, "variable `DB`");
 }

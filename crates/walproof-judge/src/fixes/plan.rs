@@ -56,14 +56,22 @@ pub struct Left {
     pub moves_data: bool,
 }
 
-/// What can be done about these findings at once. `named`: rules whose fixes may move data.
-pub fn plan(graph: &Graph, findings: &[Weighed], texts: &[Named<'_>], named: &[&str]) -> Plan {
+/// What can be done about these findings at once. `named`: rules whose fixes may move data. `refuses`: what the caller
+/// knows against a fix, such as a path that is there already.
+pub fn plan(
+    graph: &Graph,
+    findings: &[Weighed],
+    texts: &[Named<'_>],
+    named: &[&str],
+    refuses: &dyn Fn(&Fix) -> Option<String>,
+) -> Plan {
     let mut plan = Plan::default();
     let mut edits: Vec<Edit> = Vec::new();
     for (finding, weighed) in findings.iter().enumerate() {
         let rule = weighed.finding.rule;
         let leave = |plan: &mut Plan, reason: String| plan.left.push(Left { finding, rule, reason, moves_data: false });
-        let fix = match offer(graph, weighed, texts) {
+        let offered = offer(graph, weighed, texts).and_then(|fix| refuses(&fix).map_or(Ok(fix), Err));
+        let fix = match offered {
             Ok(fix) => fix,
             Err(reason) => {
                 leave(&mut plan, reason);

@@ -123,7 +123,7 @@ impl<'a> Question<'a> {
     /// A fix of this finding's rule that needs nothing else.
     pub fn fix(&self, title: String, edits: Vec<super::Edit>) -> Fix {
         let rule = self.finding.rule;
-        Fix { rule, title, edits, needs: Vec::new(), moves_data: false, also: Vec::new() }
+        Fix { rule, title, edits, needs: Vec::new(), moves_data: false, also: Vec::new(), makes: Vec::new() }
     }
 
     /// Other workloads whose mount is written in the same words: they change too (`extends`, a file included twice).

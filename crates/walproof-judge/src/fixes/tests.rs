@@ -7,8 +7,8 @@ use crate::manifest::kubernetes::AccessMode;
 use crate::manifest::{Place, SourceFile, Span, Spanned};
 use crate::rules::{About, Finding, Judged, RULES, Severity};
 use crate::sharing::{
-    Access, Copies, CopiesBy, MountId, Nature, OpenOption, Rollout, StopTime, Storage, StorageId, StorageKind,
-    Workload, WorkloadId, WorkloadKind,
+    Access, Copies, CopiesBy, MountId, Nature, OpenOption, Rollout, Storage, StorageId, StorageKind, Workload,
+    WorkloadId, WorkloadKind,
 };
 
 /// A case: a text and the graph of one workload in it.
@@ -171,18 +171,15 @@ fn json_and_ends_of_lines_stay() {
 }
 
 #[test]
-fn copies_orders_and_times_are_replaced_where_they_stand() {
+fn copies_and_orders_are_replaced_where_they_stand() {
     let text = "services:\n  web:\n    deploy: {replicas: '3', update_config: {order: start-first}} # x\n    stop_grace_period: 1s\n";
     let mut case = Case::new("compose.yaml", text, WorkloadKind::Service);
     let span = case.find("'3'");
     case.graph.workloads[0].copies = Copies { count_max: Some(3), by: CopiesBy::Written, span };
     let span = case.find("start-first");
     case.graph.workloads[0].rollout = Rollout { overlap: crate::sharing::Overlap::Yes, span };
-    let span = case.find("1s");
-    case.graph.workloads[0].stop_time = StopTime { ms: Some(1000), span };
     assert_eq!(case.fixed("several-writers-by-replicas"), text.replace('3', "1"));
     assert_eq!(case.fixed("start-first-rollout"), text.replace("start-first", "stop-first"));
-    assert_eq!(case.fixed("short-grace-period"), text.replace("1s", "30s"));
 }
 
 #[test]

@@ -9,7 +9,7 @@
 
 use std::fmt::Write;
 
-use super::{counts, harmless};
+use super::{counts, harmless, is_obeyed};
 use crate::check::checked::{Checked, Level};
 use crate::rules::Severity;
 
@@ -52,6 +52,8 @@ pub fn render(checked: &Checked) -> String {
 }
 
 fn message(text: &str) -> String {
+    let obeyed = |c: char| is_obeyed(c) && !matches!(c, '\n' | '\r' | '\t');
+    let text: String = text.chars().map(|c| if obeyed(c) { '\u{fffd}' } else { c }).collect();
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
@@ -78,5 +80,6 @@ mod tests {
     #[test]
     fn no_text_ends_a_command() {
         assert_eq!(value("a,b:c\n::error::x"), "a%2Cb%3Ac%0A%3A%3Aerror%3A%3Ax");
+        assert_eq!(message("a\u{1b}]0;x\u{9b}\u{202e}\n"), "a\u{fffd}]0;x\u{fffd}\u{fffd}%0A");
     }
 }

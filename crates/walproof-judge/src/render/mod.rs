@@ -35,7 +35,7 @@ pub(crate) fn several(count: usize, noun: &str) -> String {
 }
 
 /// Without characters that a terminal obeys.
-pub(crate) fn harmless(text: &str) -> String {
+pub fn harmless(text: &str) -> String {
     text.chars().map(|c| if is_obeyed(c) { '\u{fffd}' } else { c }).collect()
 }
 

@@ -10,11 +10,12 @@ use super::{Backup, COPY_DAILY, Wanted};
 /// The whole file.
 pub(super) fn text(wanted: &Wanted) -> String {
     let name = &wanted.name;
+    let own = yaml(name);
     let mut text = format!(
         "# Written by `walproof manifest compose`. The application must keep its database at {}\n\
          # Judge it: `walproof check compose.yaml`. Test the machine: `walproof verify --compose compose.yaml`.\n\
          # On Docker Desktop and its like keep the named volume: a path of the host is a share between two kernels there.\n\
-         name: {name}\nservices:\n",
+         name: {own}\nservices:\n",
         wanted.path()
     );
     text.push_str(&application(wanted));
@@ -30,7 +31,8 @@ fn application(wanted: &Wanted) -> String {
     let name = &wanted.name;
     let mut text = format!(
         "  # One container opens the database for writing: do not scale this service, and do not start it a second time.\n\
-         \x20 {name}:\n    image: {}\n",
+         \x20 {}:\n    image: {}\n",
+        yaml(name),
         yaml(&wanted.image)
     );
     text.push_str(&user(wanted));
@@ -102,7 +104,8 @@ fn backup(wanted: &Wanted) -> String {
         text.push_str(&volume(&format!("{name}-backup"), "/backup"));
     }
     text.push_str(&format!(
-        "    stop_grace_period: 30s\n    restart: unless-stopped\n    depends_on:\n      - {name}\n"
+        "    stop_grace_period: 30s\n    restart: unless-stopped\n    depends_on:\n      - {}\n",
+        yaml(name)
     ));
     text
 }
@@ -115,7 +118,7 @@ fn vacuum_into(wanted: &Wanted) -> String {
          \x20   entrypoint: [/bin/sh, -c]\n    command:\n      - |\n{}\
          \x20   environment:\n      NAME: {}\n      DATABASE: {}\n      SQLITE_TMPDIR: /tmp\n",
         indented(&script, 8),
-        wanted.name,
+        yaml(&wanted.name),
         yaml(&wanted.path())
     )
 }

@@ -23,7 +23,7 @@ pub(super) fn text(wanted: &Wanted) -> String {
 }
 
 fn service(wanted: &Wanted) -> String {
-    let name = &wanted.name;
+    let name = yaml(&wanted.name);
     let ports = wanted.port.map_or(String::new(), |port| format!("  ports:\n    - name: main\n      port: {port}\n"));
     format!(
         "# Headless: a StatefulSet wants one. Without an address of its own it sends nobody to a pod that is not there.\n\
@@ -33,7 +33,7 @@ fn service(wanted: &Wanted) -> String {
 }
 
 fn set(wanted: &Wanted) -> String {
-    let name = &wanted.name;
+    let name = yaml(&wanted.name);
     format!(
         "apiVersion: apps/v1\nkind: StatefulSet\nmetadata:\n  name: {name}\n  labels:\n    app.kubernetes.io/name: {name}\n\
          spec:\n  serviceName: {name}\n\
@@ -80,7 +80,7 @@ fn security(wanted: &Wanted) -> String {
 }
 
 fn application(wanted: &Wanted) -> String {
-    let mut text = format!("        - name: {}\n          image: {}\n", wanted.name, yaml(&wanted.image));
+    let mut text = format!("        - name: {}\n          image: {}\n", yaml(&wanted.name), yaml(&wanted.image));
     if let Some(port) = wanted.port {
         text.push_str(&format!("          ports:\n            - name: main\n              containerPort: {port}\n"));
     }
@@ -143,8 +143,8 @@ fn vacuum_into(wanted: &Wanted) -> String {
          \x20         command: [/bin/sh, -c]\n          args:\n            - |\n{}\
          \x20         env:\n            - name: NAME\n              value: {}\n            - name: DATABASE\n              value: {}\n\
          \x20           - name: SQLITE_TMPDIR\n              value: /tmp\n",
-        indented(COPY_DAILY, 14).replace("$(date", "$$(date"),
-        wanted.name,
+        indented(COPY_DAILY, 14).replace("$(", "$$("),
+        yaml(&wanted.name),
         yaml(&wanted.path())
     )
 }

@@ -7,7 +7,7 @@
 //! What it must not do: guess. A user that nobody named, a program that the image may not have, a storage class that nobody
 //! chose are left out and said. It writes no hook and no check of health that opens the database with another SQLite.
 //!
-//! Where to look next: docs/manifest.md; `crate::check`, which finds nothing in what is written here.
+//! Where to look next: docs/manifest.md; `crate::check`, which finds nothing unsafe or risky in what is written here.
 
 mod compose;
 mod kubernetes;
@@ -110,11 +110,15 @@ pub fn write(format: Format, asked: &Asked) -> Result<String, NotTaken> {
     })
 }
 
-/// Copies once a day into `/backup`, the seven newest kept. A reader that cannot write: it makes no checkpoint and
+/// Copies once a day into `/backup`, the seven newest kept; a start soon after a copy makes none. A reader that cannot write: it makes no checkpoint and
 /// leaves the log alone. It ends at once when it is told to, instead of waiting to be killed.
 const COPY_DAILY: &str = r#"trap 'exit 0' TERM INT
 while true; do
   copy="/backup/$NAME-$(date -u +%Y%m%dT%H%M%SZ).db"
+  if [ -n "$(find /backup -maxdepth 1 -name "$NAME-*.db" -mmin -1200 | head -n 1)" ]; then
+    sleep 3600 & wait $!
+    continue
+  fi
   if [ -s "$DATABASE" ] && sqlite3 -readonly -cmd '.timeout 60000' "$DATABASE" "VACUUM INTO '$copy.part'"; then
     mv "$copy.part" "$copy"
     ls -1t "/backup/$NAME"-*.db | tail -n +8 | while read -r old; do rm -f "$old"; done

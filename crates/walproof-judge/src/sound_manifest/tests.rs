@@ -23,7 +23,7 @@ fn every() -> Vec<Asked> {
     all = vary(all, &|one| Asked { name: Some("my-app".to_owned()), ..one });
     all = vary(all, &|one| Asked { port: Some(8080), ..one });
     all = vary(all, &|one| Asked { storage_class: Some("fast.block".to_owned()), size: "20Gi".to_owned(), ..one });
-    all = vary(all, &|one| Asked { path: "/var/lib/my app/data: 1 #x.db".to_owned(), ..one });
+    all = vary(all, &|one| Asked { path: "/var/lib/my app/data, 1 #x.db".to_owned(), ..one });
     all = vary(all, &|one| Asked { user: Some("1000".to_owned()), ..one });
     let with_user = |one: &Asked| one.user.is_some();
     let copied: Vec<Asked> = all
@@ -134,6 +134,15 @@ fn values_that_would_break_out_are_refused() {
         "/data/$X.db",
         "/data/a'.db",
         "/a//b",
+        "/da:ta/x.db",
+        "/data/*.db",
+        "/data/x?.db",
+        "/data/x.db-wal",
+        "/data/x.db-shm",
+        "/data/x.db-journal",
+        "/data/\u{9b}x.db",
+        "/backup/x.db",
+        "/backup/a/x.db",
     ] {
         refused("path", &Asked { path: path.to_owned(), ..asked() });
     }
@@ -146,10 +155,40 @@ fn values_that_would_break_out_are_refused() {
     for size in ["", "1", "1G", "0Gi", "1Gi\n"] {
         refused("size", &Asked { size: size.to_owned(), ..asked() });
     }
+    refused("port", &Asked { port: Some(0), ..asked() });
     refused("storage-class", &Asked { storage_class: Some("a b".to_owned()), ..asked() });
     refused("user", &Asked { backup: Backup::VacuumInto("x".to_owned()), ..asked() });
     refused(
         "backup-image",
         &Asked { backup: Backup::VacuumInto("x y".to_owned()), user: Some("1".to_owned()), ..asked() },
     );
+}
+
+#[test]
+fn words_that_yaml_reads_as_something_else_stay_words() {
+    for name in ["true", "null", "yes", "no", "on", "off", "y", "n"] {
+        let user = Some("1000".to_owned());
+        let backup = Backup::VacuumInto("s:1".to_owned());
+        let class = Some("1".to_owned());
+        let asked = Asked { name: Some(name.to_owned()), user, backup, storage_class: class, ..asked() };
+        for format in [Format::Compose, Format::Kubernetes] {
+            let text = write(format, &asked).expect("taken");
+            let bare = |line: &str| line.ends_with(&format!(" {name}")) || line.trim() == format!("{name}:");
+            let values = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+            assert_eq!(
+                values
+                    .clone()
+                    .find(|line| bare(line) || line.ends_with(" 1"))
+                    .filter(|line| !line.contains("replicas")),
+                None,
+                "{text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_start_soon_after_a_copy_makes_none() {
+    let look = COPY_DAILY.find("-mmin -1200").expect("it looks for a copy of the last twenty hours");
+    assert!(look < COPY_DAILY.find("VACUUM INTO").expect("a copy"));
 }

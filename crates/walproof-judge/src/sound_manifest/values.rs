@@ -9,6 +9,7 @@ use std::fmt;
 
 use super::{Asked, Backup, User, Wanted};
 use crate::fixes::filled_by_images;
+use crate::render::is_obeyed;
 
 /// A value that is not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ fn not(what: &'static str, value: &str, because: &str) -> NotTaken {
     NotTaken { what, value: value.to_owned(), because: because.to_owned() }
 }
 
+/// Where copies go in the copier's container.
+const BACKUP: &str = "/backup";
 const NAME_LENGTH_MAX: usize = 40;
 
 /// Everything, or the first value that is not taken.
@@ -43,6 +46,9 @@ pub(super) fn check(asked: &Asked) -> Result<Wanted, NotTaken> {
         Some(name) => label("name", name)?,
         None => label("name", last_part(&image))?,
     };
+    if asked.port == Some(0) {
+        return Err(not("port", "0", "a port is 1 to 65535"));
+    }
     let user = asked.user.as_deref().map(user).transpose()?;
     let backup = match &asked.backup {
         Backup::None => Backup::None,
@@ -73,15 +79,25 @@ fn last_part(image: &str) -> &str {
 fn path(value: &str) -> Result<(String, String), NotTaken> {
     let normal =
         value.starts_with('/') && !value.contains("//") && !value.split('/').any(|part| matches!(part, "." | ".."));
-    let strange = |c: char| c.is_control() || matches!(c, '"' | '\'' | '\\' | '$' | '`');
+    let strange = |c: char| is_obeyed(c) || matches!(c, '"' | '\'' | '\\' | '$' | '`' | ':' | '*' | '?');
     if !normal || value.ends_with('/') || value.contains(strange) || value.len() > 1024 {
         return Err(not(
             "path",
             value,
-            "give the whole path of the file, such as `/data/app.db`, without quotes or `$`",
+            "give the whole path of the file, such as `/data/app.db`, without quotes, `$`, `:`, `*` or `?`",
         ));
     }
     let (directory, file) = value.rsplit_once('/').unwrap_or(("", value));
+    if ["-wal", "-shm", "-journal"].iter().any(|side| file.ends_with(side)) {
+        return Err(not(
+            "path",
+            value,
+            "that is a file which SQLite keeps beside a database: give the database itself",
+        ));
+    }
+    if directory == BACKUP || directory.strip_prefix(BACKUP).is_some_and(|rest| rest.starts_with('/')) {
+        return Err(not("path", value, "copies go to `/backup`: the database needs a directory elsewhere"));
+    }
     if filled_by_images(directory) {
         let because = "the directory of the database becomes the mount, and this one would hide what the image has there: let \
                        the application keep it in a directory of its own";
@@ -130,9 +146,11 @@ pub(super) fn yaml(value: &str) -> String {
     let plain = value.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
         && value.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c))
         && !WORDS.contains(&value.to_ascii_lowercase().as_str());
-    if plain {
-        return value.to_owned();
-    }
+    if plain { value.to_owned() } else { quoted(value) }
+}
+
+/// The same, in double quotes.
+fn quoted(value: &str) -> String {
     let mut quoted = String::from("\"");
     for c in value.chars() {
         match c {

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use walproof_judge::check::Weighed;
 use walproof_judge::check::checked::Checked;
 use walproof_judge::fixes::{self, Changed, Fix, Plan, Step};
+use walproof_judge::render::harmless;
 use walproof_lab::error::LabError;
 
 use crate::arguments::CheckFlags;
@@ -31,7 +32,7 @@ pub fn run(
     let Some(how) = &flags.fix else { return Ok(String::new()) };
     refuse_unknown(&flags.move_data)?;
     if how != "write" {
-        return Ok(show(&planned(checked, &flags.move_data), &texts(checked)));
+        return Ok(show(&planned(checked, flags), &texts(checked)));
     }
     if flags.targets.iter().any(|target| target.as_os_str() == "-") {
         let because = "what comes from standard input lies in no file";
@@ -39,7 +40,7 @@ pub fn run(
     }
     let mut told = String::new();
     for _ in 0..ROUNDS_MAX {
-        let plan = planned(checked, &flags.move_data);
+        let plan = planned(checked, flags);
         if plan.changed.is_empty() {
             told.push_str(&show(&plan, &texts(checked)));
             break;
@@ -64,10 +65,42 @@ fn refuse_unknown(rules: &[String]) -> Result<(), LabError> {
 }
 
 /// What can be done about the findings that count.
-fn planned(checked: &Checked, named: &[String]) -> Plan {
+fn planned(checked: &Checked, flags: &CheckFlags) -> Plan {
     let findings: Vec<Weighed> = checked.counting().map(|reported| reported.weighed.clone()).collect();
-    let named: Vec<&str> = named.iter().map(String::as_str).collect();
-    fixes::plan(&checked.graph, &findings, &texts(checked), &named)
+    let named: Vec<&str> = flags.move_data.iter().map(String::as_str).collect();
+    let folders = folders(flags);
+    fixes::plan(&checked.graph, &findings, &texts(checked), &named, &|fix| refuses(fix, &folders))
+}
+
+/// The folders of what was named: nothing outside of them is changed.
+fn folders(flags: &CheckFlags) -> Vec<PathBuf> {
+    let named = flags.targets.iter().chain(&flags.compose);
+    let folder = |path: &PathBuf| if path.is_dir() { Some(path.clone()) } else { path.parent().map(Path::to_owned) };
+    let mut folders: Vec<PathBuf> = named.filter_map(folder).collect();
+    if folders.is_empty() {
+        folders.push(PathBuf::new());
+    }
+    folders.iter().filter_map(|folder| whole(folder)).collect()
+}
+
+/// A folder, links followed; an empty path is the current one.
+fn whole(folder: &Path) -> Option<PathBuf> {
+    fs::canonicalize(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }).ok()
+}
+
+/// What speaks against a fix that only the machine knows.
+fn refuses(fix: &Fix, folders: &[PathBuf]) -> Option<String> {
+    if let Some(made) = fix.makes.iter().find(|made| fs::symlink_metadata(made).is_ok()) {
+        return Some(format!(
+            "`{made}` is there already, and what it holds is not known: take it away, or do this by hand"
+        ));
+    }
+    let outside = |file: &str| {
+        let own = Path::new(file).parent().and_then(whole);
+        !own.is_some_and(|own| folders.iter().any(|folder| own.starts_with(folder)))
+    };
+    let file = fix.edits.iter().map(|edit| edit.file.as_str()).find(|file| outside(file))?;
+    Some(format!("`{file}` lies outside of what was named: name it too"))
 }
 
 fn texts(checked: &Checked) -> Vec<(&str, &str)> {
@@ -85,7 +118,7 @@ fn show(plan: &Plan, texts: &[(&str, &str)]) -> String {
     let mut said = BTreeSet::new();
     for left in plan.left.iter().filter(|left| !left.moves_data) {
         if said.insert((left.rule, &left.reason)) {
-            let _ = writeln!(out, "not fixed: {}: {}", left.rule, left.reason);
+            let _ = writeln!(out, "not fixed: {}: {}", left.rule, harmless(&left.reason));
         }
     }
     out
@@ -94,18 +127,18 @@ fn show(plan: &Plan, texts: &[(&str, &str)]) -> String {
 /// The fixes and their diff.
 fn changes(plan: &Plan) -> String {
     let fixed = plan.fixes.iter().map(told);
-    fixed.chain(plan.changed.iter().map(|Changed { name, old, new }| fixes::diff(old, new, name))).collect()
+    fixed.chain(plan.changed.iter().map(|Changed { name, old, new }| fixes::shown(old, new, name))).collect()
 }
 
 fn told(fix: &Fix) -> String {
-    let mut out = format!("fix {}: {}\n", fix.rule, fix.title);
+    let mut out = format!("fix {}: {}\n", fix.rule, harmless(&fix.title));
     for other in &fix.also {
-        let _ = writeln!(out, "  also changes: {other}");
+        let _ = writeln!(out, "  also changes: {}", harmless(other));
     }
     for (number, Step { what, commands }) in fix.needs.iter().enumerate() {
-        let _ = writeln!(out, "  {}. {what}", number + 1);
+        let _ = writeln!(out, "  {}. {}", number + 1, harmless(what));
         for command in commands {
-            let _ = writeln!(out, "       {command}");
+            let _ = writeln!(out, "       {}", harmless(command));
         }
     }
     out
@@ -115,7 +148,7 @@ fn told(fix: &Fix) -> String {
 fn alone(fix: &Fix, texts: &[(&str, &str)]) -> String {
     let of_file = |(name, old): &(&str, &str)| {
         let own: Vec<_> = fix.edits.iter().filter(|edit| edit.file == *name).cloned().collect();
-        fixes::apply(old, &own).map_or(String::new(), |new| fixes::diff(old, &new, name))
+        fixes::apply(old, &own).map_or(String::new(), |new| fixes::shown(old, &new, name))
     };
     texts.iter().map(of_file).collect()
 }
@@ -140,7 +173,7 @@ fn not_written(path: &Path, because: impl std::fmt::Display) -> LabError {
 fn goal(path: &Path, old: &str) -> Result<PathBuf, LabError> {
     let refuse = |because: &str| Err(not_written(path, because));
     let whole = fs::canonicalize(path).map_err(|error| not_written(path, error))?;
-    let folder = if path.is_absolute() { path.parent().unwrap_or(path) } else { Path::new(".") };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = fs::canonicalize(folder).map_err(|error| not_written(path, error))?;
     if !whole.starts_with(&folder) {
         return refuse("it is a link that leads out of its folder");

@@ -9,9 +9,13 @@
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
+use walproof_judge::check::baseline::Baseline;
+use walproof_judge::check::config;
 use walproof_judge::logs::Scanner;
 use walproof_judge::manifest::compose::{Loaded, Profiles};
-use walproof_judge::manifest::{Source, compose, docker_run, dockerfile, error, kubernetes, quadlet, recognise};
+use walproof_judge::manifest::{
+    Source, compose, docker_run, dockerfile, error, kubernetes, markdown, quadlet, recognise,
+};
 use walproof_judge::mountinfo;
 use walproof_judge::sharing::live::Live;
 use walproof_judge::sharing::lower::{self, Builder};
@@ -22,11 +26,13 @@ const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("applications", applications),
     ("check", check),
     ("compose", compose),
+    ("configuration", configuration),
     ("docker-run", docker_run),
     ("dockerfile", dockerfile),
     ("kubernetes", kubernetes),
     ("live", live),
     ("logs", logs),
+    ("markdown", markdown),
     ("mountinfo", mounts),
     ("quadlet", quadlet),
 ];
@@ -102,6 +108,29 @@ fn compose(bytes: &[u8]) {
     let sources = [Source { name: "a/compose.yaml", text: first }, Source { name: "a/b.yaml", text: second }];
     let count = if second.is_empty() { 1 } else { 2 };
     let _ = compose::parse(&sources[..count], &value, load, &Profiles::of(["*"]));
+}
+
+/// `.walproof.toml`, a baseline, a pattern of paths and the words of the command line.
+fn configuration(bytes: &[u8]) {
+    let Some(text) = text(bytes) else { return };
+    let _ = (config::Config::read(text), Baseline::read("fuzz", text), config::parse_database(text));
+    let (pattern, path) = text.split_once('\n').unwrap_or((text, text));
+    let _ = config::matches(pattern, path);
+}
+
+/// Fences of a page, each as the manifest that it holds.
+fn markdown(bytes: &[u8]) {
+    let Some(text) = text(bytes) else { return };
+    for (kind, tree) in markdown::trees(text) {
+        let source = [Source { name: "a.md", text: &tree }];
+        match kind {
+            recognise::Kind::Kubernetes => drop(kubernetes::parse(&source)),
+            _ => {
+                let load = &mut |_: &str| Err::<Loaded, String>("none".to_owned());
+                let _ = compose::parse(&source, &|_| None, load, &Profiles::none());
+            }
+        }
+    }
 }
 
 fn docker_run(bytes: &[u8]) {

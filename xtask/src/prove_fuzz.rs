@@ -20,11 +20,13 @@ const TARGETS: &[(&str, &[&str])] = &[
     ("applications", &["../crates/walproof-judge/src/sharing"]),
     ("check", &["manifests"]),
     ("compose", &["manifests"]),
+    ("configuration", &["../docs"]),
     ("docker-run", &["manifests/docker_run"]),
     ("dockerfile", &["manifests/dockerfile"]),
     ("kubernetes", &["manifests"]),
     ("live", &["manifests"]),
     ("logs", &["logs"]),
+    ("markdown", &["../docs", "../crates/walproof-judge/src/rules"]),
     ("mountinfo", &[]),
     ("quadlet", &["manifests/quadlet"]),
 ];

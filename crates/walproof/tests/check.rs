@@ -107,6 +107,8 @@ fn files_folders_and_standard_input_are_judged() {
     folder.check(&["a/compose.yaml"]).says(1, &["a/compose.yaml:5:15"]);
     folder.check_with(&["-"], UNSAFE.as_bytes()).says(1, &["<stdin>:5:15"]);
     folder.check_with(&["-"], b"").says(2, &["<stdin>: is empty"]);
+    let empty = Folder::new().with("compose.yaml", "# nothing yet\n");
+    empty.check(&["compose.yaml"]).says(0, &["not seen 1 empty file: compose.yaml"]);
     folder.check(&["k8s://shop/none", "a"]).says(2, &["error k8s://shop/none", "1 unsafe"]);
 }
 

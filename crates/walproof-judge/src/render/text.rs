@@ -236,8 +236,10 @@ impl Page<'_> {
         let workloads = several(checked.graph.workloads.len(), "workload");
         self.part("judged", &format!("{}{kinds}: {workloads}", several(files, "file")));
         if let Some((databases, openers, containers)) = checked.read.seen {
-            let openers = several(openers, "process that has one open")
-                .replace("process that has one opens", "processes that have one open");
+            let openers = match openers {
+                1 => "1 process that has one open".to_owned(),
+                count => format!("{count} processes that have one open"),
+            };
             let containers = several(containers, "container");
             self.part("", &format!("on this machine: {}, {openers}, {containers}", several(databases, "database")));
         }
@@ -271,6 +273,7 @@ impl Page<'_> {
         }
         for (why, one, many, advice) in [
             (LeftOutWhy::Template, "template", "templates", "render them: `helm template . | walproof check -`"),
+            (LeftOutWhy::Empty, "empty file", "empty files", "there is nothing in it to judge"),
             (LeftOutWhy::OtherKind, "other file", "other files", "it is of no kind that is judged"),
         ] {
             let files: Vec<String> =

@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use walproof_format::sqlite::db_header::DB_MAGIC;
 use walproof_judge::check::checked::{LeftOut, LeftOutWhy, Level, Said};
 use walproof_judge::check::projects::Project;
 use walproof_judge::manifest::compose::{self, Loaded, Profiles, paths};
@@ -28,7 +29,7 @@ use walproof_judge::manifest::{
     ManifestError, ManifestErrorKind, Source, docker_run, dockerfile, kubernetes, markdown, quadlet,
 };
 
-use opened::{FILE_BYTES_MAX, SQLITE_MAGIC};
+use opened::FILE_BYTES_MAX;
 
 /// The name of what was read from standard input.
 pub const STANDARD_INPUT: &str = "<stdin>";
@@ -212,7 +213,7 @@ impl Work<'_> {
         if !self.seen.insert(name.clone()) {
             return;
         }
-        if opened::starts_with(path, SQLITE_MAGIC) {
+        if opened::starts_with(path, &DB_MAGIC) {
             self.gathered.databases.push(path.to_owned());
             return;
         }

@@ -14,8 +14,6 @@ use walproof_judge::manifest::recognise::kind_of;
 
 /// The most that any parser takes.
 pub const FILE_BYTES_MAX: u64 = kubernetes::SOURCE_BYTES_MAX as u64;
-/// What databases of SQLite begin with.
-pub const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 /// As much of a file that is too large tells its kind.
 const HEAD_BYTES: u64 = 64 << 10;
 

@@ -28,3 +28,4 @@ pub mod signatures;
 pub mod sound_manifest;
 pub mod storage;
 pub mod verdict;
+pub mod watch;

@@ -16,4 +16,5 @@ pub mod own;
 pub mod probes;
 pub mod run;
 pub mod runtimes;
+pub mod watch;
 pub mod worlds;

@@ -62,6 +62,10 @@ pub enum Command {
     /// and JSON, Kubernetes CRI. It reads no live system: `walproof probe` and `walproof inspect` do.
     #[command(after_help = LOGS_EXIT_CODES)]
     Logs(LogsFlags),
+    /// Watch live databases: logs, locks, openers and their containers, and raise alarms. Harms nothing.
+    ///
+    /// Reads only: takes no lock, opens nothing for writing, never opens a database with SQLite.
+    Watch(Box<WatchFlags>),
     /// Find a smaller run that still fails: fewer agents, fewer nemeses, shorter. Prints it as one command.
     Shrink(ShrinkFlags),
     /// Test the detector: every broken world and nemesis must be caught, every sound one must come out clean.
@@ -430,6 +434,29 @@ pub struct LogsFlags {
     #[arg(long = "with", value_name = "KEY=VALUE", value_parser = parse_fact)]
     pub facts: Vec<walproof_judge::logs::Given>,
     /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `watch`.
+#[derive(Clone, Debug, Args)]
+pub struct WatchFlags {
+    /// A database or a directory of some, `docker://NAME`, `podman://NAME`, `k8s://NAMESPACE/POD`, `pid:NUMBER`.
+    #[arg(value_name = "TARGET", required_unless_present = "host")]
+    pub targets: Vec<String>,
+    /// Everything on this machine that has a database open.
+    #[arg(long)]
+    pub host: bool,
+    /// The time between looks: `1s`, `100ms`.
+    #[arg(long, value_parser = parse_time, default_value = "500ms")]
+    pub every: std::time::Duration,
+    /// End after this time; without it, at Ctrl-C.
+    #[arg(long, value_parser = parse_time)]
+    pub time: Option<std::time::Duration>,
+    /// Do not read the kernel's trace of locks, which root may.
+    #[arg(long)]
+    pub no_trace: bool,
+    /// Print one JSON document a look.
     #[arg(long)]
     pub json: bool,
 }

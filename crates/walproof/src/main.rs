@@ -29,6 +29,7 @@ mod runtime_list;
 mod selftest;
 mod shrink;
 mod verify;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -68,6 +69,7 @@ fn user_command() -> ExitCode {
         Command::Judge(flags) => judge::run(&flags),
         Command::Inspect(flags) => inspect::run(&flags),
         Command::Logs(flags) => logs::run(&flags),
+        Command::Watch(flags) => watch::run(&flags),
         Command::Check(flags) => check::run(&flags),
         Command::Shrink(flags) => shrink::run(&flags),
         Command::Selftest(flags) => selftest::run(&flags),

@@ -8,6 +8,7 @@ pub mod checksum;
 pub mod db_header;
 pub mod error_code;
 pub mod journal_header;
+pub mod lock_bytes;
 pub mod wal;
 pub mod wal_header;
 pub mod wal_index;

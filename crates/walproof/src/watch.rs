@@ -6,6 +6,7 @@
 
 mod lines;
 mod plain;
+mod serve;
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -17,6 +18,9 @@ use walproof_lab::watch::{WatchSettings, Watcher};
 
 use crate::arguments::WatchFlags;
 use crate::interrupt;
+
+/// Where `--serve` serves when it is not told.
+pub const SERVED_AT: &str = serve::DEFAULT;
 
 /// Something that shows a watch.
 trait Output {
@@ -56,5 +60,11 @@ fn target(text: &str) -> LiveTarget {
 }
 
 fn outputs(flags: &WatchFlags) -> Result<Vec<Box<dyn Output>>, LabError> {
-    Ok(vec![if flags.json { Box::new(lines::Lines) } else { Box::new(plain::Plain) }])
+    let mut outputs: Vec<Box<dyn Output>> = Vec::new();
+    // First: it says where it serves, and must not say it into a view.
+    if let Some(address) = &flags.serve {
+        outputs.push(Box::new(serve::Serve::start(address, flags)?));
+    }
+    outputs.push(if flags.json { Box::new(lines::Lines) } else { Box::new(plain::Plain) });
+    Ok(outputs)
 }

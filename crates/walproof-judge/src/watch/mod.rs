@@ -8,8 +8,10 @@
 //! Where to look next: `walproof_lab::watch` for the looks, the `watch` command for what people see of it.
 
 pub mod alarms;
+pub mod comings;
 pub mod moment;
 pub mod past;
+pub mod trend;
 
 use serde::Serialize;
 

@@ -87,7 +87,7 @@ pub struct Changes {
 }
 
 /// A watch that goes on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Watching {
     past: Past,
     thresholds: Thresholds,

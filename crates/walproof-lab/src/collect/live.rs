@@ -88,6 +88,27 @@ impl LiveTarget {
     }
 }
 
+/// Containers that are called so, of every engine that is here, and ours. An engine that stands in for another (a
+/// `docker` that is Podman) is counted once.
+pub fn containers_called(name: &str) -> Vec<LiveTarget> {
+    let mut ids = BTreeSet::new();
+    let mut found = Vec::new();
+    for engine in ENGINES {
+        let all = containers::inspect(engine, &[name.to_owned()]).unwrap_or_default();
+        if all.into_iter().next().is_some_and(|one| ids.insert(one.id)) {
+            found.push(LiveTarget::Container { engine: (*engine).to_owned(), name: name.to_owned() });
+        }
+    }
+    let ours = Looking::begin().is_ok_and(|mut looking| {
+        let all = looking.scan(true);
+        !looking.embedded(name, &all).is_empty()
+    });
+    if ours {
+        found.push(LiveTarget::Container { engine: "embedded".to_owned(), name: name.to_owned() });
+    }
+    found
+}
+
 /// The manifest of a pod, as JSON, so that it can be judged like one in a file.
 pub fn manifest_of_pod(namespace: &str, name: &str) -> Result<String, LabError> {
     pods::manifest(namespace, name)

@@ -88,6 +88,11 @@ impl Watcher {
         })
     }
 
+    /// When the next look is due.
+    pub fn due(&self) -> Instant {
+        self.due
+    }
+
     /// Waits until the next look is due, and looks. Never longer than a second more than that, whatever storage does.
     pub fn next_moment(&mut self) -> Moment {
         std::thread::sleep(self.due.saturating_duration_since(Instant::now()));

@@ -20,6 +20,7 @@ use walproof_lab::error::LabError;
 use self::http::{Answer, Asked};
 use self::state::{Served, State};
 use super::Output;
+use super::notes::Notes;
 use crate::arguments::WatchFlags;
 
 /// Where it serves when it is not told. Every port from 9100 to 9999 is some exporter's in Prometheus's list; this one
@@ -54,8 +55,8 @@ pub struct Serve {
 }
 
 impl Serve {
-    /// Listens, and says where on standard error.
-    pub fn start(address: &str, flags: &WatchFlags) -> Result<Self, LabError> {
+    /// Listens, and says where.
+    pub fn start(address: &str, flags: &WatchFlags, notes: &Notes) -> Result<Self, LabError> {
         let wanted = parse(address)?;
         if !wanted.ip().is_loopback() && !flags.serve_anywhere {
             return Err(LabError::new(
@@ -75,7 +76,7 @@ impl Serve {
         let theirs = Arc::clone(&shared);
         http::listen(listener, Arc::new(move |asked| theirs.answer(asked)))
             .map_err(|error| cannot_listen(bound, &error))?;
-        eprintln!("walproof: serving http://{bound}/ and http://{bound}/metrics");
+        notes.say("serve", format!("serving http://{bound}/ and http://{bound}/metrics"));
         Ok(Self { shared, kept: state::Kept::default() })
     }
 }

@@ -43,6 +43,17 @@ pub enum Level {
     Critical,
 }
 
+impl Level {
+    /// Its name.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
 /// What an alarm looks at.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {

@@ -64,16 +64,22 @@ pub static FAMILIES: &[Family] = families! {
     counter "walproof_closings_total" ["database"] "Openers that went since the watch began.";
     gauge "walproof_filesystem_free_bytes" ["database"] "Bytes that users may still write on the database's file system.";
     gauge "walproof_filesystem_bytes" ["database"] "All bytes of the database's file system.";
+    gauge "walproof_filesystem_full_timestamp_seconds" ["database"] "When it will be full if it goes on like this, in seconds since 1970; no sample when it does not fill.";
     gauge "walproof_storage_silent_seconds" ["database"] "For how long the database's storage has not answered.";
     gauge "walproof_openers" ["database", "container", "engine"] "Processes that have it open; the container is empty for those in none.";
     gauge "walproof_halted_openers" ["database", "container", "engine", "how"] "Openers that cannot run: frozen, stopped, in-kernel, zombie.";
     gauge "walproof_locks_visible" ["database"] "1 when the locks of all openers can be seen, 0 when not.";
     gauge "walproof_lock_held" ["database", "lock", "container", "engine", "mode"] "Openers that held this lock at the last look; mode: shared or exclusive.";
     gauge "walproof_lock_held_seconds" ["database", "lock", "container", "engine"] "The longest time for which one opener was seen to hold it at every look.";
+    counter "walproof_lock_holds_total" ["database", "lock"] "Times a lock was taken and let go, by the kernel's trace.";
+    counter "walproof_lock_hold_seconds_total" ["database", "lock"] "All of these holds together, by the kernel's trace.";
+    gauge "walproof_lock_hold_longest_seconds" ["database", "lock"] "The longest of these holds since the watch began.";
+    counter "walproof_lock_refusals_total" ["database", "lock"] "Times a lock was asked for and not given, by the kernel's trace.";
     gauge "walproof_lock_held_by_unseen" ["database", "lock"] "1 when somebody who cannot be seen holds it: a file server, another process namespace.";
     gauge "walproof_container_memory_bytes" ["container", "engine"] "Memory in use by a container.";
     gauge "walproof_container_memory_limit_bytes" ["container", "engine"] "The limit of its memory, where there is one.";
-    counter "walproof_out_of_memory_kills_total" ["container", "engine"] "Processes killed because memory ran out, since its cgroup was made.";
+    counter "walproof_out_of_memory_kills_total" ["container"] "Processes killed because memory ran out, since the watch began.";
+    counter "walproof_container_restarts_total" ["container"] "Times the first process of a container was another one than before.";
     gauge "walproof_alarm" ["alarm", "level", "database", "container"] "Alarms of this name that are on; there is no sample when there are none.";
     gauge "walproof_alarms" ["level"] "All alarms that are on.";
     counter "walproof_alarms_raised_total" ["alarm"] "How often each alarm went on since the watch began.";
@@ -207,6 +213,7 @@ fn of_database(samples: &mut Samples, database: &DatabaseState) {
     ] {
         samples.set(name, &of, value);
     }
+    held(samples, database);
     let visible = database.openers.iter().all(|opener| opener.locks.is_some());
     samples.set("walproof_locks_visible", &of, visible);
     database.openers.iter().for_each(|opener| of_opener(samples, &database.path, opener));
@@ -226,6 +233,8 @@ fn files(samples: &mut Samples, database: &DatabaseState) {
     samples.set_if("walproof_page_size_bytes", &of, page_bytes);
     samples.set_if("walproof_filesystem_free_bytes", &of, database.free_bytes);
     samples.set_if("walproof_filesystem_bytes", &of, database.total_bytes);
+    let full = database.filling.as_ref().map(|filling| seconds(filling.full_at_unix_ms));
+    samples.set_if("walproof_filesystem_full_timestamp_seconds", &of, full);
     let readable = database.index.as_ref().map(|_| true).or(database.index_damage.as_ref().map(|_| false));
     samples.set_if("walproof_wal_index_readable", &of, readable);
     let Some(index) = &database.index else { return };
@@ -269,33 +278,41 @@ fn containers(samples: &mut Samples, state: &State) {
         for (name, value) in [
             ("walproof_container_memory_bytes", one.memory_bytes),
             ("walproof_container_memory_limit_bytes", one.container.memory_limit_bytes),
-            ("walproof_out_of_memory_kills_total", one.oom_kills),
         ] {
             if let Some(value) = value {
                 samples.add(name, &labels, value);
             }
         }
     }
+    for (container, counts) in &state.container_counts {
+        samples.set("walproof_out_of_memory_kills_total", &[container], counts.oom_kills);
+        samples.set("walproof_container_restarts_total", &[container], counts.restarts);
+    }
+}
+
+/// What the kernel's trace told, where it is read.
+fn held(samples: &mut Samples, database: &DatabaseState) {
+    for (lock, stats) in &database.holds {
+        let of = [database.path.as_str(), lock];
+        samples.set("walproof_lock_holds_total", &of, stats.count);
+        samples.set("walproof_lock_hold_seconds_total", &of, Number::from(stats.total_us).0 / 1e6);
+        samples.set("walproof_lock_hold_longest_seconds", &of, Number::from(stats.longest_us).0 / 1e6);
+    }
+    for (lock, times) in &database.refused {
+        samples.set("walproof_lock_refusals_total", &[&database.path, lock], *times);
+    }
 }
 
 fn alarms(samples: &mut Samples, state: &State) {
     for level in [Level::Notice, Level::Warning, Level::Critical] {
-        samples.set("walproof_alarms", &[word(level)], 0u64);
+        samples.set("walproof_alarms", &[level.word()], 0u64);
     }
     for on in &state.alarms {
         let (database, container) = (on.database.as_deref().unwrap_or(""), on.container.as_deref().unwrap_or(""));
-        samples.add("walproof_alarm", &[on.alarm, word(on.level), database, container], true);
-        samples.add("walproof_alarms", &[word(on.level)], true);
+        samples.add("walproof_alarm", &[on.alarm, on.level.word(), database, container], true);
+        samples.add("walproof_alarms", &[on.level.word()], true);
     }
     for (alarm, times) in &state.alarms_raised {
         samples.set("walproof_alarms_raised_total", &[alarm], *times);
-    }
-}
-
-const fn word(level: Level) -> &'static str {
-    match level {
-        Level::Notice => "notice",
-        Level::Warning => "warning",
-        Level::Critical => "critical",
     }
 }

@@ -371,6 +371,20 @@ function locksTable(database) {
   return lines.length ? table(['Lock', 'Mode', 'Seen for', 'Container', 'Who'], lines) : null;
 }
 
+/** How long locks were held, as the kernel's trace tells. */
+function holdsTable(database) {
+  const names = [...new Set([...Object.keys(database.holds), ...Object.keys(database.refused)])];
+  if (!names.length) return null;
+  const short = (us) => (us < 1000 ? `${us} µs` : us < 1e6 ? `${(us / 1000).toFixed(1)} ms` : lasting(us / 1000));
+  const lines = names.map((name) => {
+    const held = database.holds[name];
+    const by = held && held.longest_by ? `, by pid ${held.longest_by[0]}${held.longest_by[1] ? ` in ${held.longest_by[1]}` : ''}` : '';
+    return [make('code', {}, name), held ? count(held.count) : '0', held ? short(Math.round(held.total_us / held.count)) : '',
+      held ? `${short(held.longest_us)}${by}` : '', count(database.refused[name] || 0)];
+  });
+  return table(['Lock', 'Times held', 'On average', 'Longest', 'Refused'], lines);
+}
+
 function locksSection(database) {
   const found = locksTable(database);
   const blind = database.openers.filter((opener) => opener.locks === null).length;
@@ -420,14 +434,15 @@ function fillTiles(tiles, database) {
   const stands = database.frames_waiting && database.checkpoint_stands_ms > 1000;
   tiles['Waiting for a checkpoint'].set(database.frames_waiting === null ? null : `${count(database.frames_waiting)} frames`,
     stands ? `none copied for ${lasting(database.checkpoint_stands_ms)}` : '');
-  const rate = ratesOf(database.plot);
-  tiles.Commits.set(count(counters.commits), `since the watch began; ${count(Math.round(rate[rate.length - 1] || 0))}/s`);
+  const rate = database.commits_per_second;
+  tiles.Commits.set(rate === null ? null : `${rate < 10 ? rate.toFixed(1) : count(Math.round(rate))}/s`, `${count(counters.commits)} since the watch began`);
   tiles['Checkpoints seen'].set(count(counters.checkpoints), `${count(counters.frames_backfilled)} frames copied`);
   tiles['Log begun anew'].set(count(counters.wal_resets), 'times');
   const page = index ? index.page_size_bytes : database.header && database.header.page_size_bytes;
   tiles['Database file'].set(size(database.database_bytes), page ? `pages of ${bytes(page)}` : '');
   const share = database.total_bytes ? `${Math.round(database.free_bytes / database.total_bytes * 100)} % of ${bytes(database.total_bytes)}` : '';
-  tiles['Free on its disk'].set(database.free_bytes === null ? null : bytes(database.free_bytes), share);
+  const full = database.filling ? `full at ${day(database.filling.full_at_unix_ms)} if it goes on like this` : '';
+  tiles['Free on its disk'].set(database.free_bytes === null ? null : bytes(database.free_bytes), full || share, Boolean(full));
   const inside = new Set(database.openers.filter((one) => one.container !== null).map((one) => one.container)).size;
   tiles.Openers.set(count(database.openers.length), inside ? `in ${inside} ${inside === 1 ? 'container' : 'containers'}` : '');
 }
@@ -438,14 +453,14 @@ function databaseView() {
   const about = make('p', { class: 'quiet' });
   const tiles = Object.fromEntries(TILES.map((name) => [name, tile(name)]));
   const plot = plotView();
-  const [locks, openers] = [make('div'), make('div')];
+  const [locks, holds, openers] = [make('div'), make('div'), make('div')];
   const key = (kind, text) => make('li', {}, make('span', { class: `key key-${kind}` }), text);
   const node = make('section', { class: 'panel' }, title, silent, about,
     make('dl', { class: 'tiles' }, ...TILES.map((name) => tiles[name].node)),
     make('h3', {}, 'Over time'),
     make('ul', { class: 'legend' }, key('size', 'size of the -wal'), key('waiting', 'of it, waiting for a checkpoint')),
     plot.svg, plot.readout,
-    make('h3', {}, 'Locks'), locks, make('h3', {}, 'Openers'), openers);
+    make('h3', {}, 'Locks now'), locks, holds, make('h3', {}, 'Openers'), openers);
   return {
     node,
     update(database) {
@@ -459,6 +474,10 @@ function databaseView() {
       showPlot(plot, database);
       const held = database.openers.map((one) => [one.pid, one.command, container(one), one.locks && one.locks.map((lock) => [lock.lock, lock.exclusive, roughly(lock.for_ms)])]);
       rebuild(locks, [held, database.locks_of_unseen], () => locksSection(database));
+      rebuild(holds, [database.holds, database.refused], () => {
+        const found = holdsTable(database);
+        return found && [make('h3', {}, 'Locks since the watch began'), found];
+      });
       const who = database.openers.map((one) => ({ ...one, locks: null, halted_ms: one.halted_ms && roughly(one.halted_ms) }));
       rebuild(openers, who, () => openersTable(database));
     },
@@ -480,11 +499,13 @@ function showRest(state) {
   by('unseen').hidden = state.not_seen.length === 0;
   rebuild(by('unseen-list'), state.not_seen, () => state.not_seen.map((line) => make('li', {}, line)));
   by('containers').hidden = state.containers.length === 0;
-  rebuild(by('containers-table'), state.containers, () => table(['Container', 'Image', 'Memory', 'Killed for memory'],
+  const counts = state.container_counts;
+  rebuild(by('containers-table'), [state.containers, counts], () => table(['Container', 'Image', 'Memory', 'Killed for memory', 'Restarts'],
     state.containers.map((one) => [container({ container: one.container.name, engine: one.container.engine, pod: one.pod }),
       one.container.image || notSeen(),
       one.memory_bytes === null ? notSeen() : `${bytes(one.memory_bytes)}${one.container.memory_limit_bytes ? ` of ${bytes(one.container.memory_limit_bytes)}` : ''}`,
-      one.oom_kills === null ? notSeen() : count(one.oom_kills)])));
+      one.oom_kills === null ? notSeen() : count(one.oom_kills),
+      counts[one.container.name] ? count(counts[one.container.name].restarts) : notSeen()])));
   by('events').hidden = state.events.length === 0;
   rebuild(by('events-list'), state.events, () => state.events.map((event) =>
     make('li', {}, make('time', {}, day(event.unix_ms)), happened(event))));

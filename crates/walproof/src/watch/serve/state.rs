@@ -10,18 +10,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Serialize, Serializer};
+use walproof_format::sqlite::lock_bytes::Lock;
 use walproof_judge::sharing::live::{LiveLibrary, LiveMount};
 use walproof_judge::watch::alarms::ALARMS;
+use walproof_judge::watch::comings::ContainerPast;
 use walproof_judge::watch::moment::{
     Event, HeaderSeen, HeldLock, IndexSeen, Moment, Runs, Watched, WatchedContainer, WatchedOpener,
 };
-use walproof_judge::watch::past::{Counters, DatabasePast, Point};
+use walproof_judge::watch::past::{Counters, DatabasePast, HoldStats, Point};
+use walproof_judge::watch::trend::Filling;
 use walproof_judge::watch::{Changes, Raised, Watching, find};
 
 /// The version of the document. It grows when a field changes its meaning or goes away.
 pub const VERSION: u32 = 1;
 /// Points of a plot.
 const PLOT_POINTS_MAX: usize = 240;
+/// The time that rates are told of.
+const RATE_MS: u64 = 10_000;
 /// Events that are kept for the page.
 const EVENTS_MAX: usize = 50;
 /// A look that ended so many intervals ago is old, and never before it is this old.
@@ -90,7 +95,22 @@ pub struct State {
     pub alarms_raised: BTreeMap<&'static str, u64>,
     pub databases: Vec<DatabaseState>,
     pub containers: Vec<WatchedContainer>,
+    /// Restarts and kills since the watch began, by the name of the container.
+    pub container_counts: BTreeMap<String, ContainerCounts>,
     events: Vec<Happened>,
+}
+
+/// What was counted of a container.
+#[derive(Debug, Serialize)]
+pub struct ContainerCounts {
+    pub restarts: u64,
+    pub oom_kills: u64,
+}
+
+impl ContainerCounts {
+    fn of((name, past): (&str, &ContainerPast)) -> (String, Self) {
+        (name.to_owned(), Self { restarts: past.restarts, oom_kills: past.oom_kills })
+    }
 }
 
 /// A database.
@@ -111,6 +131,13 @@ pub struct DatabaseState {
     pub total_bytes: Option<u64>,
     pub silent_ms: Option<u64>,
     pub counters: Counters,
+    /// Over the last ten seconds.
+    commits_per_second: Option<f64>,
+    /// When the disk is full if it goes on like this; `null`: it does not fill, or nothing is clear.
+    pub filling: Option<Filling>,
+    /// How long locks were held and how often they were refused, where the kernel's trace is read.
+    pub holds: BTreeMap<&'static str, HoldStats>,
+    pub refused: BTreeMap<&'static str, u64>,
     /// For how long frames have waited and none was copied.
     pub checkpoint_stands_ms: Option<u64>,
     pub openers: Vec<OpenerState>,
@@ -190,6 +217,7 @@ impl State {
             alarms_raised: kept.raised.clone(),
             databases: moment.databases.iter().map(|watched| database(watching, watched, every)).collect(),
             containers: moment.containers.clone(),
+            container_counts: watching.past().containers().map(ContainerCounts::of).collect(),
             events: kept.events.iter().rev().cloned().collect(),
         }
     }
@@ -215,11 +243,19 @@ fn database(watching: &Watching, watched: &Watched, every: Duration) -> Database
         total_bytes: watched.total_bytes,
         silent_ms: watched.silent_ms,
         counters: past.map(|past| past.counters.clone()).unwrap_or_default(),
+        commits_per_second: past.and_then(|past| past.commits_per_second(RATE_MS)),
+        filling: past.and_then(DatabasePast::filling),
+        holds: past.map(|past| by_name(&past.holds)).unwrap_or_default(),
+        refused: past.map(|past| by_name(&past.refused)).unwrap_or_default(),
         checkpoint_stands_ms: frames_waiting.and(past).map(stands),
         openers: watched.openers.iter().map(|opener| one_opener(watching, watched, opener)).collect(),
         locks_of_unseen: watched.locks_of_unseen.clone(),
         plot: past.map(|past| plot(&past.series, every)).unwrap_or_default(),
     }
+}
+
+fn by_name<W: Clone>(locks: &BTreeMap<Lock, W>) -> BTreeMap<&'static str, W> {
+    locks.iter().map(|(lock, what)| (lock.name(), what.clone())).collect()
 }
 
 fn one_opener(watching: &Watching, watched: &Watched, opener: &WatchedOpener) -> OpenerState {

@@ -160,6 +160,7 @@ fn thresholds(flags: &WatchThresholds) -> Thresholds {
     }
     if let Some(time) = flags.pinned_after {
         thresholds.pinned_ms = ms(time);
+        thresholds.pinned_long_ms = thresholds.pinned_long_ms.max(ms(time));
     }
     thresholds
 }

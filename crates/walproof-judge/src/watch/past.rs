@@ -112,6 +112,9 @@ pub struct DatabasePast {
     pub commits_when_checkpoint_moved: u64,
     /// Since when the index has not been believed at any look; `None`: it is, or there is none.
     pub index_doubted_since_ms: Option<u64>,
+    /// Since when database, `-wal` and `-shm` are the files that lie there now, or are not there.
+    #[serde(skip)]
+    files: [Option<(Option<FileId>, u64)>; 3],
     /// When the family of journal modes changed, oldest first, on the clock of `elapsed_ms`.
     pub family_changes_ms: VecDeque<u64>,
     /// Grows whenever something was committed, in any journal mode.
@@ -253,6 +256,7 @@ impl DatabasePast {
     fn take(&mut self, watched: &Watched, moment: &Moment, thresholds: &Thresholds) {
         self.count(watched, moment);
         self.header(watched, moment.elapsed_ms);
+        self.files(watched, moment.elapsed_ms);
         let doubted = watched.index.is_none() && watched.index_damage.is_some();
         self.index_doubted_since_ms = doubted.then(|| self.index_doubted_since_ms.unwrap_or(moment.elapsed_ms));
         let holds = |lock| watched.openers.iter().any(|opener| opener.holds(lock));
@@ -308,6 +312,19 @@ impl DatabasePast {
             cut(&mut self.family_changes_ms, FAMILY_CHANGES_MAX);
         }
         self.family = header.family.or(self.family);
+    }
+
+    fn files(&mut self, watched: &Watched, now_ms: u64) {
+        for (known, file) in self.files.iter_mut().zip([&watched.file, &watched.wal, &watched.shm]) {
+            let is = file.as_ref().map(|file| (file.device, file.inode));
+            *known = known.filter(|known| known.0 == is).or(Some((is, now_ms)));
+        }
+    }
+
+    /// Since when the same file has lain there (`db`, `wal` or `shm`), or none has, on the clock of `elapsed_ms`.
+    pub fn named_since_ms(&self, which: &str) -> Option<u64> {
+        let at = ["db", "wal", "shm"].iter().position(|one| *one == which)?;
+        Some(self.files[at]?.1)
     }
 
     fn event(&mut self, event: &Event, elapsed_ms: u64) {

@@ -49,7 +49,7 @@ pub fn trend(points: &[(u64, f64)]) -> Option<Trend> {
     }
     slopes.sort_unstable_by(f64::total_cmp);
     let (low, high) = (slopes[(slopes.len() - 1) / 2], slopes[slopes.len() / 2]);
-    let span_ms = points.last()?.0 - points.first()?.0;
+    let span_ms = points.last()?.0.saturating_sub(points.first()?.0);
     Some(Trend { slope_per_ms: (low + high) / 2.0, falls: f64::from(falls) / slopes.len() as f64, span_ms })
 }
 

@@ -99,7 +99,8 @@ pub fn containers_called(name: &str) -> Vec<LiveTarget> {
             found.push(LiveTarget::Container { engine: (*engine).to_owned(), name: name.to_owned() });
         }
     }
-    let ours = Looking::begin().is_ok_and(|mut looking| {
+    let ours = Kept::new(TIME).is_ok_and(|kept| {
+        let mut looking = Looking::begin(kept, false);
         let all = looking.scan(true);
         !looking.embedded(name, &all).is_empty()
     });

@@ -52,7 +52,11 @@ impl Finder {
             find(kept, &targets, &known, &to_watcher, &hurried);
         });
         let failed = |error: std::io::Error| {
-            LabError::new("cannot look for openers", error.to_string(), "whether this user may start threads: `ulimit -u`")
+            LabError::new(
+                "cannot look for openers",
+                error.to_string(),
+                "whether this user may start threads: `ulimit -u`",
+            )
         };
         began.map_err(failed)?;
         Ok(Self { found, hurry, silent })

@@ -107,9 +107,9 @@ fn storage(watching: &Watching, watched: &Watched) -> Row {
         parts.push(plain(format!("{} free{all}", words::bytes(free))));
     }
     let past = watching.past().database(&watched.path);
-    if let Some(ms) = past.and_then(words::full_in_ms) {
-        let when = words::utc(watching.latest().unix_ms.saturating_add(ms));
-        parts.push(part(format!("full in {} ({when})", words::lasts(ms)), Tone::Loud));
+    if let Some(filling) = past.and_then(|past| past.filling()) {
+        let (within, when) = (words::lasts(filling.within_ms), words::utc(filling.full_at_unix_ms));
+        parts.push(part(format!("full in {within} ({when}) if it goes on like this"), Tone::Loud));
     }
     let silent =
         watched.silent_ms.map(|ms| format!("has not answered for {}: the rest is from before", words::lasts(ms)));

@@ -60,6 +60,12 @@ impl Paper {
         }
     }
 
+    /// Whether somebody reads, as far as is known; an error when it could not be written.
+    pub fn is_read(&mut self) -> Result<bool, LabError> {
+        self.heard()?;
+        Ok(!self.gone)
+    }
+
     fn heard(&mut self) -> Result<(), LabError> {
         match self.outcome.try_recv() {
             Ok(outcome) => self.judge(outcome),

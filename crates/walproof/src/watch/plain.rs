@@ -14,6 +14,8 @@ use super::{Output, words};
 
 /// Summaries are this far apart.
 const SUMMARY_MS: u64 = 60_000;
+/// Openers, and what they have open, take their time to be found.
+const NOTHING_MS: u64 = 2000;
 /// What could not be seen is said again when it was gone for this long.
 const SILENT_MS: u64 = 60_000;
 
@@ -45,6 +47,10 @@ impl Plain {
 
 impl Output for Plain {
     fn show(&mut self, watching: &Watching, changes: &Changes) -> Result<bool, LabError> {
+        // There may be nothing to say for hours.
+        if !self.paper.is_read()? {
+            return Ok(self.told);
+        }
         for line in self.said.lines(watching, changes) {
             match self.paper.line(line)? {
                 Became::Taken => {}
@@ -85,7 +91,8 @@ impl Said {
     }
 
     fn begins(&mut self, moment: &Moment) -> Vec<String> {
-        let nothing = moment.databases.is_empty() && !std::mem::replace(&mut self.nothing, true);
+        let none = moment.databases.is_empty() && moment.elapsed_ms >= NOTHING_MS;
+        let nothing = none && !std::mem::replace(&mut self.nothing, true);
         let mut lines: Vec<String> =
             nothing.then(|| "watching: no database yet; they are looked for".to_owned()).into_iter().collect();
         for watched in &moment.databases {

@@ -10,6 +10,8 @@ mod layout;
 mod openers;
 mod page;
 mod plot;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use std::io;

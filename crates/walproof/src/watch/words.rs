@@ -12,11 +12,6 @@ use walproof_judge::watch::past::DatabasePast;
 const RATES_MS: u64 = 10_000;
 /// Growth is that of this time.
 const GROWTH_MS: u64 = 60_000;
-/// The trend of a disk is that of this time, and of no less than the second.
-const FULL_MS: u64 = 300_000;
-const FULL_MIN_MS: u64 = 1500;
-/// Later is no news.
-const FULL_FAR_MS: f64 = 30.0 * 86_400_000.0;
 
 /// `2026-11-26T00:41:02Z`.
 pub fn utc(unix_ms: u64) -> String {
@@ -155,35 +150,12 @@ pub fn versions(opener: &WatchedOpener) -> String {
 
 /// Commits a second of late; `None`: not seen yet.
 pub fn commits_per_second(past: &DatabasePast) -> Option<f64> {
-    let (ms, first, last) = reach(past, RATES_MS)?;
-    last.max_frame?;
-    Some(last.commits.saturating_sub(first.commits) as f64 * 1000.0 / ms as f64)
+    past.commits_per_second(RATES_MS)
 }
 
 /// Bytes by which the `-wal` grew, a minute.
 pub fn growth_per_minute(past: &DatabasePast) -> Option<f64> {
-    let (ms, first, last) = reach(past, GROWTH_MS)?;
-    Some((last.wal_bytes as f64 - first.wal_bytes as f64) * 60_000.0 / ms as f64)
-}
-
-/// When the disk is full if it goes on like this, from the last minutes; `None`: it does not fill.
-pub fn full_in_ms(past: &DatabasePast) -> Option<u64> {
-    let (ms, first, last) = reach(past, FULL_MS)?;
-    let (before, now) = (first.free_bytes?, last.free_bytes?);
-    let used = before.checked_sub(now).filter(|used| *used > 0)?;
-    let left = now as f64 * ms as f64 / used as f64;
-    (ms >= FULL_MIN_MS && left < FULL_FAR_MS).then_some(left as u64)
-}
-
-type Reach<'a> = (u64, &'a walproof_judge::watch::past::Point, &'a walproof_judge::watch::past::Point);
-
-/// The last point, and the first one within this time.
-fn reach(past: &DatabasePast, within_ms: u64) -> Option<Reach<'_>> {
-    let last = past.series.back()?;
-    let from = last.elapsed_ms.saturating_sub(within_ms);
-    let first = past.series.iter().find(|point| point.elapsed_ms >= from)?;
-    let ms = last.elapsed_ms - first.elapsed_ms;
-    (ms > 0).then_some((ms, first, last))
+    past.wal_growth_bytes_per_second(GROWTH_MS).map(|rate| rate * 60.0)
 }
 
 /// `+1.2 MiB/min`, `-3.0 KiB/min`, `steady`.

@@ -54,6 +54,10 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
         }
         while cells(&word) > width {
             let at = split_at(&word, width);
+            if at == word.len() {
+                // A letter that is wider than the line.
+                break;
+            }
             let rest = word.split_off(at);
             lines.push(std::mem::replace(&mut word, rest));
         }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use walproof_format::plan::{Failing, Latency, Rhythm};
+use walproof_judge::watch::alarms::Level;
 
 /// Is SQLite safe where you run it? Answered with evidence.
 #[derive(Debug, Parser)]
@@ -20,6 +21,9 @@ const EXIT_CODES: &str = "Exit codes: 0 safe or risky, 1 unsafe (or the journal 
 const LOGS_EXIT_CODES: &str = "Exit codes: 0 nothing that matters was recognised, or what was is harmless or refused \
 without loss, 1 it points at lost or damaged data, 2 misuse, or a file could not be read, 3 recognised, and it cannot be \
 told from this alone.";
+
+const WATCH_EXIT_CODES: &str = "Exit codes: 0 ended by hand, or no alarm of the level of --fail-on was raised, 1 one \
+was (with --once or --time), 2 misuse, or walproof failed, 3 no database was seen (with --once or --time).";
 
 const CHECK_EXIT_CODES: &str = "Exit codes: 0 nothing unsafe was found (which is not `safe`), 1 something unsafe, or \
 what --fail-on names, or refused in the --mode that was asked for, 2 misuse, or something that was named could not be \
@@ -64,7 +68,9 @@ pub enum Command {
     Logs(LogsFlags),
     /// Watch live databases: logs, locks, openers and their containers, and raise alarms. Harms nothing.
     ///
-    /// Reads only: takes no lock, opens nothing for writing, never opens a database with SQLite.
+    /// Reads only: takes no lock, opens nothing for writing, never opens a database with SQLite. A view in a terminal,
+    /// else lines; JSON, one look, alerts by a command or a webhook.
+    #[command(after_help = WATCH_EXIT_CODES)]
     Watch(Box<WatchFlags>),
     /// Find a smaller run that still fails: fewer agents, fewer nemeses, shorter. Prints it as one command.
     Shrink(ShrinkFlags),
@@ -100,8 +106,8 @@ pub enum Command {
     /// found is not proved, and `walproof verify` or `walproof probe` settles what a test can settle.
     #[command(after_help = CHECK_EXIT_CODES)]
     Check(Box<CheckFlags>),
-    /// Explain an anomaly, a cause, a nemesis, a rule, a signature, a workload, a world, a result code or a message of
-    /// SQLite; without a name, list them all.
+    /// Explain an alarm, an anomaly, a cause, a nemesis, a rule, a signature, a workload, a world, a result code or a
+    /// message of SQLite; without a name, list them all.
     Explain {
         /// Its name, as reports print it; a code (`5386`, `SQLITE_IOERR_SHMMAP`); a message (`"locking protocol"`);
         /// `sqlite-logging` for how to turn on SQLite's own log.
@@ -441,9 +447,10 @@ pub struct LogsFlags {
 /// Flags of `watch`.
 #[derive(Clone, Debug, Args)]
 pub struct WatchFlags {
-    /// A database or a directory of some, `docker://NAME`, `podman://NAME`, `k8s://NAMESPACE/POD`, `pid:NUMBER`.
+    /// A database or a directory of some, `docker://NAME`, `podman://NAME`, `embedded://NAME`, `k8s://NAMESPACE/POD`,
+    /// `pid:NUMBER`, `host://`; the bare name of a container, if nothing here is called so.
     #[arg(value_name = "TARGET", required_unless_present = "host")]
-    pub targets: Vec<String>,
+    pub targets: Vec<PathBuf>,
     /// Everything on this machine that has a database open.
     #[arg(long)]
     pub host: bool,
@@ -453,12 +460,70 @@ pub struct WatchFlags {
     /// End after this time; without it, at Ctrl-C.
     #[arg(long, value_parser = parse_time)]
     pub time: Option<std::time::Duration>,
+    /// Look for two seconds (or `--time`), print one report, end.
+    #[arg(long)]
+    pub once: bool,
     /// Do not read the kernel's trace of locks, which root may.
     #[arg(long)]
     pub no_trace: bool,
     /// Print one JSON document a look.
     #[arg(long)]
     pub json: bool,
+    /// Print lines, in a terminal too.
+    #[arg(long, conflicts_with_all = ["json", "once"])]
+    pub plain: bool,
+    /// With `--once` or `--time`: exit 1 when an alarm of this level or a worse one was raised.
+    #[arg(long, value_name = "LEVEL", value_parser = parse_level, default_value = "critical")]
+    pub fail_on: Level,
+    /// Serve a page, `/metrics` for Prometheus and `/state.json`; without a value, on 127.0.0.1:14207. Port 0: any.
+    #[arg(long, value_name = "ADDRESS:PORT", num_args = 0..=1, require_equals = true, default_missing_value = crate::watch::SERVED_AT)]
+    pub serve: Option<String>,
+    /// Let `--serve` take an address that other machines can reach. What it shows is then theirs to read.
+    #[arg(long, requires = "serve")]
+    pub serve_anywhere: bool,
+    /// When alarms are raised.
+    #[command(flatten)]
+    pub thresholds: WatchThresholds,
+    /// Who is told of them.
+    #[command(flatten)]
+    pub alerts: AlertFlags,
+}
+
+/// When `watch` raises alarms.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Thresholds")]
+pub struct WatchThresholds {
+    /// A `-wal` of this size is worth a word: `1GiB`, `64MiB`.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub wal_max: Option<u64>,
+    /// A disk that will be full within this time is worth an alarm: `6h`.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub full_within: Option<std::time::Duration>,
+    /// A checkpoint that stands still for this long while frames wait: `30s`.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub pinned_after: Option<std::time::Duration>,
+}
+
+/// Who is told of the alarms of `watch`.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Alerts")]
+pub struct AlertFlags {
+    /// Run this by `sh -c` for each alarm that is raised or cleared: WALPROOF_ALARM and others in its environment, the
+    /// alarm as JSON on its standard input. At most 10 s.
+    #[arg(long, value_name = "COMMAND")]
+    pub exec: Option<String>,
+    /// POST each alarm that is raised or cleared to this address.
+    #[arg(long, value_name = "URL", value_parser = parse_webhook)]
+    pub webhook: Option<String>,
+    /// What is posted.
+    #[arg(long, value_name = "FORMAT", value_parser = ["json", "slack", "discord", "ntfy"], default_value = "json", requires = "webhook")]
+    pub webhook_format: String,
+    /// Tell of alarms of this level and worse ones: notice, warning, critical.
+    #[arg(long, value_name = "LEVEL", value_parser = parse_level, default_value = "warning")]
+    pub alert_on: Level,
+    /// An alarm that comes and goes is told once in this time.
+    #[arg(long, value_name = "TIME", value_parser = parse_time, default_value = "5m")]
+    pub alert_again: std::time::Duration,
 }
 
 /// Flags of `check`.
@@ -668,6 +733,42 @@ fn parse_time(text: &str) -> Result<std::time::Duration, String> {
     Ok(std::time::Duration::from_secs_f64(total))
 }
 
+fn parse_level(text: &str) -> Result<Level, String> {
+    [Level::Notice, Level::Warning, Level::Critical]
+        .into_iter()
+        .find(|level| level.word() == text)
+        .ok_or_else(|| format!("`{text}` is none of notice, warning, critical"))
+}
+
+/// `1GiB`, `64MiB`, `500MB`, `4096`.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is no size; try `1GiB` or `64MiB`");
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let bytes: f64 = match unit.trim() {
+        "" | "B" => 1.0,
+        "KiB" | "K" => 1024.0,
+        "MiB" | "M" => 1_048_576.0,
+        "GiB" | "G" => 1_073_741_824.0,
+        "TiB" | "T" => 1_099_511_627_776.0,
+        "kB" | "KB" => 1e3,
+        "MB" => 1e6,
+        "GB" => 1e9,
+        "TB" => 1e12,
+        _ => return Err(wrong()),
+    };
+    let size = number.parse::<f64>().map_err(|_| wrong())? * bytes;
+    if (1.0..=1e18).contains(&size) { Ok(size as u64) } else { Err(wrong()) }
+}
+
+/// An address with a host, by http or https.
+fn parse_webhook(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let host = host.and_then(|rest| rest.split(['/', '?', '#']).next()).filter(|host| !host.is_empty());
+    let whole = host.is_some() && !text.contains(|c: char| c.is_whitespace() || c.is_control());
+    if whole { Ok(text.to_owned()) } else { Err("it is no address; try `https://example.org/hook`".to_owned()) }
+}
+
 /// `500us`, `1ms:2ms`, `1ms:2ms:50:200ms`.
 fn parse_latency(text: &str) -> Result<Latency, String> {
     let parts: Vec<&str> = text.split(':').collect();
@@ -790,6 +891,19 @@ mod tests {
         assert_eq!(parse_failing("syncs=50"), Ok(Failing { syncs_every: 50, ..Failing::NONE }));
         assert!(parse_failing("opens=3").is_err() && parse_failing("1").is_err() && parse_failing("reads=").is_err());
         assert!(parse_failing("reads=5,reads=6").is_err());
+    }
+
+    #[test]
+    fn sizes_levels_and_addresses() {
+        assert_eq!(parse_size("1GiB"), Ok(1 << 30));
+        assert_eq!(parse_size("1.5 KiB"), Ok(1536));
+        assert_eq!((parse_size("4096"), parse_size("2MB")), (Ok(4096), Ok(2_000_000)));
+        assert!(parse_size("much").is_err() && parse_size("1 parsec").is_err() && parse_size("0").is_err());
+        assert_eq!(parse_level("warning"), Ok(Level::Warning));
+        assert!(parse_level("bad").is_err());
+        assert!(parse_webhook("https://hooks.example.org/a?b").is_ok() && parse_webhook("http://[::1]:9/").is_ok());
+        assert!(parse_webhook("example.org").is_err() && parse_webhook("https:///a").is_err());
+        assert!(parse_webhook("http://a b/").is_err());
     }
 
     #[test]

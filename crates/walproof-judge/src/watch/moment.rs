@@ -138,6 +138,8 @@ pub struct WatchedOpener {
     pub libraries: Vec<LiveLibrary>,
     /// Its locks now; `None`: locks cannot be seen here.
     pub locks: Option<Vec<HeldLock>>,
+    /// Its locks in the same breath as `maps_shm`, which is looked at less often than `locks`; `None`: not known.
+    pub locks_when_mapped: Option<Vec<HeldLock>>,
     /// Locks that it is blocked on in the kernel. SQLite asks again rather than wait, so this is rare.
     pub waits_for: Vec<Lock>,
     /// Whether it can run.
@@ -266,6 +268,11 @@ impl Moment {
             Some(one) => format!("{} ({}), {person}", one.container.name, one.container.engine),
             None => person,
         }
+    }
+
+    /// When openers were last looked for; where that is not told, at this look.
+    pub const fn openers_seen_ms(&self) -> u64 {
+        if self.openers_looked_ms == 0 { self.elapsed_ms } else { self.openers_looked_ms }
     }
 
     /// A database by its path.

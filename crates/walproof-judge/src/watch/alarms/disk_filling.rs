@@ -1,0 +1,91 @@
+//! The disk that a database lies on is full soon, or nearly full.
+//!
+//! What it must not do: alarm for noise, for a burst (`trend.rs`), or for a file system that nobody writes to.
+//! Where to look next: `trend.rs`, which finds the date; `wal_grows.rs`.
+
+use super::{Alarm, Found, Level, Seen, size, span};
+use crate::watch::Raised;
+use crate::watch::moment::Watched;
+use crate::watch::past::DatabasePast;
+use crate::watch::trend::Filling;
+
+/// The alarm.
+pub static ALARM: Alarm = Alarm {
+    name: "disk-filling",
+    line: "the disk of a database is full soon, or nearly full",
+    explain: include_str!("disk_filling.md"),
+    look,
+};
+
+/// What was seen for a shorter time is no more than a notice, while there is room.
+const SURE_MS: u64 = 9_000;
+/// Less than this share of a disk is little: one part in so many.
+const LITTLE: u64 = 100;
+/// Less room than this is none, on a disk on which it is less than a fiftieth.
+const NO_ROOM_BYTES: u64 = 16 << 20;
+/// File systems that are full by nature.
+const FULL_BY_NATURE: &[&str] = &["erofs", "iso9660", "romfs", "squashfs", "udf"];
+
+fn look(seen: &Seen<'_>) -> Vec<Found> {
+    seen.databases().filter_map(|(watched, past)| fills(seen, watched, past)).map(Found::from).collect()
+}
+
+fn fills(seen: &Seen<'_>, watched: &Watched, past: &DatabasePast) -> Option<Raised> {
+    let (free, total) = (watched.free_bytes?, watched.total_bytes.filter(|total| *total > 0)?);
+    let unwritten = watched.mount.as_ref().is_some_and(|mount| {
+        FULL_BY_NATURE.contains(&mount.fstype.as_str()) || mount.options.iter().any(|option| option == "ro")
+    });
+    if unwritten {
+        return None;
+    }
+    let filling = past.filling().filter(|filling| filling.within_ms <= seen.thresholds.full_within_ms);
+    let waiting = watched.frames_waiting().zip(watched.index.as_ref());
+    let waiting_bytes = waiting.map_or(0, |(frames, index)| u64::from(frames) * u64::from(index.page_size_bytes));
+    let no_room = free < NO_ROOM_BYTES.min(total / 50);
+    let little = free < total / LITTLE;
+    let level = match &filling {
+        _ if no_room => Level::Warning,
+        Some(filling) if filling.span_ms >= SURE_MS || free < total / 10 => Level::Warning,
+        // A checkpoint may add as much to the database.
+        _ if little && free < waiting_bytes && !watched.openers.is_empty() => Level::Warning,
+        Some(_) => Level::Notice,
+        None if little && !watched.openers.is_empty() => Level::Notice,
+        None => return None,
+    };
+    if watched.openers.is_empty() && filling.is_none() {
+        return None;
+    }
+    let mut witness = vec![format!("{} of {} are free", size(free), size(total))];
+    if waiting_bytes > 0 {
+        witness
+            .push(format!("{} wait in the log, and a checkpoint may add as much to the database", size(waiting_bytes)));
+    }
+    witness.extend(filling.iter().flat_map(trend));
+    let says = match &filling {
+        Some(filling) => {
+            format!("the disk of `{}` is full in {} if it goes on like this", watched.path, span(filling.within_ms))
+        }
+        None => format!("the disk of `{}` is nearly full: {} are left", watched.path, size(free)),
+    };
+    let raised = Raised {
+        says,
+        witness,
+        try_this: "make room by other files or a larger volume, then `PRAGMA wal_checkpoint(TRUNCATE)`; never delete the `-wal`"
+            .to_owned(),
+        ..seen.of_database(&ALARM, level, watched)
+    };
+    // Whoever has it open suffers; one of them is named.
+    let writer = watched.openers.iter().find(|opener| opener.container.is_some());
+    Some(match writer {
+        Some(opener) => Raised { pid: None, ..seen.by(raised, opener) },
+        None => raised,
+    })
+}
+
+fn trend(filling: &Filling) -> [String; 2] {
+    let share = (filling.wal_share * 100.0) as u64;
+    [
+        format!("{} go in a second, seen over {}", size(filling.bytes_per_second as u64), span(filling.span_ms)),
+        format!("the `-wal` grows by {share} % of that; full at {} ms since 1970", filling.full_at_unix_ms),
+    ]
+}

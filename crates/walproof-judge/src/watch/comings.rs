@@ -1,0 +1,149 @@
+//! Containers that come and go: restarts, and processes that were killed because memory ran out.
+//!
+//! A restart is seen where the first process of a container (number 1 in its own namespace) is another one than before.
+//! Behind a supervisor the first process stays, and what comes and goes below it is not told from programs that are
+//! started for each piece of work: that is no restart.
+//!
+//! What it must not do: take a container that closed its database for one that ended; remember what has been gone for an
+//! hour.
+//! Where to look next: `alarms/restart_loop.rs`, `alarms/out_of_memory_kill.rs`.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::Serialize;
+
+use super::moment::{Event, Moment, WatchedContainer, WatchedOpener};
+
+/// What has not been seen for so long is forgotten.
+const FORGET_MS: u64 = 60 * 60 * 1000;
+/// Restarts that are remembered one by one.
+const RESTARTS_MAX: usize = 32;
+/// Containers that are remembered; those that were not seen for the longest time go first.
+const CONTAINERS_MAX: usize = 1024;
+
+/// What is remembered of a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ContainerPast {
+    /// Times its first process was another one than before.
+    pub restarts: u64,
+    /// Processes that were killed because memory ran out, since the watch began.
+    pub oom_kills: u64,
+    /// When it restarted, oldest first, on the clock of `elapsed_ms`.
+    pub restarts_ms: VecDeque<u64>,
+    /// When memory last ran out, in the same way.
+    pub oom_ms: Option<u64>,
+    /// What its first process runs, and where.
+    pub command: String,
+    /// The database that its first process has open.
+    pub database: String,
+    /// Its process at the last look that had one.
+    pub pid: Option<u32>,
+    #[serde(skip)]
+    first: Option<(u32, u64)>,
+    #[serde(skip)]
+    counter: Option<u64>,
+    #[serde(skip)]
+    seen_ms: u64,
+}
+
+/// All containers.
+#[derive(Clone, Debug, Default)]
+pub struct Comings {
+    containers: BTreeMap<String, ContainerPast>,
+}
+
+impl Comings {
+    /// Takes a moment in.
+    pub fn take(&mut self, moment: &Moment) {
+        for watched in &moment.databases {
+            for opener in &watched.openers {
+                if let Some(name) = moment.container_of(opener).map(|one| one.container.name.as_str()) {
+                    self.opener(name, &watched.path, opener, moment.elapsed_ms);
+                }
+            }
+        }
+        for event in &moment.events {
+            self.event(event, moment);
+        }
+        for one in &moment.containers {
+            self.kills(one, moment.elapsed_ms);
+        }
+        self.forget(moment.elapsed_ms);
+    }
+
+    fn entry(&mut self, name: &str, now_ms: u64) -> &mut ContainerPast {
+        let past = self.containers.entry(name.to_owned()).or_default();
+        past.seen_ms = now_ms;
+        past
+    }
+
+    fn opener(&mut self, name: &str, database: &str, opener: &WatchedOpener, now_ms: u64) {
+        let past = self.entry(name, now_ms);
+        if opener.pid_inside != Some(1) {
+            return;
+        }
+        let is = (opener.pid, opener.started_ticks);
+        // Two containers of one name (of two engines) take turns without one of them ending: time goes on only.
+        let later = past.first.is_some_and(|first| is.1 > first.1);
+        if later {
+            past.restarts += 1;
+            past.restarts_ms.push_back(now_ms);
+            if past.restarts_ms.len() > RESTARTS_MAX {
+                past.restarts_ms.pop_front();
+            }
+        }
+        if later || past.first.is_none() {
+            past.first = Some(is);
+            (past.command, past.database) = (opener.command.clone(), database.to_owned());
+            past.pid = Some(opener.pid);
+        }
+    }
+
+    fn kills(&mut self, one: &WatchedContainer, now_ms: u64) {
+        let past = self.entry(&one.container.name, now_ms);
+        let Some(counter) = one.oom_kills else { return };
+        if let Some(before) = past.counter {
+            // A container that was made anew has a cgroup that counts from zero.
+            let more = counter.checked_sub(before).unwrap_or(counter);
+            past.killed(more, now_ms);
+        }
+        past.counter = Some(counter);
+    }
+
+    /// Events say what counters cannot: of a container that is not in the list any more, or was not before.
+    fn event(&mut self, event: &Event, moment: &Moment) {
+        let Event::OutOfMemory { container, kills } = event else { return };
+        let counts = |one: &WatchedContainer| one.container.name == *container && one.oom_kills.is_some();
+        let past = self.entry(container, moment.elapsed_ms);
+        if past.counter.is_none() || !moment.containers.iter().any(counts) {
+            past.killed(*kills, moment.elapsed_ms);
+        }
+    }
+
+    fn forget(&mut self, now_ms: u64) {
+        self.containers.retain(|_, past| now_ms.saturating_sub(past.seen_ms) < FORGET_MS);
+        while self.containers.len() > CONTAINERS_MAX {
+            let oldest = self.containers.iter().min_by_key(|(_, past)| past.seen_ms).map(|(name, _)| name.clone());
+            self.containers.remove(&oldest.unwrap_or_default());
+        }
+    }
+
+    /// One by its name.
+    pub fn container(&self, name: &str) -> Option<&ContainerPast> {
+        self.containers.get(name)
+    }
+
+    /// All, by name.
+    pub fn containers(&self) -> impl Iterator<Item = (&str, &ContainerPast)> {
+        self.containers.iter().map(|(name, past)| (name.as_str(), past))
+    }
+}
+
+impl ContainerPast {
+    fn killed(&mut self, more: u64, now_ms: u64) {
+        self.oom_kills = self.oom_kills.saturating_add(more);
+        if more > 0 {
+            self.oom_ms = Some(now_ms);
+        }
+    }
+}

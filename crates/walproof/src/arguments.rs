@@ -21,6 +21,9 @@ const LOGS_EXIT_CODES: &str = "Exit codes: 0 nothing that matters was recognised
 without loss, 1 it points at lost or damaged data, 2 misuse, or a file could not be read, 3 recognised, and it cannot be \
 told from this alone.";
 
+const HEALTH_EXIT_CODES: &str = "Exit codes: 0 healthy, 1 unhealthy, 2 misuse, 3 it cannot be told. With --live: 1 only \
+for what a restart mends, and never 3.";
+
 const CHECK_EXIT_CODES: &str = "Exit codes: 0 nothing unsafe was found (which is not `safe`), 1 something unsafe, or \
 what --fail-on names, or refused in the --mode that was asked for, 2 misuse, or something that was named could not be \
 read, 3 unknown with --fail-on unknown.";
@@ -94,6 +97,11 @@ pub enum Command {
     /// Looks at the mount and tries a scratch file beside the database, which is never opened. Exit code 0 when WAL may
     /// be used, 1 when not, 3 when it cannot be told from here.
     Guard(GuardFlags),
+    /// Whether a database can be used: an exit code and one line, for liveness and readiness probes.
+    ///
+    /// Reads only, takes no lock, never opens the database with SQLite, and answers in time when storage does not.
+    #[command(after_help = HEALTH_EXIT_CODES)]
+    Health(HealthFlags),
     /// Find what endangers SQLite in Compose files, Kubernetes manifests, quadlets, scripts and Dockerfiles.
     ///
     /// Reads only: nothing is started, opened with SQLite or written. Text does not show what storage does: what is not
@@ -222,6 +230,45 @@ pub struct GuardFlags {
     /// When it cannot be told, recommend WAL and exit 0.
     #[arg(long)]
     pub fail_open: bool,
+}
+
+/// Flags of `health`.
+#[derive(Clone, Debug, Args)]
+pub struct HealthFlags {
+    /// Databases, or directories of some; without one, the current directory.
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Whether it can be used: for readiness and startup probes, HEALTHCHECK and Compose. This is what is asked without
+    /// a flag.
+    #[arg(long, conflicts_with = "live")]
+    pub ready: bool,
+    /// Whether a restart would mend something: for liveness probes.
+    #[arg(long)]
+    pub live: bool,
+    /// Unhealthy when `-wal` is larger: `500MB`, `2GB`, a number of bytes.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub wal_max: Option<u64>,
+    /// Unhealthy when more committed frames wait for a checkpoint.
+    #[arg(long, value_name = "FRAMES")]
+    pub frames_max: Option<u32>,
+    /// Unhealthy when less is free on its file system; without it, less than SQLite needs next.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub free_min: Option<u64>,
+    /// The application only reads: a read-only mount and a full disk are no matter.
+    #[arg(long)]
+    pub reads_only: bool,
+    /// It need not be there yet.
+    #[arg(long)]
+    pub may_be_missing: bool,
+    /// Look at processes as well: files that they hold and that lie there no more, writers that are stopped.
+    #[arg(long)]
+    pub locks: bool,
+    /// How long the storage may take; keep it below the probe's own.
+    #[arg(long, value_parser = parse_time, default_value = "900ms")]
+    pub timeout: std::time::Duration,
+    /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What `manifest` writes.
@@ -668,6 +715,24 @@ fn parse_time(text: &str) -> Result<std::time::Duration, String> {
     Ok(std::time::Duration::from_secs_f64(total))
 }
 
+/// `500MB`, `2GiB`, `4096`.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let factor: u64 = match unit {
+        "" | "B" => 1,
+        "k" | "kB" | "KB" => 1_000,
+        "M" | "MB" => 1_000_000,
+        "G" | "GB" => 1_000_000_000,
+        "Ki" | "KiB" => 1 << 10,
+        "Mi" | "MiB" => 1 << 20,
+        "Gi" | "GiB" => 1 << 30,
+        _ => return Err(format!("`{unit}` is no unit of size; try `500MB`, `2Gi` or a number of bytes")),
+    };
+    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+    bytes.ok_or_else(|| format!("`{text}` is no size; try `500MB`, `2Gi` or a number of bytes"))
+}
+
 /// `500us`, `1ms:2ms`, `1ms:2ms:50:200ms`.
 fn parse_latency(text: &str) -> Result<Latency, String> {
     let parts: Vec<&str> = text.split(':').collect();
@@ -796,6 +861,12 @@ mod tests {
     fn tags_are_those_of_engines() {
         assert!(parse_tag("localhost/walproof:0.1").is_ok() && parse_tag("registry:5000/a/b:Latest").is_ok());
         assert!(parse_tag("walproof").is_err() && parse_tag("Wal:1").is_err() && parse_tag("a:").is_err());
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!((parse_size("500MB"), parse_size("2Gi"), parse_size("7")), (Ok(500_000_000), Ok(2 << 30), Ok(7)));
+        assert!(parse_size("").is_err() && parse_size("1.5GB").is_err() && parse_size("99999999999GB").is_err());
     }
 
     #[test]

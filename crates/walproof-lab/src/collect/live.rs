@@ -10,6 +10,8 @@
 mod asking;
 mod containers;
 mod file;
+mod glance;
+mod kept;
 mod library;
 mod log;
 mod maps;
@@ -26,14 +28,18 @@ use walproof_judge::facts::Mount;
 use walproof_judge::sharing::live::{Live, LiveDatabase};
 
 pub use asking::{LOOK, look_main};
+pub(crate) use asking::{Line, Silence};
 pub(crate) use file::{databases, open_quietly};
+pub(crate) use glance::{GlanceAt, Glanced};
+pub(crate) use kept::{Kept, Looked};
+pub(crate) use openers::shows_locks;
+pub(crate) use question::{Identity, Question};
 
 use crate::error::LabError;
-use asking::{Asker, Silence, TIME};
+use asking::{Asker, TIME};
 use containers::{ENGINES, Inspected};
 use openers::Machine;
 use process::Seen;
-use question::{Identity, Question};
 
 /// Databases that are taken from one directory, at most.
 const DATABASES_MAX: usize = 50;
@@ -91,31 +97,19 @@ pub fn manifest_of_pod(namespace: &str, name: &str) -> Result<String, LabError> 
 /// Looks at all of these. An error means that nothing could be looked at; a target that is not there, or went away,
 /// stands in [`Live::not_seen`].
 pub fn look(targets: &[LiveTarget]) -> Result<Live, LabError> {
-    let mut looking = Looking::begin()?;
-    looking.own_eyes();
-    let paths = targets.iter().filter_map(|target| match target {
-        LiveTarget::Path(path) => Some(path),
-        _ => None,
-    });
-    paths.for_each(|path| looking.path(path));
-    let host = targets.contains(&LiveTarget::Host);
-    let mut seen = looking.scan(host);
-    let known = looking.index.len();
-    for target in targets {
-        looking.processes_of(target, &seen, host);
-    }
-    if looking.index.len() > known {
-        seen = looking.scan(host);
-    }
-    Machine::new(&mut looking).openers(&seen, host);
-    looking.lower_directories();
-    looking.name_containers();
-    Ok(looking.end())
+    let mut looking = Looking::begin(Kept::new(TIME)?, false);
+    looking.look(targets);
+    Ok(looking.end().0.live)
 }
 
 /// A look that goes on.
 struct Looking {
     asker: Asker,
+    kept: Kept,
+    /// More looks follow: databases keep their names, logs are not read, what is dear is not asked again.
+    again: bool,
+    /// What only whoever looks again wants to know.
+    more: Looked,
     live: Live,
     not_seen: BTreeMap<String, usize>,
     /// Databases by file.
@@ -133,10 +127,14 @@ struct Looking {
 }
 
 impl Looking {
-    fn begin() -> Result<Self, LabError> {
+    fn begin(mut kept: Kept, again: bool) -> Self {
         let own = question::mounts(None);
-        Ok(Self {
-            asker: Asker::start(&own)?,
+        let asker = kept.asker.take().expect("it is there between looks");
+        Self {
+            asker,
+            kept,
+            again,
+            more: Looked::default(),
             live: Live::default(),
             not_seen: BTreeMap::new(),
             index: BTreeMap::new(),
@@ -146,7 +144,31 @@ impl Looking {
             tables: BTreeMap::new(),
             containers: BTreeMap::new(),
             namespaces: BTreeMap::new(),
-        })
+        }
+    }
+
+    fn look(&mut self, targets: &[LiveTarget]) {
+        self.own_eyes();
+        let paths = targets.iter().filter_map(|target| match target {
+            LiveTarget::Path(path) => Some(path),
+            _ => None,
+        });
+        paths.for_each(|path| self.path(path));
+        self.remembered();
+        let host = targets.contains(&LiveTarget::Host);
+        let mut seen = self.scan(host);
+        let known = self.index.len();
+        for target in targets {
+            self.processes_of(target, &seen, host);
+        }
+        if self.index.len() > known {
+            seen = self.scan(host);
+        }
+        Machine::new(self).openers(&seen, host);
+        if !self.again {
+            self.lower_directories();
+        }
+        self.name_containers();
     }
 
     fn not_seen(&mut self, what: impl Into<String>) {
@@ -174,8 +196,10 @@ impl Looking {
     fn path(&mut self, path: &Path) {
         let shown = path.display().to_string();
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let found: Result<Result<Vec<PathBuf>, String>, Silence> = self.asker.ask(&Question::Databases(absolute));
-        let found = match found {
+        if self.again && self.is_silent(&absolute) {
+            return self.hangs(&shown);
+        }
+        let found = match self.databases_of(absolute) {
             Ok(Ok(found)) => found,
             Ok(Err(because)) => return self.not_seen(format!("`{shown}`: {because}")),
             Err(_) => return self.hangs(&shown),
@@ -188,9 +212,12 @@ impl Looking {
                 self.not_seen(format!("`{}`: its name is no UTF-8", database.display()));
                 continue;
             };
-            let question = Question::Database { ways: vec![way.to_owned()], is: None, held: None };
+            let question = Question::Database { ways: vec![way.to_owned()], is: None, held: None, log: !self.again };
             match self.asker.ask::<Option<LiveDatabase>>(&question) {
-                Ok(Some(database)) => drop(self.add(database, None)),
+                Ok(Some(database)) => {
+                    self.more.by_path.insert(way.to_owned());
+                    self.add(database, None);
+                }
                 Ok(None) => self.not_seen(format!("`{way}`: it went away while it was looked at")),
                 Err(_) => self.hangs(way),
             }
@@ -285,9 +312,8 @@ impl Looking {
     }
 
     fn container(&mut self, engine: &str, name: &str, all: &[Seen]) -> Vec<u32> {
-        let inspected = match containers::inspect(engine, &[name.to_owned()]) {
-            Ok(mut found) if !found.is_empty() => found.remove(0),
-            Ok(_) => return self.no_container(engine, name, "it could not be read what is said of it"),
+        let inspected = match self.kept.target(engine, name, all, self.again) {
+            Ok(inspected) => inspected,
             Err(because) => return self.no_container(engine, name, &because),
         };
         let Some(pid) = inspected.pid else { return self.no_container(engine, name, "it does not run") };
@@ -307,6 +333,7 @@ impl Looking {
         container.mounts = witness.map(|seen| containers::own_mounts(self.table(seen))).unwrap_or_default();
         self.live.containers.push(container);
         let at = self.live.containers.len() - 1;
+        self.more.of_container(at, witness.map(|seen| seen.cgroup.clone()).unwrap_or_default(), None);
         self.containers.insert((engine.to_owned(), id), at);
         if let Some(namespace) = namespace {
             self.namespaces.insert(namespace, at);
@@ -327,14 +354,10 @@ impl Looking {
     }
 
     fn pod(&mut self, namespace: &str, name: &str, all: &[Seen]) -> Vec<u32> {
-        let pod = match pods::manifest(namespace, name).map(|manifest| pods::read(&manifest)) {
-            Ok(Some(pod)) => pod,
-            Ok(None) => {
-                self.not_seen(format!("pod `{namespace}/{name}`: what `kubectl` said of it"));
-                return Vec::new();
-            }
-            Err(error) => {
-                self.not_seen(format!("pod `{namespace}/{name}`: {}", error.because));
+        let pod = match self.kept.pod(namespace, name, self.again) {
+            Ok(pod) => pod,
+            Err(because) => {
+                self.not_seen(format!("pod `{namespace}/{name}`: {because}"));
                 return Vec::new();
             }
         };
@@ -350,6 +373,7 @@ impl Looking {
             if let Some((_, container, image)) = pod.containers.iter().find(|(id, _, _)| *id == told.id) {
                 self.live.containers[at].name = format!("{namespace}/{name}/{container}");
                 self.live.containers[at].image.clone_from(image);
+                self.more.of_container(at, seen.cgroup.clone(), Some(format!("{namespace}/{name}")));
             }
         }
         found.iter().map(|seen| seen.pid).collect()
@@ -393,7 +417,7 @@ impl Looking {
             let unnamed: Vec<(String, String, usize)> =
                 unnamed.map(|((of, id), at)| (of.clone(), id.clone(), *at)).collect();
             for (of, id, at) in unnamed {
-                match containers::inspect(engine, std::slice::from_ref(&id)) {
+                match self.kept.named(engine, &id, self.again) {
                     Ok(found) => found.into_iter().filter(|one| one.id == id).for_each(|one| self.name(at, one)),
                     Err(because) if of == *engine => {
                         self.not_seen(format!("the names of containers of {engine}: {because}"));
@@ -414,10 +438,12 @@ impl Looking {
         known.memory_limit_bytes = known.memory_limit_bytes.or(memory);
     }
 
-    fn end(mut self) -> Live {
+    fn end(mut self) -> (Looked, Kept) {
         let said = |(what, count): (String, usize)| if count > 1 { format!("{what} ({count} times)") } else { what };
         self.live.not_seen = std::mem::take(&mut self.not_seen).into_iter().map(said).collect();
-        self.live
+        self.kept.asker = Some(self.asker);
+        self.kept.remember(&self.index, &self.live);
+        (Looked { live: self.live, ..self.more }, self.kept)
     }
 }
 

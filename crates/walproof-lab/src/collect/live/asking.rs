@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use walproof_judge::facts::{LOCAL_FILE_SYSTEMS, Mount};
 
+use super::glance::Glancer;
 use super::question::{Question, answer};
 use crate::error::LabError;
 use crate::runtimes::pidfd::readable_within;
@@ -53,14 +54,17 @@ pub enum Silence {
 
 /// Whoever asks.
 pub struct Asker {
-    child: Option<Asked>,
+    child: Option<Line>,
+    /// How long one answer may take.
+    time: Duration,
     /// File systems that did not answer.
     pub dead: Vec<Device>,
     /// File systems of this machine alone: one that takes its time there is busy, and is asked again.
     local: Vec<Device>,
 }
 
-struct Asked {
+/// A child, and the line to it.
+pub struct Line {
     process: Child,
     to: ChildStdin,
     from: ChildStdout,
@@ -70,43 +74,19 @@ struct Asked {
 
 impl Asker {
     /// Starts a child, so that it is known whether one can be.
-    pub fn start(own: &[Mount]) -> Result<Self, LabError> {
+    pub fn start(own: &[Mount], time: Duration) -> Result<Self, LabError> {
         let local = own.iter().filter(|mount| LOCAL_FILE_SYSTEMS.contains(&mount.fstype.as_str()));
         let local = local.map(|mount| mount.device).collect();
-        let mut asker = Self { child: None, dead: Vec::new(), local };
-        asker.child = Some(asker.spawn()?);
-        Ok(asker)
-    }
-
-    fn spawn(&self) -> Result<Asked, LabError> {
-        let failed = |because: String| {
-            let try_this = "whether this user may start another process: `ulimit -u`";
-            LabError::new("cannot look at what runs", because, try_this)
-        };
-        let mut command = Command::new("/proc/self/exe");
-        command.arg0("walproof").arg(LOOK).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut process = command.spawn().map_err(|error| failed(error.to_string()))?;
-        let (Some(to), Some(from)) = (process.stdin.take(), process.stdout.take()) else {
-            return Err(failed("it has no pipes".to_owned()));
-        };
-        let mut asked = Asked { process, to, from, heard: Vec::new(), touching: None };
-        match asked.hear(Instant::now() + START_MAX) {
-            Ok(Word::Ready) => Ok(asked),
-            _ => {
-                let _ = asked.process.kill();
-                let _ = asked.process.wait();
-                Err(failed("the child that was to look did not begin".to_owned()))
-            }
-        }
+        Ok(Self { child: Some(Line::start(START_MAX)?), time, dead: Vec::new(), local })
     }
 
     /// Asks, and waits for the answer as long as is allowed.
     pub fn ask<T: DeserializeOwned>(&mut self, question: &Question) -> Result<T, Silence> {
         if self.child.is_none() {
-            self.child = Some(self.spawn().map_err(|_| Silence::Broken)?);
+            self.child = Some(Line::start(START_MAX).map_err(|_| Silence::Broken)?);
         }
         let asked = self.child.as_mut().ok_or(Silence::Broken)?;
-        let heard = asked.question(question);
+        let heard = asked.question(question, self.time);
         if let Err(silence) = heard {
             self.give_up(silence);
         }
@@ -126,9 +106,9 @@ impl Asker {
 impl Drop for Asker {
     fn drop(&mut self) {
         // Its standard input ends, and so does it, unless it hangs.
-        let Some(Asked { mut process, to, .. }) = self.child.take() else { return };
+        let Some(Line { mut process, to, .. }) = self.child.take() else { return };
         drop(to);
-        let end = Instant::now() + TIME;
+        let end = Instant::now() + self.time;
         while matches!(process.try_wait(), Ok(None)) {
             if Instant::now() >= end {
                 let _ = process.kill();
@@ -139,21 +119,64 @@ impl Drop for Asker {
     }
 }
 
-impl Asked {
-    fn question(&mut self, question: &Question) -> Result<serde_json::Value, Silence> {
-        self.touching = None;
-        let mut line = serde_json::to_vec(question).map_err(|_| Silence::Broken)?;
-        line.push(b'\n');
-        self.to.write_all(&line).map_err(|_| Silence::Broken)?;
-        let mut end = Instant::now() + TIME;
+impl Line {
+    /// Starts a child; it has so long to begin.
+    pub fn start(within: Duration) -> Result<Self, LabError> {
+        let failed = |because: String| {
+            let try_this = "whether this user may start another process: `ulimit -u`";
+            LabError::new("cannot look at what runs", because, try_this)
+        };
+        let mut command = Command::new("/proc/self/exe");
+        command.arg0("walproof").arg(LOOK).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = command.spawn().map_err(|error| failed(error.to_string()))?;
+        let (Some(to), Some(from)) = (process.stdin.take(), process.stdout.take()) else {
+            return Err(failed("it has no pipes".to_owned()));
+        };
+        let mut asked = Self { process, to, from, heard: Vec::new(), touching: None };
+        match asked.hear(Instant::now() + within) {
+            Ok(Word::Ready) => Ok(asked),
+            _ => {
+                let _ = asked.process.kill();
+                let _ = asked.process.wait();
+                Err(failed("the child that was to look did not begin".to_owned()))
+            }
+        }
+    }
+
+    fn question(&mut self, question: &Question, time: Duration) -> Result<serde_json::Value, Silence> {
+        self.begin(question)?;
+        let mut end = Instant::now() + time;
         loop {
             match self.hear(end)? {
                 Word::Answer(value) => return Ok(value),
                 // Each file system has its own time.
-                Word::Touching(device) => (self.touching, end) = (device, Instant::now() + TIME),
+                Word::Touching(device) => (self.touching, end) = (device, Instant::now() + time),
                 Word::Ready => return Err(Silence::Broken),
             }
         }
+    }
+
+    /// Asks, and does not wait.
+    pub fn begin(&mut self, question: &Question) -> Result<(), Silence> {
+        self.touching = None;
+        let mut line = serde_json::to_vec(question).map_err(|_| Silence::Broken)?;
+        line.push(b'\n');
+        self.to.write_all(&line).map_err(|_| Silence::Broken)
+    }
+
+    /// What it answers until then, if it does.
+    pub fn answer<T: DeserializeOwned>(&mut self, end: Instant) -> Result<T, Silence> {
+        loop {
+            if let Word::Answer(value) = self.hear(end)? {
+                return serde_json::from_value(value).map_err(|_| Silence::Broken);
+            }
+        }
+    }
+
+    /// Kills it. Whoever waits for a frozen server may not die of that before it answers: nobody waits for it here.
+    pub fn abandon(mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.try_wait();
     }
 
     fn hear(&mut self, end: Instant) -> Result<Word, Silence> {
@@ -203,10 +226,11 @@ fn say(word: &Word) {
 /// The child's life: answers until its standard input ends.
 pub fn look_main() -> i32 {
     say(&Word::Ready);
+    let mut glancer = Glancer::default();
     for line in std::io::stdin().lock().lines() {
         let Ok(line) = line else { return 1 };
         let Ok(question) = serde_json::from_str::<Question>(&line) else { return 1 };
-        let value = answer(&question, &mut Mouth { said: None });
+        let value = answer(&question, &mut Mouth { said: None }, &mut glancer);
         say(&Word::Answer(value));
     }
     0

@@ -91,6 +91,7 @@ pub fn look(
     ways: &[String],
     is: Option<Identity>,
     held: Option<(u32, u32)>,
+    log: bool,
     mouth: &mut Mouth,
 ) -> Option<LiveDatabase> {
     let own = mounts(None);
@@ -100,7 +101,7 @@ pub fn look(
         is.is_none_or(|is| identity(&metadata) == is).then_some((way, metadata))
     });
     if let Some((path, metadata)) = found {
-        return Some(there(path, &metadata, &own));
+        return Some(there(path, &metadata, &own, log));
     }
     let (pid, fd) = held?;
     mouth.touching(None);
@@ -113,7 +114,7 @@ pub fn look(
     Some(database)
 }
 
-fn there(path: &str, metadata: &Metadata, own: &[Mount]) -> LiveDatabase {
+fn there(path: &str, metadata: &Metadata, own: &[Mount], log: bool) -> LiveDatabase {
     let at = Path::new(path);
     let stat = |path: &Path| fs::symlink_metadata(path).ok().map(|metadata| live_file(&metadata));
     let [wal, shm, journal] = [0, 1, 2].map(|index| stat(Path::new(&format!("{path}{}", BESIDE[index].0))));
@@ -128,7 +129,7 @@ fn there(path: &str, metadata: &Metadata, own: &[Mount]) -> LiveDatabase {
         ..LiveDatabase::default()
     };
     let header = read_header(at, &mut database);
-    if database.wal.is_some() {
+    if log && database.wal.is_some() {
         log::read(path, header.as_ref(), &mut database);
     }
     if let Some((free, total)) = at.parent().and_then(space) {
@@ -162,7 +163,7 @@ pub fn identity(metadata: &Metadata) -> Identity {
     ((libc::major(metadata.dev()), libc::minor(metadata.dev())), metadata.ino())
 }
 
-fn live_file(metadata: &Metadata) -> LiveFile {
+pub fn live_file(metadata: &Metadata) -> LiveFile {
     let (device, inode) = identity(metadata);
     let written_ms = metadata.mtime().saturating_mul(1000).saturating_add(metadata.mtime_nsec() / 1_000_000);
     LiveFile {
@@ -178,7 +179,7 @@ fn live_file(metadata: &Metadata) -> LiveFile {
 }
 
 /// The mount that a file was really reached through, which the kernel tells of a descriptor.
-fn mount_at(path: &Path, own: &[Mount]) -> Option<LiveMount> {
+pub fn mount_at(path: &Path, own: &[Mount]) -> Option<LiveMount> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW).open(path).ok()?;
     let told = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).ok()?;
     let id: u32 = told.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim().parse().ok()?;
@@ -201,7 +202,7 @@ pub fn live_mount(mount: &Mount, path: &str) -> LiveMount {
 }
 
 /// Bytes free for users, and all; `None`: it does not tell.
-fn space(directory: &Path) -> Option<(u64, u64)> {
+pub fn space(directory: &Path) -> Option<(u64, u64)> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(directory).ok()?;
     // SAFETY: statvfs is plain data; all zero is a valid value.
     let mut answer: libc::statvfs = unsafe { std::mem::zeroed() };

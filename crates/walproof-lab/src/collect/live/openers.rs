@@ -21,17 +21,16 @@ use super::process::{Held, Person, Seen, beside};
 use super::question::{Identity, Question};
 
 /// File systems whose locks the kernel of whoever looks keeps: no lock to be seen is no lock.
-fn shows_locks(fstype: &str) -> bool {
+pub fn shows_locks(fstype: &str) -> bool {
     LOCAL_FILE_SYSTEMS.contains(&fstype) || fstype == "overlay"
 }
 
 /// What was found of SQLite in a file that is mapped.
-type Library = Vec<Option<String>>;
+pub type Library = Vec<Option<String>>;
 
 /// Whoever makes openers.
 pub struct Machine<'a> {
     looking: &'a mut Looking,
-    libraries: HashMap<(u64, String, bool), Library>,
     temporary: HashMap<u32, Option<u64>>,
 }
 
@@ -47,7 +46,7 @@ struct Holding<'a> {
 impl<'a> Machine<'a> {
     /// It works on what is known already.
     pub fn new(looking: &'a mut Looking) -> Self {
-        Self { looking, libraries: HashMap::new(), temporary: HashMap::new() }
+        Self { looking, temporary: HashMap::new() }
     }
 
     /// Takes in the databases of a process; returns it as their opener, as far as its descriptors tell.
@@ -67,6 +66,7 @@ impl<'a> Machine<'a> {
         for seen in all.iter().filter(|seen| !seen.held.is_empty()) {
             for opener in self.databases(seen, any) {
                 if let Some(opener) = self.complete(seen, opener) {
+                    self.looking.more.of_process(seen);
                     self.looking.live.openers.push(opener);
                 }
             }
@@ -80,12 +80,22 @@ impl<'a> Machine<'a> {
             return Some(*known);
         }
         let unknown = holding.is.is_some_and(|is| self.looking.refused.contains(&is));
-        if unknown || (!any && holding.is.is_some()) {
+        if unknown || (!any && holding.is.is_some() && !self.looking.again) {
             return None;
         }
         let ways = self.ways(seen, holding);
         let fd = holding.held.iter().find(|held| held.which == "db").map(|held| (seen.pid, held.fd));
-        let question = Question::Database { ways, is: holding.is, held: fd };
+        if self.looking.again
+            && let Some(known) = self.looking.live.databases.iter().position(|one| ways.contains(&one.path))
+        {
+            // Another file of the same name, before or after it was replaced: one database with two generations.
+            holding.is.map(|is| self.looking.index.insert(is, known));
+            return Some(known);
+        }
+        if !any && holding.is.is_some() {
+            return None;
+        }
+        let question = Question::Database { ways, is: holding.is, held: fd, log: !self.looking.again };
         let database = match self.looking.asker.ask::<Option<LiveDatabase>>(&question) {
             Ok(Some(database)) => database,
             Ok(None) => return None,
@@ -107,7 +117,10 @@ impl<'a> Machine<'a> {
             return None;
         }
         let mount = database.mount.clone().or_else(|| self.mount(seen, holding.path, &holding.held));
-        self.looking.add(LiveDatabase { mount, ..database }, holding.is)
+        // A name that leads through a process that has ended since stays its name.
+        let name = at_path.or(holding.is).and_then(|is| self.looking.kept.name_of(is)).cloned();
+        let path = name.unwrap_or(database.path);
+        self.looking.add(LiveDatabase { mount, path, ..database }, holding.is)
     }
 
     /// Paths that may lead to what a process sees at its own: the same one, one through a mount of ours of the same
@@ -169,19 +182,20 @@ impl<'a> Machine<'a> {
             mount,
             maps_shm: maps.as_ref().map(|maps| maps_shm(maps, &path, &held)),
             locks,
-            libraries: maps.map(|maps| self.libraries(seen.pid, &maps)).unwrap_or_default(),
-            temporary_free_bytes: self.temporary(seen.pid),
+            libraries: maps.map(|maps| self.libraries(seen, &maps)).unwrap_or_default(),
+            temporary_free_bytes: if self.looking.again { None } else { self.temporary(seen.pid) },
             user_namespace: person.user_namespace,
             ..begun
         })
     }
 
-    fn libraries(&mut self, pid: u32, maps: &[Mapped]) -> Vec<LiveLibrary> {
+    fn libraries(&mut self, seen: &Seen, maps: &[Mapped]) -> Vec<LiveLibrary> {
         let mut all = Vec::new();
         for mapped in maps.iter().filter(|mapped| mapped.executable) {
-            let key = (mapped.inode, mapped.path.clone(), mapped.deleted);
-            if !self.libraries.contains_key(&key) {
-                let question = Question::Library { pid, mapped: mapped.clone() };
+            // Inodes of two file systems may be equal; within one mount namespace a path tells them apart.
+            let key = (seen.mount_namespace.clone(), mapped.inode, mapped.path.clone(), mapped.deleted);
+            if !self.looking.kept.libraries.contains_key(&key) {
+                let question = Question::Library { pid: seen.pid, mapped: mapped.clone() };
                 let found: Option<Library> = self.looking.asker.ask(&question).unwrap_or_default();
                 if found.is_none() {
                     self.looking
@@ -190,9 +204,9 @@ impl<'a> Machine<'a> {
                 let named = mapped.path.rsplit('/').next().is_some_and(|name| name.starts_with("libsqlite3"));
                 // A library by its name whose bytes are out of reach is one all the same.
                 let found = found.unwrap_or_else(|| if named { vec![None] } else { Vec::new() });
-                self.libraries.insert(key.clone(), found);
+                self.looking.kept.libraries.insert(key.clone(), found);
             }
-            let versions = self.libraries.get(&key).into_iter().flatten();
+            let versions = self.looking.kept.libraries.get(&key).into_iter().flatten();
             all.extend(versions.map(|version| LiveLibrary { path: mapped.path.clone(), version: version.clone() }));
         }
         all
@@ -214,7 +228,8 @@ impl<'a> Machine<'a> {
         }
         let told = told.or_else(|| containers::by_watcher(seen))?;
         let by_id = looking.containers.iter().find(|((_, id), _)| *id == told.id).map(|(_, at)| *at);
-        if by_id.is_some() {
+        if let Some(at) = by_id {
+            looking.more.of_container(at, seen.cgroup.clone(), told.pod);
             return by_id;
         }
         let mut container = containers::unnamed(&told);
@@ -222,6 +237,7 @@ impl<'a> Machine<'a> {
         container.memory_limit_bytes = containers::memory_limit_bytes(&seen.cgroup);
         looking.live.containers.push(container);
         let at = looking.live.containers.len() - 1;
+        looking.more.of_container(at, seen.cgroup.clone(), told.pod);
         looking.containers.insert((told.engine.to_owned(), told.id), at);
         looking.has_namespace(seen, at);
         Some(at)

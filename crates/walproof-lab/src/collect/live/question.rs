@@ -1,6 +1,6 @@
 //! What can be asked of the child that looks, and who answers.
 //!
-//! What it must not do: remember anything but mount tables; open a database with SQLite; write.
+//! What it must not do: remember anything but mount tables and descriptors of what is watched; open a database with SQLite; write.
 //! Where to look next: `asking.rs` for the lines, the other files of this folder for the answers.
 
 use std::path::PathBuf;
@@ -10,6 +10,7 @@ use serde_json::Value;
 use walproof_judge::facts::Mount;
 
 use super::asking::{Device, Mouth};
+use super::glance::{GlanceAt, Glancer};
 use super::{file, library, maps, process, temporary};
 
 /// A file on this machine: device and inode.
@@ -28,7 +29,11 @@ pub enum Question {
         is: Option<Identity>,
         /// A descriptor that holds it, if no way leads there any more.
         held: Option<(u32, u32)>,
+        /// Read its log as well, which takes its time.
+        log: bool,
     },
+    /// What changes at each look of databases that are watched: `Glanced`.
+    Glance(Vec<GlanceAt>),
     /// What a process has open: `Option<Seen>`.
     Process {
         /// Its number.
@@ -63,10 +68,11 @@ pub enum Question {
 }
 
 /// Answers; what cannot be seen is null.
-pub fn answer(question: &Question, mouth: &mut Mouth) -> Value {
+pub fn answer(question: &Question, mouth: &mut Mouth, glancer: &mut Glancer) -> Value {
     let value = match question {
         Question::Databases(path) => serde_json::to_value(file::databases(path)),
-        Question::Database { ways, is, held } => serde_json::to_value(file::look(ways, *is, *held, mouth)),
+        Question::Database { ways, is, held, log } => serde_json::to_value(file::look(ways, *is, *held, *log, mouth)),
+        Question::Glance(at) => serde_json::to_value(glancer.glance(at)),
         Question::Process { pid, wanted, dead } => {
             serde_json::to_value(process::look(*pid, wanted.as_deref(), dead, mouth))
         }

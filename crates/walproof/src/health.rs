@@ -43,8 +43,7 @@ pub fn run(flags: &HealthFlags) -> Result<i32, LabError> {
     };
     let answer = databases.iter().map(|one| one.answer).max().unwrap_or(Answer::Unknown);
     if flags.json {
-        let document =
-            Document { walproof_health: VERSION, asked: question.asked, answer, databases: &databases };
+        let document = Document { walproof_health: VERSION, asked: question.asked, answer, databases: &databases };
         say!("{}", serde_json::to_string(&document).expect("plain data"));
     } else {
         say!("{}", line(&databases, question.asked));

@@ -12,9 +12,9 @@
 
 use walproof_format::sqlite::db_header::{DB_MAGIC, DbHeader, JournalFamily};
 use walproof_format::sqlite::journal_header::{JournalHeader, JournalState};
+use walproof_format::sqlite::wal::FRAME_HEADER_SIZE;
 use walproof_format::sqlite::wal_header::{WAL_HEADER_SIZE, WalHeader};
 use walproof_format::sqlite::wal_index::WalIndex;
-use walproof_format::sqlite::wal::FRAME_HEADER_SIZE;
 
 use super::look::{Look, Why};
 use super::{Answer, Finding, Question};
@@ -94,7 +94,11 @@ fn finding(name: &str, ready: Answer, says: String, try_this: &str) -> Finding {
 fn unreadable(look: &Look, question: &Question) -> Option<Finding> {
     let missing = |says: &str| {
         let make = if question.may_be_missing { note } else { unhealthy };
-        make("missing", says.to_owned(), "the path and the mount; `--may-be-missing` where the application makes it later")
+        make(
+            "missing",
+            says.to_owned(),
+            "the path and the mount; `--may-be-missing` where the application makes it later",
+        )
     };
     let Some(failed) = &look.failed else {
         let log_bytes = look.wal.as_ref().map_or(0, |wal| wal.size_bytes);
@@ -111,9 +115,11 @@ fn unreadable(look: &Look, question: &Question) -> Option<Finding> {
     };
     Some(match failed.why {
         Why::Missing => missing("there is no such file"),
-        Why::Forbidden => {
-            unknown("not-readable", format!("cannot be read: {}", failed.because), "the user that the application runs as")
-        }
+        Why::Forbidden => unknown(
+            "not-readable",
+            format!("cannot be read: {}", failed.because),
+            "the user that the application runs as",
+        ),
         Why::NoFile => unknown("no-regular-file", failed.because.clone(), "the path of the database"),
         Why::Storage => unhealthy(
             "storage-fails",
@@ -134,7 +140,11 @@ fn header(look: &Look) -> Option<Finding> {
     };
     if parsed.zeroed || (look.header.len() < 16 && look.header.iter().all(|byte| *byte == 0)) {
         let says = "its header is zeroed: the print of a folder shared with a virtual machine".to_owned();
-        return Some(only_if_at_rest("zeroed-page-one", says, "stop every opener before you touch it; `walproof inspect`"));
+        return Some(only_if_at_rest(
+            "zeroed-page-one",
+            says,
+            "stop every opener before you touch it; `walproof inspect`",
+        ));
     }
     if !look.header.starts_with(&DB_MAGIC) {
         let says = "its first 16 bytes are not SQLite's: damaged, encrypted, or another file".to_owned();
@@ -170,7 +180,9 @@ fn log(look: &Look) -> Option<Finding> {
     let needed = WAL_HEADER_SIZE as u64 + u64::from(index.max_frame) * frame_bytes;
     let (name, says) = match (same, wal.size_bytes < needed) {
         (true, false) => return None,
-        (true, true) => ("log-shorter-than-index", format!("-wal has {} and -shm needs {}", size(wal.size_bytes), size(needed))),
+        (true, true) => {
+            ("log-shorter-than-index", format!("-wal has {} and -shm needs {}", size(wal.size_bytes), size(needed)))
+        }
         (false, _) => ("index-of-another-log", "-shm speaks of another -wal than the one that lies there".to_owned()),
     };
     let try_this = "restart nothing yet; `walproof inspect`, and who holds which file: `walproof watch`";
@@ -260,7 +272,8 @@ fn openers(look: &Look) -> Vec<Finding> {
     let Some(openers) = &look.openers else { return Vec::new() };
     let mut found = Vec::new();
     if let Some(gone) = openers.gone.first() {
-        let says = format!("pid {} holds a {} that lies there no more ({} such)", gone.pid, gone.file, openers.gone.len());
+        let says =
+            format!("pid {} holds a {} that lies there no more ({} such)", gone.pid, gone.file, openers.gone.len());
         let rescue = "restart nothing yet: commits may be in there alone; copy it from /proc/PID/fd first";
         found.push(unhealthy("deleted-file-held", says, rescue));
     }
@@ -285,4 +298,3 @@ fn size(bytes: u64) -> String {
         None => format!("{bytes} bytes"),
     }
 }
-

@@ -193,3 +193,6 @@ fn persisting(looks: &[Look], question: &Question) -> Vec<Finding> {
         now
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -134,7 +134,10 @@ mod tests {
     #[test]
     fn lines_of_the_kernel_are_read() {
         let held = line("1: POSIX  ADVISORY  WRITE 4242 08:01:131085 120 120").expect("a lock");
-        assert_eq!((held.pid, held.inode, held.exclusive, held.first, held.last), (Some(4242), 131_085, true, 120, 120));
+        assert_eq!(
+            (held.pid, held.inode, held.exclusive, held.first, held.last),
+            (Some(4242), 131_085, true, 120, 120)
+        );
         let open = line("2: OFDLCK ADVISORY  READ  -1 00:1f:7 128 EOF").expect("a lock");
         assert_eq!((open.pid, open.exclusive, open.last), (None, false, u64::MAX));
         assert!(line("1: -> POSIX  ADVISORY  WRITE 4242 08:01:131085 120 120").is_none());

@@ -67,7 +67,8 @@ fn left_behind() -> usize {
 
 /// Sends a child that does this and ends; what it writes can be read.
 fn send(work: impl FnOnce(&mut File)) -> Result<(OwnedFd, libc::pid_t), LabError> {
-    let failed = |error: std::io::Error| LabError::new("cannot look", error, "more processes for this user: `ulimit -u`");
+    let failed =
+        |error: std::io::Error| LabError::new("cannot look", error, "more processes for this user: `ulimit -u`");
     let mut ends = [0; 2];
     // SAFETY: pipe2 writes two descriptors to a valid place.
     if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) } != 0 {

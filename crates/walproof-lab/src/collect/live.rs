@@ -29,6 +29,7 @@ use walproof_judge::sharing::live::{Live, LiveDatabase};
 
 pub use asking::{LOOK, look_main};
 pub(crate) use asking::{Line, Silence};
+pub(crate) use file::{databases, open_quietly};
 pub(crate) use glance::{GlanceAt, Glanced};
 pub(crate) use kept::{Kept, Looked};
 pub(crate) use openers::shows_locks;

@@ -78,7 +78,7 @@ fn line(line: &str) -> Option<Held> {
     })
 }
 
-/// Looks at processes, those that hold locks first, until time is over.
+/// Looks at processes: those that hold locks, then the others until time is over.
 pub fn look_at(holders: &Holders, database: &Path) -> Openers {
     let end = Instant::now() + TIME;
     let files = ["", "-wal", "-shm"].map(|suffix| {
@@ -91,7 +91,8 @@ pub fn look_at(holders: &Holders, database: &Path) -> Openers {
     let others = others.filter(|pid| !holders.all.contains(pid) && *pid != std::process::id());
     let mut openers = Openers::default();
     for pid in holders.all.iter().copied().chain(others.collect::<Vec<_>>()) {
-        let seen = Instant::now() < end && held_but_gone(pid, &files, &mut openers.gone);
+        let may = holders.all.contains(&pid) || Instant::now() < end;
+        let seen = may && held_but_gone(pid, &files, &mut openers.gone);
         *if seen { &mut openers.processes } else { &mut openers.not_seen } += 1;
     }
     openers.stopped_writers = holders.writers.iter().copied().filter(|pid| is_stopped(*pid)).collect();

@@ -478,16 +478,60 @@ pub struct InspectFlags {
 /// Flags of `logs`.
 #[derive(Clone, Debug, Args)]
 pub struct LogsFlags {
-    /// Log files; `-` or none for standard input.
+    /// Log files; `-` or none for standard input; `docker://NAME`, `podman://NAME`, `nerdctl://NAME`,
+    /// `k8s://NAMESPACE/POD[/CONTAINER]`, `unit:NAME`, `kernel:`, or the name of a container.
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// A fact that the log does not hold, as often as wanted: `fs=nfs4` (as `findmnt -T PATH` says), `runtime=docker-desktop`,
-    /// `orchestrator=kubernetes`, `mount=ro`, `tool=litestream`.
-    #[arg(long = "with", value_name = "KEY=VALUE", value_parser = parse_fact)]
-    pub facts: Vec<walproof_judge::logs::Given>,
-    /// Print one JSON document.
+    /// `orchestrator=kubernetes`, `mount=ro`, `tool=litestream`; or what `walproof check` takes (a manifest, a folder, a
+    /// database, `docker://NAME`), and its facts are used.
+    #[arg(long = "with", value_name = "KEY=VALUE|TARGET", value_parser = parse_with)]
+    pub facts: Vec<With>,
+    /// Go on reading what grows, through rotation, until Ctrl-C; raise an alarm once for each cause.
+    #[arg(long, short)]
+    pub follow: bool,
+    /// With `--follow`, a command of `sh` for each alarm: JSON on its standard input, the cause in `WALPROOF_CAUSE`.
+    #[arg(long, value_name = "COMMAND", requires = "follow")]
+    pub exec: Option<String>,
+    /// Begin there, as the engine or journald understands it: `10m`, `2024-01-02T03:04:05Z`.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub since: Option<String>,
+    /// Begin with the last so many lines.
+    #[arg(long, value_name = "LINES")]
+    pub tail: Option<u64>,
+    /// Print one JSON document; with `--follow` a line for each alarm, and the document at the end.
     #[arg(long)]
     pub json: bool,
+}
+
+/// What stands behind `--with` of `logs`.
+#[derive(Clone, Debug)]
+pub enum With {
+    /// A fact.
+    Fact(walproof_judge::logs::Given),
+    /// Something that `check` looks at.
+    Target(PathBuf),
+}
+
+impl With {
+    /// What `check` is to look at.
+    pub fn target(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Fact(_) => None,
+            Self::Target(target) => Some(target),
+        }
+    }
+}
+
+impl CheckFlags {
+    /// Those of `walproof check TARGET...` without a flag.
+    pub fn of_targets(targets: &[PathBuf]) -> Self {
+        let words = ["walproof", "check", "--"].map(PathBuf::from);
+        match Arguments::parse_from(words.iter().chain(targets)).command {
+            Command::Check(flags) => *flags,
+            other => unreachable!("`check` is not {other:?}"),
+        }
+    }
 }
 
 /// Flags of `watch`.
@@ -690,16 +734,23 @@ pub enum Choice {
     One(String, Option<Rhythm>),
 }
 
-/// A fact of `--with`.
-fn parse_fact(text: &str) -> Result<walproof_judge::logs::Given, String> {
+/// A fact of `--with`, or something that `check` looks at.
+fn parse_with(text: &str) -> Result<With, String> {
     use walproof_judge::logs::{Given, GivenError, KEYS};
-    Given::parse(text).map_err(|error| match error {
-        GivenError::NotAPair => "a fact is KEY=VALUE, like `fs=nfs4`".to_owned(),
-        GivenError::UnknownKey(key) => {
-            let known: Vec<&str> = KEYS.iter().map(|(key, _)| *key).collect();
-            format!("`{key}` is no key: one of {}", known.join(", "))
+    let is_target = || crate::check::running(text).is_some() || PathBuf::from(text).exists();
+    match Given::parse(text) {
+        Ok(fact) => Ok(With::Fact(fact)),
+        Err(_) if is_target() => Ok(With::Target(text.into())),
+        Err(GivenError::NotAPair) => {
+            Err("a fact is KEY=VALUE, like `fs=nfs4`; anything else is a manifest, a folder, a database or a container \
+                 (`docker://NAME`), and there is none of that name"
+                .to_owned())
         }
-    })
+        Err(GivenError::UnknownKey(key)) => {
+            let known: Vec<&str> = KEYS.iter().map(|(key, _)| *key).collect();
+            Err(format!("`{key}` is no key: one of {}", known.join(", ")))
+        }
+    }
 }
 
 /// `NAME`, `NAME:FIRST:INTERVAL` or `NAME:FIRST:INTERVAL:LONGEST`.

@@ -116,6 +116,12 @@ pub fn manifest_of_pod(namespace: &str, name: &str) -> Result<String, LabError> 
     pods::manifest(namespace, name)
 }
 
+/// Whether an engine has a container of this name or id, running or not; why not, or why it cannot be told.
+pub fn container_is_there(engine: &str, name: &str) -> Result<(), String> {
+    let found = containers::inspect(engine, &[name.to_owned()])?;
+    if found.is_empty() { Err(format!("`{engine}` has no container `{name}`")) } else { Ok(()) }
+}
+
 /// Looks at all of these. An error means that nothing could be looked at; a target that is not there, or went away,
 /// stands in [`Live::not_seen`].
 pub fn look(targets: &[LiveTarget]) -> Result<Live, LabError> {

@@ -89,7 +89,7 @@ impl Default for Thresholds {
             doubted_ms: 1000,
             restarts: 4,
             restarts_within_ms: 10 * 60 * 1000,
-            restarts_fast_ms: 3 * 60 * 1000,
+            restarts_fast_ms: 170_000,
             stays_ms: 60_000,
             quiet_ms: 1500,
             settled_ms: 100,

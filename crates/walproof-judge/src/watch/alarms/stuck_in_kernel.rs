@@ -48,6 +48,9 @@ fn stuck(seen: &Seen<'_>, watched: &Watched, past: &DatabasePast, opener: &Watch
     if server {
         witness.push("that is where one waits for a server of files".to_owned());
     }
+    if silent {
+        witness.push("its storage does not answer us either".to_owned());
+    }
     witness.extend(
         watched.mount.as_ref().map(|mount| format!("the database lies on `{}` of `{}`", mount.fstype, mount.source)),
     );

@@ -2,7 +2,7 @@
 //! life raises nothing above a notice.
 //!
 //! `fixtures/watch/ALARM/NAME/moments.jsonl` are the records, `expected` what comes of them: for each change the time since
-//! the watch began, what happened, the level, the alarm, who. `WALPROOF_BLESS=1` records the stories of `scenes/stories.rs`
+//! the watch began, what happened, the level, the alarm, who, and the witness below. `WALPROOF_BLESS=1` records the stories of `scenes/stories.rs`
 //! anew; read every line of the difference.
 //!
 //! What it must not do: judge by other code than that of a watch.
@@ -16,8 +16,9 @@ use std::path::PathBuf;
 
 use scenes::stories::{CALM, STORIES};
 use scenes::{EVERY_MS, Scene, random};
+use walproof_format::sqlite::lock_bytes::Lock;
 use walproof_judge::watch::alarms::{ALARMS, Level};
-use walproof_judge::watch::moment::Moment;
+use walproof_judge::watch::moment::{Event, Moment};
 use walproof_judge::watch::{Raised, Thresholds, Watching};
 
 fn folder(alarm: &str, name: &str) -> PathBuf {
@@ -43,6 +44,9 @@ fn shown(changes: &[(u64, bool, Raised)]) -> String {
         let (word, who) = (if *on { "raised" } else { "cleared" }, one.container.as_deref().unwrap_or("-"));
         let level = format!("{:?}", one.level).to_lowercase();
         writeln!(text, "{at} {word} {level} {} container={who}: {}", one.alarm, one.says).expect("a string");
+        for line in one.witness.iter().filter(|_| *on) {
+            writeln!(text, "    {line}").expect("a string");
+        }
     }
     text
 }
@@ -171,6 +175,27 @@ fn counters_survive_wraps_restarts_and_new_logs() {
     // The first ten were before the first look.
     assert_eq!(counters.commits, 30 + 7 + 1200 + 5);
     assert_eq!((counters.wal_resets, counters.checkpoints), (2, 1), "{counters:?}");
+}
+
+#[test]
+fn holds_and_refusals_are_counted() {
+    let mut scene = Scene::new();
+    scene.looks(3, |scene, time| {
+        let (database, container) = ("/srv/app.db".to_owned(), Some("worker".to_owned()));
+        let held_us = [5, 900, 70][time as usize];
+        let (lock, pid, exclusive) = (Lock::Write, 200 + time as u32, true);
+        let held =
+            Event::LockHeld { database: database.clone(), lock, exclusive, pid, container: container.clone(), held_us };
+        let refused = Event::LockRefused { database, lock: Lock::Checkpoint, pid, container, times: 3 };
+        scene.now.events.extend([held, refused]);
+    });
+    let mut watching = Watching::new(Thresholds::default());
+    scene.seen.into_iter().for_each(|moment| drop(watching.observe(moment)));
+    let past = watching.past().database("/srv/app.db").expect("it is watched");
+    let stats = &past.holds[&Lock::Write];
+    assert_eq!((stats.count, stats.total_us, stats.longest_us), (3, 975, 900));
+    assert_eq!(stats.longest_by, Some((201, Some("worker".to_owned()))));
+    assert_eq!((past.refused[&Lock::Checkpoint], past.refusals.len()), (9, 3));
 }
 
 #[test]

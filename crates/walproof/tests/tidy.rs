@@ -15,6 +15,7 @@ use walproof_judge::causes::CAUSES;
 use walproof_judge::checkers::AnomalyKind;
 use walproof_judge::rules::RULES;
 use walproof_judge::signatures::SIGNATURES;
+use walproof_judge::watch::alarms::ALARMS;
 use walproof_lab::nemeses::NEMESES;
 use walproof_lab::worlds::WORLDS;
 
@@ -266,17 +267,28 @@ fn every_cause_is_in_its_slice_with_its_page() {
     assert_slice("crates/walproof-judge/src/causes", CAUSES.iter().map(|cause| cause.name.to_owned()).collect());
 }
 
+/// Names in a slice whose examples do not have, in their folder, one whose name begins with each of these.
+fn without_examples(folder: &str, names: &[&str], kinds: &[&str]) -> Vec<String> {
+    let bare = names.iter().filter(|name| {
+        let folders = fs::read_dir(root().join(folder).join(name)).into_iter().flatten().flatten();
+        let found: Vec<String> = folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        !kinds.iter().all(|kind| found.iter().any(|name| name.starts_with(kind)))
+    });
+    bare.map(|name| format!("{folder}/{name}/{{{}}}", kinds.join(","))).collect()
+}
+
 #[test]
 fn every_rule_is_in_its_slice_with_its_page_and_its_fixtures() {
     assert_slice("crates/walproof-judge/src/rules", RULES.iter().map(|rule| rule.name.to_owned()).collect());
-    let bare = RULES.iter().filter(|rule| {
-        let folder = root().join("fixtures/manifests").join(rule.name);
-        let folders = fs::read_dir(&folder).into_iter().flatten().flatten();
-        let names: Vec<String> = folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-        !["unsafe", "safe"].iter().all(|example| names.iter().any(|name| name.starts_with(example)))
-    });
-    let bare = bare.map(|rule| format!("fixtures/manifests/{}/{{unsafe,safe}}", rule.name)).collect();
-    assert_none("rules without examples", bare);
+    let names: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
+    assert_none("rules without examples", without_examples("fixtures/manifests", &names, &["unsafe", "safe"]));
+}
+
+#[test]
+fn every_alarm_is_in_its_slice_with_its_page_and_its_records() {
+    assert_slice("crates/walproof-judge/src/watch/alarms", ALARMS.iter().map(|alarm| alarm.name.to_owned()).collect());
+    let names: Vec<&str> = ALARMS.iter().map(|alarm| alarm.name).collect();
+    assert_none("alarms without records", without_examples("fixtures/watch", &names, &["raised", "quiet"]));
 }
 
 #[test]

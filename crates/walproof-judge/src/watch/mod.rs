@@ -43,6 +43,8 @@ pub struct Thresholds {
     pub full_within_ms: u64,
     /// Storage that has not answered for this long.
     pub silent_ms: u64,
+    /// When it is more than a slow disk.
+    pub silent_long_ms: u64,
     /// A process that has been in one place of the kernel for this long.
     pub stuck_ms: u64,
     /// When it is hardly chance.
@@ -57,6 +59,8 @@ pub struct Thresholds {
     pub restarts: usize,
     /// Within this time.
     pub restarts_within_ms: u64,
+    /// When no job that is started every minute does that.
+    pub restarts_fast_ms: u64,
     /// An alarm about something that happened stays for this long.
     pub stays_ms: u64,
     /// An alarm goes off when it was not found for this long.
@@ -77,13 +81,15 @@ impl Default for Thresholds {
             wal_stands_ms: 10_000,
             full_within_ms: 60 * 60 * 1000,
             silent_ms: 1000,
+            silent_long_ms: 5000,
             stuck_ms: 1000,
-            stuck_long_ms: 10_000,
+            stuck_long_ms: 60_000,
             held_ms: 1000,
             held_long_ms: 30_000,
             doubted_ms: 1000,
             restarts: 4,
             restarts_within_ms: 10 * 60 * 1000,
+            restarts_fast_ms: 170_000,
             stays_ms: 60_000,
             quiet_ms: 1500,
             settled_ms: 100,

@@ -63,6 +63,8 @@ pub fn sound_life(seed: u64, looks: u64) -> Scene {
             }
             return;
         }
+        // Who becomes the first one goes on.
+        scene.db().openers[0].runs = Runs::Freely;
         let pid = first(scene);
         scene.unlock(pid, Lock::Write);
         read_for += 1;
@@ -92,17 +94,12 @@ fn first(scene: &mut Scene) -> u32 {
     scene.db().openers[0].pid
 }
 
-/// The last opener is paused if it holds nothing that others need, or goes on.
+/// The last opener is paused if it holds nothing that others need, or goes on; never the first one, which works.
 fn pause(scene: &mut Scene, pauses: bool) {
-    let last = scene.db().openers.last_mut().expect("somebody");
+    let others = &mut scene.db().openers[1..];
+    let Some(last) = others.last_mut() else { return };
     let idle = !last.holds(Lock::Read1) && !last.holds(Lock::Write);
-    last.runs = Runs::Freely;
-    let count = scene.db().openers.len();
-    if count > 1 && pauses && idle {
-        scene.db().openers[count - 1].runs = Runs::Frozen;
-    }
-    // Who becomes the first one goes on.
-    scene.db().openers[0].runs = Runs::Freely;
+    last.runs = if pauses && idle { Runs::Frozen } else { Runs::Freely };
 }
 
 /// A moment that need not make any sense.

@@ -46,6 +46,13 @@ pub const STORIES: &[Story] = &[
                 s.lock(202, Lock::Write, true);
                 s.halt(202, Runs::Frozen);
             }
+            s.now.events.push(Event::LockRefused {
+                database: "/srv/app.db".into(),
+                lock: Lock::Write,
+                pid: 101,
+                container: Some("web".into()),
+                times: 40,
+            });
         });
     }),
     ("frozen-lock-holder", "notice-paused-reader", paused_reader),
@@ -110,6 +117,14 @@ pub const STORIES: &[Story] = &[
             }
         });
     }),
+    ("restart-loop", "notice-job-of-every-minute", |s| {
+        s.calm(CALM).looks(540, |s, time| {
+            if time % 120 == 0 {
+                restart(s, 202 + time as u32 / 120)
+            }
+        });
+        s.seen.retain(|moment| moment.elapsed_ms % 10_000 == 30);
+    }),
     ("restart-loop", "quiet-rolling-restart", |s| {
         s.calm(CALM).looks(12, |s, time| if time == 1 { restart(s, 202) } else { s.traffic(20) });
     }),
@@ -134,15 +149,29 @@ pub const STORIES: &[Story] = &[
             }
         });
     }),
+    ("split-generation", "quiet-another-device", another_device),
+    ("split-generation", "quiet-start-first-rollout", |s| {
+        s.calm(CALM).looks(12, |s, time| match time {
+            2 => s.open(303, Some(1), "python3 worker.py"),
+            6 => s.close(202),
+            _ => s.traffic(30),
+        });
+    }),
     ("split-generation", "quiet-exclusive-without-shm", exclusive_without_shm),
     ("storage-silent", "raised-server-away", |s| {
-        s.calm(CALM).looks(5, |s, time| s.db().silent_ms = Some(500 * (time + 1)));
+        s.calm(CALM).looks(12, |s, time| s.db().silent_ms = Some(500 * (time + 1)));
     }),
     ("storage-silent", "quiet-slow-once", |s| {
         s.calm(CALM).looks(6, |s, time| s.db().silent_ms = (time == 2).then_some(600));
     }),
     ("stuck-in-kernel", "raised-fuse-server-away", |s| {
-        s.calm(CALM).looks(6, |s, _| s.halt(202, Runs::InKernel { at: Some("request_wait_answer".into()) }));
+        s.calm(CALM).looks(6, |s, time| {
+            s.halt(202, Runs::InKernel { at: Some("request_wait_answer".into()) });
+            s.db().silent_ms = Some(500 * (time + 1));
+        });
+    }),
+    ("stuck-in-kernel", "notice-long-read-of-a-slow-disk", |s| {
+        s.calm(CALM).looks(40, |s, _| s.halt(202, Runs::InKernel { at: Some("folio_wait_bit_common".into()) }));
     }),
     ("stuck-in-kernel", "quiet-busy-disk", |s| {
         s.calm(CALM).looks(20, |s, _| {
@@ -360,6 +389,14 @@ fn file_mounted_by_itself(s: &mut Scene) {
             }
         }
     });
+}
+
+/// What an overlay shows: other numbers of device and inode for files that may be the same.
+fn another_device(s: &mut Scene) {
+    for held in s.opener(202).held.iter_mut().filter(|held| held.which != "db") {
+        (held.device, held.inode) = ((0, 99), held.inode + 1);
+    }
+    s.calm(CALM + 8);
 }
 
 fn exclusive_without_shm(s: &mut Scene) {

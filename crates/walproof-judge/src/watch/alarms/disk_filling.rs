@@ -21,6 +21,8 @@ pub static ALARM: Alarm = Alarm {
 const SURE_MS: u64 = 9_000;
 /// Less than this share of a disk is little: one part in so many.
 const LITTLE: u64 = 100;
+/// And no more than this.
+const LITTLE_BYTES: u64 = 1 << 30;
 /// Less room than this is none, on a disk on which it is less than a fiftieth.
 const NO_ROOM_BYTES: u64 = 16 << 20;
 /// File systems that are full by nature.
@@ -42,7 +44,7 @@ fn fills(seen: &Seen<'_>, watched: &Watched, past: &DatabasePast) -> Option<Rais
     let waiting = watched.frames_waiting().zip(watched.index.as_ref());
     let waiting_bytes = waiting.map_or(0, |(frames, index)| u64::from(frames) * u64::from(index.page_size_bytes));
     let no_room = free < NO_ROOM_BYTES.min(total / 50);
-    let little = free < total / LITTLE;
+    let little = free < LITTLE_BYTES.min(total / LITTLE);
     let level = match &filling {
         _ if no_room => Level::Warning,
         Some(filling) if filling.span_ms >= SURE_MS || free < total / 10 => Level::Warning,

@@ -48,6 +48,9 @@ fn holder(seen: &Seen<'_>, watched: &Watched, past: &DatabasePast, opener: &Watc
     }
     let only_reads = held.iter().all(|lock| lock.read_mark().is_some());
     let log_waits = watched.frames_waiting().is_some_and(|waiting| waiting >= seen.thresholds.pinned_frames);
+    // A great transaction on a slow disk waits for it at every look.
+    let unsure = in_kernel && lasts_ms < seen.thresholds.stuck_long_ms;
+    let level = if unsure || (only_reads && !log_waits) { Level::Notice } else { Level::Warning };
     let names: Vec<&str> = held.iter().map(|lock| lock.name()).collect();
     let mut witness = vec![format!("halted at every look for {}, holding {}", span(lasts_ms), names.join(", "))];
     if let Runs::InKernel { at: Some(at) } = &opener.runs {
@@ -65,7 +68,7 @@ fn holder(seen: &Seen<'_>, watched: &Watched, past: &DatabasePast, opener: &Watc
         says: format!("{} is {what} and holds {} of `{}`", seen.moment.who(opener), names.join(", "), watched.path),
         witness,
         try_this: try_this.to_owned(),
-        ..seen.of_opener(&ALARM, if only_reads && !log_waits { Level::Notice } else { Level::Warning }, watched, opener)
+        ..seen.of_opener(&ALARM, level, watched, opener)
     })
 }
 

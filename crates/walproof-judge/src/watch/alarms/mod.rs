@@ -286,4 +286,21 @@ mod tests {
     fn alarms_stand_in_order() {
         assert!(ALARMS.iter().map(|alarm| alarm.name).is_sorted());
     }
+
+    #[test]
+    fn pages_say_what_one_needs_at_night() {
+        let headings = [
+            "What it detects",
+            "Why it matters for SQLite",
+            "What was looked at, and what cannot be seen",
+            "What to do",
+            "What not to do",
+            "How sure we are",
+            "References",
+        ];
+        for alarm in ALARMS {
+            let found: Vec<&str> = alarm.explain.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+            assert_eq!(found, headings, "{}", alarm.name);
+        }
+    }
 }

@@ -105,6 +105,9 @@ fn readers<'a>(seen: &Seen<'_>, watched: &'a Watched, index: &IndexSeen) -> Vec<
         .openers
         .iter()
         .filter_map(|opener| {
+            if is_of_another_index(watched, opener) {
+                return None;
+            }
             let lock = READ_LOCKS.into_iter().find(|lock| opener.holds(*lock) && is_in_the_way(*lock, index))?;
             let since_ms = seen.past.lock_since_ms(&watched.path, opener.pid, opener.started_ticks, lock)?;
             (seen.lasts_ms(since_ms) >= seen.thresholds.pinned_ms).then_some(Reader { opener, lock, since_ms })
@@ -112,6 +115,13 @@ fn readers<'a>(seen: &Seen<'_>, watched: &'a Watched, index: &IndexSeen) -> Vec<
         .collect();
     readers.sort_by_key(|reader| (reader.since_ms, reader.opener.pid));
     readers
+}
+
+/// Its locks are on another `-shm` than the one that was read: they pin another generation.
+fn is_of_another_index(watched: &Watched, opener: &WatchedOpener) -> bool {
+    let Some(there) = &watched.shm else { return false };
+    let held = || opener.held.iter().filter(|held| held.which == "shm" && held.device == there.device);
+    held().next().is_some() && held().all(|held| held.inode != there.inode)
 }
 
 fn is_in_the_way(lock: Lock, index: &IndexSeen) -> bool {

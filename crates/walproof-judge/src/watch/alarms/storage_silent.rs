@@ -21,6 +21,7 @@ fn look(seen: &Seen<'_>) -> Vec<Found> {
 
 fn silent(seen: &Seen<'_>, watched: &Watched) -> Option<Raised> {
     let silent_ms = watched.silent_ms.filter(|silent_ms| *silent_ms >= seen.thresholds.silent_ms)?;
+    let level = if silent_ms >= seen.thresholds.silent_long_ms { Level::Warning } else { Level::Notice };
     let mut witness = vec![format!("a look at its files has gone without an answer for {}", span(silent_ms))];
     witness.extend(watched.mount.as_ref().map(|mount| format!("it lies on `{}` of `{}`", mount.fstype, mount.source)));
     let stuck = |runs: &Runs| matches!(runs, Runs::InKernel { .. });
@@ -36,7 +37,7 @@ fn silent(seen: &Seen<'_>, watched: &Watched) -> Option<Raised> {
             "bring the server or the disk back (`dmesg`, its own logs); `busy_timeout` does not help: no lock is \
                    waited for"
                 .to_owned(),
-        ..seen.of_database(&ALARM, Level::Warning, watched)
+        ..seen.of_database(&ALARM, level, watched)
     };
     let sufferer = watched.openers.iter().find(|opener| stuck(&opener.runs)).or(watched.openers.first());
     Some(match sufferer {

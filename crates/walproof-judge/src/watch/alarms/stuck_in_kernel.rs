@@ -1,7 +1,7 @@
 //! An opener waits in one place of the kernel and cannot be interrupted.
 //!
 //! Each commit waits for the disk that way, for a moment. It is stuck if it was seen at the same place at every look and
-//! nothing was committed all the while; that it waits for a server of files makes it sure sooner.
+//! nothing was committed all the while. A long read of a slow disk looks the same: sure it is only where storage is silent.
 //!
 //! What it must not do: call a busy disk stuck.
 //! Where to look next: `storage_silent.rs`, `frozen_lock_holder.rs`.
@@ -40,11 +40,16 @@ fn stuck(seen: &Seen<'_>, watched: &Watched, past: &DatabasePast, opener: &Watch
         return None;
     }
     let server = at.as_ref().is_some_and(|at| WAITS_FOR_A_SERVER.iter().any(|known| at.starts_with(known)));
-    let sure = lasts_ms >= seen.thresholds.stuck_long_ms || watched.silent_ms.is_some();
+    let silent = watched.silent_ms.is_some_and(|silent_ms| silent_ms >= seen.thresholds.silent_ms);
+    // A long read of a slow disk is seen there each time as well.
+    let sure = silent || lasts_ms >= seen.thresholds.stuck_long_ms;
     let place = at.as_deref().unwrap_or("a place that is not told");
     let mut witness = vec![format!("it was seen waiting in `{place}` at every look for {}", span(lasts_ms))];
     if server {
         witness.push("that is where one waits for a server of files".to_owned());
+    }
+    if silent {
+        witness.push("its storage does not answer us either".to_owned());
     }
     witness.extend(
         watched.mount.as_ref().map(|mount| format!("the database lies on `{}` of `{}`", mount.fstype, mount.source)),
@@ -61,7 +66,7 @@ fn stuck(seen: &Seen<'_>, watched: &Watched, past: &DatabasePast, opener: &Watch
             "look at what it waits for: `cat /proc/PID/stack` as root, `dmesg`, the server of its file system; a \
                    signal does not reach it"
                 .to_owned(),
-        ..seen.of_opener(&ALARM, if server || sure { Level::Warning } else { Level::Notice }, watched, opener)
+        ..seen.of_opener(&ALARM, if sure { Level::Warning } else { Level::Notice }, watched, opener)
     };
     Some(Found { raised, patience: Patience { ms: 0, looks: 2, opener_looks: 1 } })
 }

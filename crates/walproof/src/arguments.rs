@@ -106,8 +106,8 @@ pub enum Command {
     /// found is not proved, and `walproof verify` or `walproof probe` settles what a test can settle.
     #[command(after_help = CHECK_EXIT_CODES)]
     Check(Box<CheckFlags>),
-    /// Explain an alarm, an anomaly, a cause, a nemesis, a rule, a signature, a workload, a world, a result code or a
-    /// message of SQLite; without a name, list them all.
+    /// Explain an anomaly, a cause, a nemesis, a rule, a signature, a workload, a world, a result code or a message of
+    /// SQLite; without a name, list them all.
     Explain {
         /// Its name, as reports print it; a code (`5386`, `SQLITE_IOERR_SHMMAP`); a message (`"locking protocol"`);
         /// `sqlite-logging` for how to turn on SQLite's own log.

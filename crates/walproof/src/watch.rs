@@ -69,6 +69,8 @@ struct Outcome {
 
 /// Runs it; exit codes as `--help` says.
 pub fn run(flags: &WatchFlags) -> Result<i32, LabError> {
+    // Before anything is taken that must be given back.
+    let interrupted = interrupt::install();
     let notes = Notes::new(!in_terminal(flags));
     let targets = targets::of(&flags.targets, flags.host, &notes)?;
     let every = if flags.once { flags.every.min(ONCE_EVERY) } else { flags.every };
@@ -77,7 +79,8 @@ pub fn run(flags: &WatchFlags) -> Result<i32, LabError> {
     let mut watching = Watching::new(thresholds(&flags.thresholds));
     let mut outputs = outputs(flags, &notes)?;
     let mut outcome = Outcome::default();
-    let by_hand = follow(flags, &looker, &mut watching, &mut outputs, &mut outcome);
+    let goes_on = || !interrupted.load(Ordering::Relaxed);
+    let by_hand = follow(flags, &goes_on, &looker, &mut watching, &mut outputs, &mut outcome);
     // Whoever has the terminal gives it back first, whatever went wrong.
     let hand = *by_hand.as_ref().unwrap_or(&true);
     let ended = outputs.iter_mut().map(|output| output.end(&watching, hand)).fold(Ok(()), Result::and);
@@ -90,19 +93,16 @@ pub fn run(flags: &WatchFlags) -> Result<i32, LabError> {
 /// Looks and shows until somebody or something ends it; whether it was somebody.
 fn follow(
     flags: &WatchFlags,
+    wanted: &dyn Fn() -> bool,
     looker: &Looker,
     watching: &mut Watching,
     outputs: &mut [Box<dyn Output>],
     outcome: &mut Outcome,
 ) -> Result<bool, LabError> {
-    let interrupted = interrupt::install();
     let end = flags.time.or(flags.once.then_some(ONCE)).map(|time| Instant::now() + time);
     let between = if in_terminal(flags) { BETWEEN_KEYS } else { BETWEEN };
     while end.is_none_or(|end| Instant::now() < end || outcome.looks < LOOKS_MIN) {
-        if interrupted.load(Ordering::Relaxed) {
-            return Ok(true);
-        }
-        let mut goes_on = true;
+        let mut goes_on = wanted();
         match looker.news(between) {
             News::Moment(moment) => {
                 let changes = watching.observe(*moment);

@@ -475,6 +475,12 @@ pub struct WatchFlags {
     /// With `--once` or `--time`: exit 1 when an alarm of this level or a worse one was raised.
     #[arg(long, value_name = "LEVEL", value_parser = parse_level, default_value = "critical")]
     pub fail_on: Level,
+    /// Serve a page, `/metrics` for Prometheus and `/state.json`; without a value, on 127.0.0.1:14207. Port 0: any.
+    #[arg(long, value_name = "ADDRESS:PORT", num_args = 0..=1, require_equals = true, default_missing_value = crate::watch::SERVED_AT)]
+    pub serve: Option<String>,
+    /// Let `--serve` take an address that other machines can reach. What it shows is then theirs to read.
+    #[arg(long, requires = "serve")]
+    pub serve_anywhere: bool,
     /// When alarms are raised.
     #[command(flatten)]
     pub thresholds: WatchThresholds,

@@ -15,6 +15,7 @@ mod notes;
 mod once;
 mod paper;
 mod plain;
+mod serve;
 mod targets;
 mod terminal;
 mod words;
@@ -42,6 +43,9 @@ const BETWEEN_KEYS: Duration = Duration::from_millis(40);
 const BETWEEN: Duration = Duration::from_millis(200);
 /// Rates need two looks.
 const LOOKS_MIN: u32 = 2;
+
+/// Where `--serve` serves when it is not told.
+pub const SERVED_AT: &str = serve::DEFAULT;
 
 /// Something that shows a watch.
 trait Output {
@@ -172,6 +176,8 @@ fn in_terminal(flags: &WatchFlags) -> bool {
 /// The terminal stands first: it is given back before anything else is waited for.
 fn outputs(flags: &WatchFlags, notes: &Notes) -> Result<Vec<Box<dyn Output>>, LabError> {
     let told = flags.alerts.exec.is_some() || flags.alerts.webhook.is_some();
+    // Before a view takes the terminal: a port that is taken is told in lines.
+    let serving = flags.serve.as_deref().map(|address| serve::Serve::start(address, flags, notes)).transpose()?;
     let mut outputs: Vec<Box<dyn Output>> = vec![match () {
         () if flags.once => Box::new(once::Once::new(flags.json)),
         () if flags.json => Box::new(lines::Lines::start(told)?),
@@ -181,6 +187,7 @@ fn outputs(flags: &WatchFlags, notes: &Notes) -> Result<Vec<Box<dyn Output>>, La
     if told {
         outputs.push(Box::new(alerts::Alerts::start(&flags.alerts, notes.clone(), in_terminal(flags))?));
     }
+    outputs.extend(serving.map(|serve| Box::new(serve) as Box<dyn Output>));
     Ok(outputs)
 }
 

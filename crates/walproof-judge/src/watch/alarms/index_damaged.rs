@@ -53,5 +53,5 @@ fn damaged(seen: &Seen<'_>, watched: &Watched, past: &DatabasePast) -> Option<Fo
         ),
         ..seen.of_database(&ALARM, if local { Level::Warning } else { Level::Notice }, watched)
     };
-    Some(Found { raised: seen.by(raised, first), patience: Patience { ms: 0, looks: 3, opener_looks: 1 } })
+    Some(Found { raised: seen.by(raised, first), patience: Patience { ms: 0, looks: 2, opener_looks: 1 } })
 }

@@ -57,5 +57,5 @@ fn holds(seen: &Seen<'_>, watched: &Watched, past: &DatabasePast, opener: &Watch
             .to_owned(),
         ..seen.of_opener(&ALARM, level, watched, opener)
     };
-    Some(Found { raised, patience: Patience { ms: 0, looks: 3, opener_looks: 1 } })
+    Some(Found { raised, patience: Patience { ms: 0, looks: 2, opener_looks: 1 } })
 }

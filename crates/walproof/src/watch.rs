@@ -178,11 +178,13 @@ fn outputs(flags: &WatchFlags, notes: &Notes) -> Result<Vec<Box<dyn Output>>, La
     let told = flags.alerts.exec.is_some() || flags.alerts.webhook.is_some();
     // Before a view takes the terminal: a port that is taken is told in lines.
     let serving = flags.serve.as_deref().map(|address| serve::Serve::start(address, flags, notes)).transpose()?;
+    // Without a reader it goes on for whoever else is told.
+    let others = told || serving.is_some();
     let mut outputs: Vec<Box<dyn Output>> = vec![match () {
         () if flags.once => Box::new(once::Once::new(flags.json)),
-        () if flags.json => Box::new(lines::Lines::start(told)?),
+        () if flags.json => Box::new(lines::Lines::start(others)?),
         () if in_terminal(flags) => Box::new(terminal::Terminal::start(notes.clone())?),
-        () => Box::new(plain::Plain::start(told)?),
+        () => Box::new(plain::Plain::start(others)?),
     }];
     if told {
         outputs.push(Box::new(alerts::Alerts::start(&flags.alerts, notes.clone(), in_terminal(flags))?));

@@ -41,6 +41,8 @@ const ONCE_EVERY: Duration = Duration::from_millis(500);
 /// Between looks, keys are asked for this often; where there are none, only whether it is to end.
 const BETWEEN_KEYS: Duration = Duration::from_millis(40);
 const BETWEEN: Duration = Duration::from_millis(200);
+/// How long openers may take to be found at first.
+const BEGIN_MAX_MS: u64 = 10_000;
 /// Rates need two looks.
 const LOOKS_MIN: u32 = 2;
 
@@ -69,6 +71,8 @@ struct Outcome {
     worst: Option<Level>,
     seen: bool,
     looks: u32,
+    /// Openers were looked for, or that takes too long.
+    begun: bool,
 }
 
 /// Runs it; exit codes as `--help` says.
@@ -103,9 +107,14 @@ fn follow(
     outputs: &mut [Box<dyn Output>],
     outcome: &mut Outcome,
 ) -> Result<bool, LabError> {
-    let end = flags.time.or(flags.once.then_some(ONCE)).map(|time| Instant::now() + time);
     let between = if in_terminal(flags) { BETWEEN_KEYS } else { BETWEEN };
+    let time = flags.time.or(flags.once.then_some(ONCE));
+    let mut end: Option<Instant> = None;
     while end.is_none_or(|end| Instant::now() < end || outcome.looks < LOOKS_MIN) {
+        // A report is one of time in which something could be seen.
+        if end.is_none() && (outcome.begun || !flags.once) {
+            end = time.map(|time| Instant::now() + time);
+        }
         let mut goes_on = wanted();
         match looker.news(between) {
             News::Moment(moment) => {
@@ -133,6 +142,8 @@ fn follow(
 impl Outcome {
     fn take(&mut self, watching: &Watching) {
         self.looks += 1;
+        let moment = watching.latest();
+        self.begun |= moment.openers_looked_ms > 0 || moment.elapsed_ms >= BEGIN_MAX_MS;
         self.worst = self.worst.max(watching.active().iter().map(|alarm| alarm.level).max());
         let seen = |watched: &walproof_judge::watch::moment::Watched| {
             watched.silent_ms.is_none() && (watched.file.is_some() || !watched.openers.is_empty())
@@ -199,7 +210,7 @@ mod tests {
 
     #[test]
     fn exit_codes_tell_what_came_of_it() {
-        let outcome = |worst, seen| Outcome { worst, seen, looks: 2 }.code(Level::Warning);
+        let outcome = |worst, seen| Outcome { worst, seen, looks: 2, begun: true }.code(Level::Warning);
         assert_eq!(outcome(None, true), 0);
         assert_eq!(outcome(Some(Level::Notice), true), 0);
         assert_eq!(outcome(Some(Level::Warning), true), 1);

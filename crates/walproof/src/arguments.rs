@@ -113,8 +113,8 @@ pub enum Command {
     /// found is not proved, and `walproof verify` or `walproof probe` settles what a test can settle.
     #[command(after_help = CHECK_EXIT_CODES)]
     Check(Box<CheckFlags>),
-    /// Explain an alarm, an anomaly, a cause, a nemesis, a rule, a signature, a workload, a world, a result code or a
-    /// message of SQLite; without a name, list them all.
+    /// Explain an anomaly, a cause, a nemesis, a rule, a signature, a workload, a world, a result code or a message of
+    /// SQLite; without a name, list them all.
     Explain {
         /// Its name, as reports print it; a code (`5386`, `SQLITE_IOERR_SHMMAP`); a message (`"locking protocol"`);
         /// `sqlite-logging` for how to turn on SQLite's own log.
@@ -741,11 +741,11 @@ fn parse_with(text: &str) -> Result<With, String> {
     match Given::parse(text) {
         Ok(fact) => Ok(With::Fact(fact)),
         Err(_) if is_target() => Ok(With::Target(text.into())),
-        Err(GivenError::NotAPair) => {
-            Err("a fact is KEY=VALUE, like `fs=nfs4`; anything else is a manifest, a folder, a database or a container \
+        Err(GivenError::NotAPair) => Err(
+            "a fact is KEY=VALUE, like `fs=nfs4`; anything else is a manifest, a folder, a database or a container \
                  (`docker://NAME`), and there is none of that name"
-                .to_owned())
-        }
+                .to_owned(),
+        ),
         Err(GivenError::UnknownKey(key)) => {
             let known: Vec<&str> = KEYS.iter().map(|(key, _)| *key).collect();
             Err(format!("`{key}` is no key: one of {}", known.join(", ")))

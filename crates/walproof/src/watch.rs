@@ -41,6 +41,8 @@ const ONCE_EVERY: Duration = Duration::from_millis(500);
 /// Between looks, keys are asked for this often; where there are none, only whether it is to end.
 const BETWEEN_KEYS: Duration = Duration::from_millis(40);
 const BETWEEN: Duration = Duration::from_millis(200);
+/// How long openers may take to be found at first.
+const BEGIN_MAX_MS: u64 = 10_000;
 /// Rates need two looks.
 const LOOKS_MIN: u32 = 2;
 
@@ -69,10 +71,14 @@ struct Outcome {
     worst: Option<Level>,
     seen: bool,
     looks: u32,
+    /// Openers were looked for, or that takes too long.
+    begun: bool,
 }
 
 /// Runs it; exit codes as `--help` says.
 pub fn run(flags: &WatchFlags) -> Result<i32, LabError> {
+    // Before anything is taken that must be given back.
+    let interrupted = interrupt::install();
     let notes = Notes::new(!in_terminal(flags));
     let targets = targets::of(&flags.targets, flags.host, &notes)?;
     let every = if flags.once { flags.every.min(ONCE_EVERY) } else { flags.every };
@@ -81,7 +87,8 @@ pub fn run(flags: &WatchFlags) -> Result<i32, LabError> {
     let mut watching = Watching::new(thresholds(&flags.thresholds));
     let mut outputs = outputs(flags, &notes)?;
     let mut outcome = Outcome::default();
-    let by_hand = follow(flags, &looker, &mut watching, &mut outputs, &mut outcome);
+    let goes_on = || !interrupted.load(Ordering::Relaxed);
+    let by_hand = follow(flags, &goes_on, &looker, &mut watching, &mut outputs, &mut outcome);
     // Whoever has the terminal gives it back first, whatever went wrong.
     let hand = *by_hand.as_ref().unwrap_or(&true);
     let ended = outputs.iter_mut().map(|output| output.end(&watching, hand)).fold(Ok(()), Result::and);
@@ -94,19 +101,21 @@ pub fn run(flags: &WatchFlags) -> Result<i32, LabError> {
 /// Looks and shows until somebody or something ends it; whether it was somebody.
 fn follow(
     flags: &WatchFlags,
+    wanted: &dyn Fn() -> bool,
     looker: &Looker,
     watching: &mut Watching,
     outputs: &mut [Box<dyn Output>],
     outcome: &mut Outcome,
 ) -> Result<bool, LabError> {
-    let interrupted = interrupt::install();
-    let end = flags.time.or(flags.once.then_some(ONCE)).map(|time| Instant::now() + time);
     let between = if in_terminal(flags) { BETWEEN_KEYS } else { BETWEEN };
+    let time = flags.time.or(flags.once.then_some(ONCE));
+    let mut end: Option<Instant> = None;
     while end.is_none_or(|end| Instant::now() < end || outcome.looks < LOOKS_MIN) {
-        if interrupted.load(Ordering::Relaxed) {
-            return Ok(true);
+        // A report is one of time in which something could be seen.
+        if end.is_none() && (outcome.begun || !flags.once) {
+            end = time.map(|time| Instant::now() + time);
         }
-        let mut goes_on = true;
+        let mut goes_on = wanted();
         match looker.news(between) {
             News::Moment(moment) => {
                 let changes = watching.observe(*moment);
@@ -133,6 +142,8 @@ fn follow(
 impl Outcome {
     fn take(&mut self, watching: &Watching) {
         self.looks += 1;
+        let moment = watching.latest();
+        self.begun |= moment.openers_looked_ms > 0 || moment.elapsed_ms >= BEGIN_MAX_MS;
         self.worst = self.worst.max(watching.active().iter().map(|alarm| alarm.level).max());
         let seen = |watched: &walproof_judge::watch::moment::Watched| {
             watched.silent_ms.is_none() && (watched.file.is_some() || !watched.openers.is_empty())
@@ -178,11 +189,13 @@ fn outputs(flags: &WatchFlags, notes: &Notes) -> Result<Vec<Box<dyn Output>>, La
     let told = flags.alerts.exec.is_some() || flags.alerts.webhook.is_some();
     // Before a view takes the terminal: a port that is taken is told in lines.
     let serving = flags.serve.as_deref().map(|address| serve::Serve::start(address, flags, notes)).transpose()?;
+    // Without a reader it goes on for whoever else is told.
+    let others = told || serving.is_some();
     let mut outputs: Vec<Box<dyn Output>> = vec![match () {
         () if flags.once => Box::new(once::Once::new(flags.json)),
-        () if flags.json => Box::new(lines::Lines::start(told)?),
+        () if flags.json => Box::new(lines::Lines::start(others)?),
         () if in_terminal(flags) => Box::new(terminal::Terminal::start(notes.clone())?),
-        () => Box::new(plain::Plain::start(told)?),
+        () => Box::new(plain::Plain::start(others)?),
     }];
     if told {
         outputs.push(Box::new(alerts::Alerts::start(&flags.alerts, notes.clone(), in_terminal(flags))?));
@@ -197,7 +210,7 @@ mod tests {
 
     #[test]
     fn exit_codes_tell_what_came_of_it() {
-        let outcome = |worst, seen| Outcome { worst, seen, looks: 2 }.code(Level::Warning);
+        let outcome = |worst, seen| Outcome { worst, seen, looks: 2, begun: true }.code(Level::Warning);
         assert_eq!(outcome(None, true), 0);
         assert_eq!(outcome(Some(Level::Notice), true), 0);
         assert_eq!(outcome(Some(Level::Warning), true), 1);

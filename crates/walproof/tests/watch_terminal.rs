@@ -261,7 +261,10 @@ fn a_terminal_shows_who_holds_the_lock_and_is_given_back() {
     let screen = tmux.waits_for(&["cleared warning frozen-lock-holder"]);
     assert!(!screen.contains(" WARNING "), "{screen}");
     tmux.presses("q");
-    tmux.is_given_back("ended 0");
+    until("the shell's screen", || if tmux.says("#{alternate_on}") == "0" { Ok(()) } else { Err(tmux.screen()) });
+    // The line that began it went on when it was stopped.
+    tmux.types("echo over $?");
+    tmux.is_given_back("over 0");
     assert!(read(&told).contains("cleared frozen-lock-holder"), "{}", read(&told));
 }
 

@@ -149,10 +149,13 @@ fn generation(watching: &Watching, watched: &Watched, index: &IndexSeen) -> Row 
     if let Some(past) = past {
         parts.extend(words::commits_per_second(past).map(|rate| plain(format!("{rate:.1} commits/s"))));
         let counters = &past.counters;
-        let seen = |number, what: &str| part(format!("{} {what}", words::count(number)), Tone::Dim);
-        parts.push(seen(counters.commits, "commits"));
-        parts.push(seen(counters.checkpoints, "checkpoints"));
-        parts.push(seen(counters.wal_resets, "resets seen"));
+        let seen = |number, what: &str| {
+            let plural = if number == 1 { "" } else { "s" };
+            part(format!("{} {what}{plural}", words::count(number)), Tone::Dim)
+        };
+        parts.push(seen(counters.commits, "commit"));
+        parts.push(seen(counters.checkpoints, "checkpoint"));
+        parts.push(seen(counters.wal_resets, "reset"));
     }
     parts.push(part(format!("salts {}", index.salts), Tone::Dim));
     Row { label: "rates", parts }

@@ -44,12 +44,12 @@ impl Output for Once {
 /// The report for people.
 fn report(watching: &Watching, changes: &Changes, took_ms: u64) -> String {
     let moment = watching.latest();
-    let databases = moment.databases.len();
-    let mut out = format!(
-        "walproof watch, {databases} databases, {} until {}\n",
-        words::lasts(took_ms),
-        words::utc(moment.unix_ms)
-    );
+    let databases = match moment.databases.len() {
+        1 => "1 database".to_owned(),
+        many => format!("{many} databases"),
+    };
+    let mut out =
+        format!("walproof watch, {databases}, {} until {}\n", words::lasts(took_ms), words::utc(moment.unix_ms));
     out.push_str("\nalarms\n");
     watching.active().iter().for_each(|alarm| out.push_str(&told(alarm, "")));
     let gone = |alarm: &&Raised| !watching.active().iter().any(|on| on.alarm == alarm.alarm && on.about == alarm.about);

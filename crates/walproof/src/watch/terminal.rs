@@ -151,8 +151,18 @@ impl Output for Terminal {
     }
 
     fn between(&mut self, watching: &Watching) -> Result<bool, LabError> {
-        // A terminal that went away is somebody who left.
-        Ok(self.step(watching).unwrap_or(false))
+        let gone = |error: &io::Error| {
+            matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof)
+                || matches!(error.raw_os_error(), Some(libc::EIO | libc::ENXIO))
+        };
+        match self.step(watching) {
+            Ok(goes_on) => Ok(goes_on),
+            // A terminal that went away is somebody who left.
+            Err(error) if gone(&error) => Ok(false),
+            Err(error) => {
+                Err(LabError::new("cannot use the terminal", error, "`--plain` for lines, `--json` for JSON"))
+            }
+        }
     }
 
     fn end(&mut self, _: &Watching, _: bool) -> Result<(), LabError> {

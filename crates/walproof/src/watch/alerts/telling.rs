@@ -142,7 +142,7 @@ pub mod tests {
 
     /// A watch in which an opener holds the write lock, stopped or not, at each of these times.
     fn told(again_ms: u64, looks: &[(u64, bool)]) -> Vec<(u64, &'static str, u64)> {
-        let thresholds = Thresholds { frozen_holder_ms: 0, ..Thresholds::default() };
+        let thresholds = Thresholds { frozen_holder_ms: 0, quiet_ms: 0, ..Thresholds::default() };
         let (mut watching, mut telling) = (Watching::new(thresholds), Telling::new(Level::Warning, again_ms));
         let mut all = Vec::new();
         for (elapsed_ms, stopped) in looks {

@@ -230,8 +230,12 @@ fn chosen_pieces(watching: &Watching, view: &View, watched: &Watched, area: Rect
     let told = Piece { title: head, body: Body::Lines(text, 0), wants, rank: 1 };
 
     let head = title(&plot::title(view), false, paint, area.width);
-    let best = plot::LINES_LEAST.max(area.height / 3).min(plot::LINES_MOST);
-    let plotted = Piece { title: head, body: Body::Plot, wants: Wants { least: plot::LINES_LEAST, best }, rank: 6 };
+    let plotted = Piece {
+        title: head,
+        body: Body::Plot,
+        wants: Wants { least: plot::LINES_LEAST, best: plot::LINES_MOST },
+        rank: 6,
+    };
 
     let text = openers::lines(watching, watched, paint, area.width);
     let focused = view.focus == Panel::Openers;

@@ -6,12 +6,14 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use walproof_judge::render::harmless;
 use walproof_judge::watch::Watching;
-use walproof_judge::watch::moment::{Watched, WatchedOpener};
+use walproof_judge::watch::moment::{Runs, Watched, WatchedOpener};
 
 use super::layout::{Paint, cells, cut, flow};
 use crate::watch::account::{self, Tone, part};
 use crate::watch::words;
 
+/// A lock that is held for so long is no passing one.
+const LASTING_MS: u64 = 1000;
 /// From this width on each has one line.
 const WIDE: u16 = 110;
 /// Cells for who it is, in a wide table: container, pid, command, SQLite, runs.
@@ -28,13 +30,39 @@ pub fn lines(watching: &Watching, watched: &Watched, paint: Paint, width: u16) -
         let heads = heads.iter().zip(WIDTHS).map(|(head, cells)| format!("{head:<cells$} "));
         lines.push(Line::styled(format!(" {}locks, since when", heads.collect::<String>()), paint.of(Tone::Dim)));
     }
-    for opener in &watched.openers {
+    for opener in by_weight(watching, watched) {
         match width >= WIDE {
             true => lines.extend(wide(watching, watched, opener, paint, width)),
             false => lines.extend(narrow(watching, watched, opener, paint, width)),
         }
     }
     lines
+}
+
+/// Those that cannot run first, then those that have held a lock for a while; else in their order, which stays the same
+/// from look to look.
+fn by_weight<'a>(watching: &Watching, watched: &'a Watched) -> Vec<&'a WatchedOpener> {
+    let now_ms = watching.latest().elapsed_ms;
+    let lasting = |opener: &WatchedOpener| {
+        let held = opener.locks.iter().flatten().filter(|held| words::says_something(held));
+        let since = |lock| watching.past().lock_since_ms(&watched.path, opener.pid, opener.started_ticks, lock);
+        held.filter_map(|held| since(held.lock)).any(|since_ms| now_ms.saturating_sub(since_ms) >= LASTING_MS)
+    };
+    let weight = |opener: &&WatchedOpener| match &opener.runs {
+        Runs::Frozen | Runs::Stopped | Runs::InKernel { .. } => 0,
+        _ if lasting(opener) => 1,
+        _ => 2,
+    };
+    let mut openers: Vec<&WatchedOpener> = watched.openers.iter().collect();
+    openers.sort_by_key(weight);
+    openers
+}
+
+/// A command without the folders of its program: few cells are left for it.
+fn short(command: &str) -> String {
+    let (program, rest) = command.split_once(' ').map_or((command, ""), |(program, rest)| (program, rest));
+    let program = program.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or(program);
+    harmless(format!("{program} {rest}").trim_end())
 }
 
 /// The line that this opener begins at.
@@ -54,7 +82,7 @@ fn wide(
     let fields = [
         (words::container(watching.latest(), opener), Style::new()),
         (opener.pid.to_string(), Style::new()),
-        (harmless(&opener.command), Style::new()),
+        (short(&opener.command), Style::new()),
         (words::versions(opener), Style::new()),
         (runs.text.clone(), paint.of(runs.tone)),
     ];
@@ -82,7 +110,7 @@ fn narrow(
     width: u16,
 ) -> Vec<Line<'static>> {
     let container = words::container(watching.latest(), opener);
-    let command = cut(&opener.command, usize::from(width / 3));
+    let command = cut(&short(&opener.command), usize::from(width / 3));
     let who = match container.as_str() {
         "-" => format!("pid {} {command}", opener.pid),
         container => format!("{container}  pid {} {command}", opener.pid),

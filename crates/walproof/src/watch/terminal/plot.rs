@@ -20,7 +20,7 @@ use crate::watch::words;
 /// Lines with the head that it needs: two of the plot, two of marks, the time.
 pub const LINES_LEAST: u16 = 6;
 /// More are of no use.
-pub const LINES_MOST: u16 = 16;
+pub const LINES_MOST: u16 = 20;
 /// Cells before the plot.
 const LABEL: u16 = 11;
 

@@ -148,7 +148,15 @@ fn a_large_terminal_shows_everything() {
     says(&text, &["(1) at 3,021 by pid 77", "12.0 commits/s", "48 commits", "salts 1122aabb/ccdd3344", "00:41:06 UTC"]);
     says(
         &text,
-        &["worker (docker)", "3.45.1", "WAL_WRITE_LOCK 4.0 s", "WAL_READ_LOCK(1)", "SHARED", "DMS", "frozen 4.0 s"],
+        &[
+            "worker (docker)",
+            "3.45.1",
+            "WAL_WRITE_LOCK 0.0 s",
+            "WAL_READ_LOCK(1) 4.0 s",
+            "SHARED",
+            "DMS",
+            "frozen 4.0 s",
+        ],
     );
     says(&text, &["since 00:41:02", "docker unpause", "out of memory: 2 killed in worker", "raised warning"]);
     says(&text, &["-wal over 2 min", "write", "ckpt", "readers", "now", "▪", "█"]);

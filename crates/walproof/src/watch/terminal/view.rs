@@ -161,8 +161,8 @@ impl View {
             KeyCode::Char('+' | '=') => self.window = self.window.saturating_sub(1),
             KeyCode::Char('-') => self.window = (self.window + 1).min(WINDOWS_MS.len() - 1),
             KeyCode::Esc | KeyCode::Backspace => self.back(),
-            KeyCode::Tab | KeyCode::Right | KeyCode::Char('l') => self.turn(1),
-            KeyCode::BackTab | KeyCode::Left => self.turn(PANELS.len() - 1),
+            KeyCode::Tab | KeyCode::Right | KeyCode::Char('l') => self.turn(1, watching),
+            KeyCode::BackTab | KeyCode::Left => self.turn(PANELS.len() - 1, watching),
             KeyCode::Enter => self.enter(watching),
             KeyCode::Up | KeyCode::Char('k') => self.go(-1, watching),
             KeyCode::Down | KeyCode::Char('j') => self.go(1, watching),
@@ -184,12 +184,19 @@ impl View {
         self.scrolled = 0;
     }
 
-    fn turn(&mut self, by: usize) {
+    /// To the next panel that is there.
+    fn turn(&mut self, by: usize, watching: &Watching) {
         if self.help || self.page.is_some() {
             return;
         }
+        let there = |panel: &Panel| match panel {
+            Panel::Alarms => !watching.active().is_empty(),
+            Panel::NotSeen => !account::not_seen(watching).is_empty(),
+            Panel::Databases | Panel::Openers | Panel::Events => true,
+        };
         let at = PANELS.iter().position(|panel| *panel == self.focus).unwrap_or(0);
-        self.focus = PANELS[(at + by) % PANELS.len()];
+        let mut next = (1..=PANELS.len()).map(|turns| PANELS[(at + by * turns) % PANELS.len()]);
+        self.focus = next.find(there).unwrap_or(self.focus);
         self.scrolled = 0;
     }
 
@@ -261,6 +268,17 @@ mod tests {
         assert_eq!(chosen(&view), "/b.db");
         press(&mut view, &watching, KeyCode::Home);
         assert_eq!(chosen(&view), "/a.db");
+    }
+
+    #[test]
+    fn tab_goes_through_the_panels_that_are_there() {
+        let (watching, mut view) = (two_databases(), View::new(true));
+        let mut turned = |code| {
+            press(&mut view, &watching, code);
+            view.focus
+        };
+        assert_eq!([turned(KeyCode::Tab), turned(KeyCode::Tab)], [Panel::Openers, Panel::Events]);
+        assert_eq!([turned(KeyCode::Tab), turned(KeyCode::BackTab)], [Panel::Databases, Panel::Events]);
     }
 
     #[test]

@@ -131,7 +131,11 @@ fn parse(text: &str) -> Result<SocketAddr, LabError> {
     let here = |port: &str| port.parse().ok().map(|port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
     let port = text.strip_prefix("localhost:").or_else(|| text.strip_prefix(':')).unwrap_or(text);
     here(port).or_else(|| text.parse().ok()).ok_or_else(|| {
-        LabError::new(format!("cannot serve at `{text}`"), "it is no address with a port", format!("`--serve={DEFAULT}`"))
+        LabError::new(
+            format!("cannot serve at `{text}`"),
+            "it is no address with a port",
+            format!("`--serve={DEFAULT}`"),
+        )
     })
 }
 
@@ -164,7 +168,8 @@ mod tests {
         for host in ["localhost", "LOCALHOST:14207", "127.0.0.1", "127.9.9.9:80", "[::1]", "[::1]:14207"] {
             assert!(is_this_machine(host), "{host}");
         }
-        for host in ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80", "10.0.0.1", "[::2]:80"] {
+        for host in ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80", "10.0.0.1", "[::2]:80"]
+        {
             assert!(!is_this_machine(host), "{host}");
         }
         assert!(!is_this_machine("localhost:80:80") && !is_this_machine("localhost@evil") && !is_this_machine("::1"));

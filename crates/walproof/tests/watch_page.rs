@@ -495,5 +495,6 @@ fn check_finds_nothing_unsafe_or_risky_in_what_is_deployed() {
         .output()
         .expect("it runs");
     let said = String::from_utf8_lossy(&check.stdout);
+    assert!(said.contains("judged   3 files"), "{said}");
     assert_eq!(check.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&check.stderr));
 }

@@ -158,13 +158,32 @@ fn kubernetes(bytes: &[u8]) {
 }
 
 fn logs(bytes: &[u8]) {
-    let mut scanner = Scanner::new();
     let (first, second) = bytes.split_at(bytes.len() / 2);
-    scanner.feed(first);
-    scanner.feed(second);
-    scanner.end_source();
-    let scan = scanner.finish();
+    let read = |mut scanner: Scanner| {
+        // Twice, so that every line is one that came before.
+        for _ in 0..2 {
+            scanner.feed(first);
+            scanner.feed(second);
+            scanner.end_source();
+        }
+        scanner.finish()
+    };
+    let (scan, slow) = (read(Scanner::new()), read(Scanner::without_memory()));
+    assert_eq!(format!("{scan:?}"), format!("{slow:?}"));
     let _ = walproof_judge::logs::suspects(&scan, &[]);
+    let _ = walproof_judge::logs::Timeline::of(&scan).before_the_first_complaint();
+    // In turns, with silences and files that begin again.
+    let mut scanner = Scanner::new();
+    for (index, piece) in bytes.chunks(37).enumerate() {
+        scanner.turn_to(index as u32 % 3);
+        scanner.feed(piece);
+        match index % 5 {
+            0 => scanner.read_unfinished(),
+            4 => scanner.begin_again(),
+            _ => {}
+        }
+    }
+    let _ = scanner.finish();
 }
 
 fn mounts(bytes: &[u8]) {

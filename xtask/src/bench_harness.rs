@@ -138,14 +138,14 @@ struct Speed {
 }
 
 /// A plain process that runs the bare loop.
-struct Bare {
+pub struct Bare {
     child: Child,
     answers: BufReader<std::process::ChildStdout>,
 }
 
 impl Bare {
     /// Starts it and waits until it is ready.
-    fn start(configuration: &Configuration) -> Result<Self, String> {
+    pub fn start(configuration: &Configuration) -> Result<Self, String> {
         let text = serde_json::to_string(configuration).map_err(|error| error.to_string())?;
         let mut command = Command::new("/proc/self/exe");
         command.arg(bare_loop::NAME).arg(text).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -162,13 +162,13 @@ impl Bare {
     }
 
     /// A line: begin, or end.
-    fn next_line(&mut self) -> Result<(), String> {
+    pub fn next_line(&mut self) -> Result<(), String> {
         let input = self.child.stdin.as_mut().expect("it is piped");
         input.write_all(b"\n").map_err(|error| format!("talking to a bare loop: {error}"))
     }
 
     /// What each of them did.
-    fn stop_all(mut loops: Vec<Self>) -> Result<Vec<Value>, String> {
+    pub fn stop_all(mut loops: Vec<Self>) -> Result<Vec<Value>, String> {
         loops.iter_mut().try_for_each(Self::next_line)?;
         loops.iter_mut().map(|bare| serde_json::from_str(&bare.answer()?).map_err(|error| error.to_string())).collect()
     }

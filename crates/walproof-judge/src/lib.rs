@@ -17,6 +17,7 @@ pub mod controls;
 pub mod facts;
 pub mod finding;
 pub mod fixes;
+pub mod health;
 pub mod logs;
 pub mod manifest;
 pub mod mountinfo;

@@ -134,7 +134,8 @@ impl Case {
         let mut scanner = Scanner::new();
         self.lines.iter().for_each(|line| scanner.feed(format!("{line}\n").as_bytes()));
         let scan = scanner.finish();
-        let diagnosis = suspects(&scan, &self.facts(keys));
+        let facts = self.facts(keys);
+        let diagnosis = suspects(&scan, &facts);
         let names: Vec<&str> = diagnosis.suspects.iter().map(|suspect| suspect.cause.name).collect();
         let rank = self.cause().and_then(|cause| names.iter().position(|name| *name == cause));
         Outcome { rank, names, lead: diagnosis.lead() }

@@ -10,6 +10,7 @@ pub mod clients;
 pub mod clock;
 pub mod collect;
 pub mod error;
+pub mod health;
 pub mod image;
 pub mod nemeses;
 pub mod own;

@@ -24,6 +24,8 @@ told from this alone.";
 
 const WATCH_EXIT_CODES: &str = "Exit codes: 0 ended by hand, or no alarm of the level of --fail-on was raised, 1 one \
 was (with --once or --time), 2 misuse, or walproof failed, 3 no database was seen (with --once or --time).";
+const HEALTH_EXIT_CODES: &str = "Exit codes: 0 healthy, 1 unhealthy, 2 misuse, 3 it cannot be told. With --live: 1 only \
+for what a restart mends, and never 3.";
 
 const CHECK_EXIT_CODES: &str = "Exit codes: 0 nothing unsafe was found (which is not `safe`), 1 something unsafe, or \
 what --fail-on names, or refused in the --mode that was asked for, 2 misuse, or something that was named could not be \
@@ -100,6 +102,11 @@ pub enum Command {
     /// Looks at the mount and tries a scratch file beside the database, which is never opened. Exit code 0 when WAL may
     /// be used, 1 when not, 3 when it cannot be told from here.
     Guard(GuardFlags),
+    /// Whether a database can be used: an exit code and one line, for liveness and readiness probes.
+    ///
+    /// Reads only, takes no lock, never opens the database with SQLite, and answers in time when storage does not.
+    #[command(after_help = HEALTH_EXIT_CODES)]
+    Health(HealthFlags),
     /// Find what endangers SQLite in Compose files, Kubernetes manifests, quadlets, scripts and Dockerfiles.
     ///
     /// Reads only: nothing is started, opened with SQLite or written. Text does not show what storage does: what is not
@@ -228,6 +235,45 @@ pub struct GuardFlags {
     /// When it cannot be told, recommend WAL and exit 0.
     #[arg(long)]
     pub fail_open: bool,
+}
+
+/// Flags of `health`.
+#[derive(Clone, Debug, Args)]
+pub struct HealthFlags {
+    /// Databases, or directories of some; without one, the current directory.
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Whether it can be used: for readiness and startup probes, HEALTHCHECK and Compose. This is what is asked without
+    /// a flag.
+    #[arg(long, conflicts_with = "live")]
+    pub ready: bool,
+    /// Whether a restart would mend something: for liveness probes.
+    #[arg(long)]
+    pub live: bool,
+    /// Unhealthy when `-wal` is larger: `500MB`, `2GB`, a number of bytes.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub wal_max: Option<u64>,
+    /// Unhealthy when more committed frames wait for a checkpoint.
+    #[arg(long, value_name = "FRAMES")]
+    pub frames_max: Option<u32>,
+    /// Unhealthy when less is free on its file system; without it, less than SQLite needs next.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub free_min: Option<u64>,
+    /// The application only reads: a read-only mount and a full disk are no matter.
+    #[arg(long)]
+    pub reads_only: bool,
+    /// It need not be there yet.
+    #[arg(long)]
+    pub may_be_missing: bool,
+    /// Look at processes as well: files that they hold and that lie there no more, writers that are stopped.
+    #[arg(long)]
+    pub locks: bool,
+    /// How long the storage may take; keep it below the probe's own.
+    #[arg(long, value_parser = parse_time, default_value = "900ms")]
+    pub timeout: std::time::Duration,
+    /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What `manifest` writes.
@@ -432,16 +478,60 @@ pub struct InspectFlags {
 /// Flags of `logs`.
 #[derive(Clone, Debug, Args)]
 pub struct LogsFlags {
-    /// Log files; `-` or none for standard input.
+    /// Log files; `-` or none for standard input; `docker://NAME`, `podman://NAME`, `nerdctl://NAME`,
+    /// `k8s://NAMESPACE/POD[/CONTAINER]`, `unit:NAME`, `kernel:`, or the name of a container.
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// A fact that the log does not hold, as often as wanted: `fs=nfs4` (as `findmnt -T PATH` says), `runtime=docker-desktop`,
-    /// `orchestrator=kubernetes`, `mount=ro`, `tool=litestream`.
-    #[arg(long = "with", value_name = "KEY=VALUE", value_parser = parse_fact)]
-    pub facts: Vec<walproof_judge::logs::Given>,
-    /// Print one JSON document.
+    /// `orchestrator=kubernetes`, `mount=ro`, `tool=litestream`; or what `walproof check` takes (a manifest, a folder, a
+    /// database, `docker://NAME`), and its facts are used.
+    #[arg(long = "with", value_name = "KEY=VALUE|TARGET", value_parser = parse_with)]
+    pub facts: Vec<With>,
+    /// Go on reading what grows, through rotation, until Ctrl-C; raise an alarm once for each cause.
+    #[arg(long, short)]
+    pub follow: bool,
+    /// With `--follow`, a command of `sh` for each alarm: JSON on its standard input, the cause in `WALPROOF_CAUSE`.
+    #[arg(long, value_name = "COMMAND", requires = "follow")]
+    pub exec: Option<String>,
+    /// Begin there, as the engine or journald understands it: `10m`, `2024-01-02T03:04:05Z`.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub since: Option<String>,
+    /// Begin with the last so many lines.
+    #[arg(long, value_name = "LINES")]
+    pub tail: Option<u64>,
+    /// Print one JSON document; with `--follow` a line for each alarm, and the document at the end.
     #[arg(long)]
     pub json: bool,
+}
+
+/// What stands behind `--with` of `logs`.
+#[derive(Clone, Debug)]
+pub enum With {
+    /// A fact.
+    Fact(walproof_judge::logs::Given),
+    /// Something that `check` looks at.
+    Target(PathBuf),
+}
+
+impl With {
+    /// What `check` is to look at.
+    pub fn target(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Fact(_) => None,
+            Self::Target(target) => Some(target),
+        }
+    }
+}
+
+impl CheckFlags {
+    /// Those of `walproof check TARGET...` without a flag.
+    pub fn of_targets(targets: &[PathBuf]) -> Self {
+        let words = ["walproof", "check", "--"].map(PathBuf::from);
+        match Arguments::parse_from(words.iter().chain(targets)).command {
+            Command::Check(flags) => *flags,
+            other => unreachable!("`check` is not {other:?}"),
+        }
+    }
 }
 
 /// Flags of `watch`.
@@ -644,16 +734,23 @@ pub enum Choice {
     One(String, Option<Rhythm>),
 }
 
-/// A fact of `--with`.
-fn parse_fact(text: &str) -> Result<walproof_judge::logs::Given, String> {
+/// A fact of `--with`, or something that `check` looks at.
+fn parse_with(text: &str) -> Result<With, String> {
     use walproof_judge::logs::{Given, GivenError, KEYS};
-    Given::parse(text).map_err(|error| match error {
-        GivenError::NotAPair => "a fact is KEY=VALUE, like `fs=nfs4`".to_owned(),
-        GivenError::UnknownKey(key) => {
-            let known: Vec<&str> = KEYS.iter().map(|(key, _)| *key).collect();
-            format!("`{key}` is no key: one of {}", known.join(", "))
+    let is_target = || crate::check::running(text).is_some() || PathBuf::from(text).exists();
+    match Given::parse(text) {
+        Ok(fact) => Ok(With::Fact(fact)),
+        Err(_) if is_target() => Ok(With::Target(text.into())),
+        Err(GivenError::NotAPair) => {
+            Err("a fact is KEY=VALUE, like `fs=nfs4`; anything else is a manifest, a folder, a database or a container \
+                 (`docker://NAME`), and there is none of that name"
+                .to_owned())
         }
-    })
+        Err(GivenError::UnknownKey(key)) => {
+            let known: Vec<&str> = KEYS.iter().map(|(key, _)| *key).collect();
+            Err(format!("`{key}` is no key: one of {}", known.join(", ")))
+        }
+    }
 }
 
 /// `NAME`, `NAME:FIRST:INTERVAL` or `NAME:FIRST:INTERVAL:LONGEST`.
@@ -740,17 +837,17 @@ fn parse_level(text: &str) -> Result<Level, String> {
         .ok_or_else(|| format!("`{text}` is none of notice, warning, critical"))
 }
 
-/// `1GiB`, `64MiB`, `500MB`, `4096`.
+/// `1GiB`, `64Mi`, `500MB`, `4096`. A bare `M` means one thing to Docker and another to Kubernetes: it is refused.
 fn parse_size(text: &str) -> Result<u64, String> {
     let wrong = || format!("`{text}` is no size; try `1GiB` or `64MiB`");
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let bytes: f64 = match unit.trim() {
         "" | "B" => 1.0,
-        "KiB" | "K" => 1024.0,
-        "MiB" | "M" => 1_048_576.0,
-        "GiB" | "G" => 1_073_741_824.0,
-        "TiB" | "T" => 1_099_511_627_776.0,
+        "KiB" | "Ki" => 1024.0,
+        "MiB" | "Mi" => 1_048_576.0,
+        "GiB" | "Gi" => 1_073_741_824.0,
+        "TiB" | "Ti" => 1_099_511_627_776.0,
         "kB" | "KB" => 1e3,
         "MB" => 1e6,
         "GB" => 1e9,
@@ -910,6 +1007,12 @@ mod tests {
     fn tags_are_those_of_engines() {
         assert!(parse_tag("localhost/walproof:0.1").is_ok() && parse_tag("registry:5000/a/b:Latest").is_ok());
         assert!(parse_tag("walproof").is_err() && parse_tag("Wal:1").is_err() && parse_tag("a:").is_err());
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!((parse_size("500MB"), parse_size("2Gi"), parse_size("7")), (Ok(500_000_000), Ok(2 << 30), Ok(7)));
+        assert!(parse_size("").is_err() && parse_size("1.5GB").is_err() && parse_size("99999999999GB").is_err());
     }
 
     #[test]

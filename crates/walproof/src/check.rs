@@ -13,7 +13,7 @@ pub mod targets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use walproof_judge::check::baseline::Baseline;
 use walproof_judge::check::checked::{self, Checked, Given, Level, Read, Said};
@@ -30,6 +30,7 @@ use walproof_lab::error::LabError;
 use crate::arguments::CheckFlags;
 use crate::output;
 use settings::Settings;
+pub use targets::running;
 
 /// Text is never wider: long lines are hard to read.
 const WIDTH_MAX: usize = 120;
@@ -54,6 +55,12 @@ pub fn run(flags: &CheckFlags) -> Result<i32, LabError> {
     }
     let code = checked.exit_code();
     Ok(if flags.write_baseline.is_some() && code != 2 { 0 } else { code })
+}
+
+/// What `walproof check TARGET...` knows of these, for other commands.
+pub fn judged(targets: &[PathBuf]) -> Result<Checked, LabError> {
+    let flags = CheckFlags::of_targets(targets);
+    look(&flags, &settings::of(&flags)?)
 }
 
 /// Reads what was asked for, and judges it.

@@ -1,20 +1,27 @@
 //! `walproof logs`: diagnosis from log text.
 //!
-//! Files are read once, front to back, in chunks; `walproof_judge::logs` recognises and ranks, `logs/show.rs` prints,
-//! `logs/document.rs` is the JSON. docs/logs.md says what each field means and what text cannot tell.
-//! What it must not do: read a whole file, follow one, ask a container or a unit (they pipe: `docker logs X 2>&1 |`).
+//! Logs are read once, front to back, in chunks: `logs/targets.rs` says what is meant, `logs/command.rs` asks engines and
+//! journald, `logs/follow.rs` reads what grows, `logs/facts.rs` takes what `check` knows. `walproof_judge::logs` recognises
+//! and ranks, `logs/show.rs` prints, `logs/document.rs` is the JSON. docs/logs.md says what each field means and what text
+//! cannot tell.
+//! What it must not do: read a whole file into memory, change anything of a container or a unit.
 
+mod command;
 mod document;
+mod facts;
+mod follow;
 mod show;
+mod targets;
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Read};
-use std::path::{Path, PathBuf};
+use std::io::{self, IsTerminal, Read, Seek, SeekFrom};
+use std::path::Path;
 
-use walproof_judge::logs::{Answer, Diagnosis, Scan, Scanner, suspects};
+use walproof_judge::logs::{Answer, Diagnosis, Scan, Scanner, Taken, suspects};
 use walproof_lab::error::LabError;
 
 use crate::arguments::LogsFlags;
+use targets::Source;
 
 /// How much is read at a time.
 const CHUNK_BYTES: usize = 1024 * 1024;
@@ -24,33 +31,37 @@ struct Outcome<'r> {
     sources: &'r [String],
     scan: &'r Scan,
     diagnosis: &'r Diagnosis<'r>,
-    flags: &'r LogsFlags,
+    taken: &'r Taken,
 }
 
 /// Runs it; exit codes in docs/logs.md.
 pub fn run(flags: &LogsFlags) -> Result<i32, LabError> {
-    let files = files(flags)?;
-    let (mut scanner, mut sources, mut errors) = (Scanner::new(), Vec::new(), Vec::new());
-    for path in &files {
-        match read(path, &mut scanner) {
-            Ok(()) => sources.push(name(path)),
-            Err(error) => {
-                // What was read before it failed counts; the place keeps its name.
-                sources.push(name(path));
-                errors.push(error);
-            }
-        }
-        scanner.end_source();
-    }
-    let scan = scanner.finish();
-    let diagnosis = suspects(&scan, &flags.facts);
-    let read = Outcome { sources: &sources, scan: &scan, diagnosis: &diagnosis, flags };
-    if flags.json {
-        say!("{}", serde_json::to_string_pretty(&document::of(&read, &errors)).expect("plain data"));
+    let sources = sources(flags)?;
+    let facts = facts::look(flags)?;
+    let mut scanner = Scanner::new();
+    let (errors, taken) = if flags.follow {
+        let taken = facts.of(&[]);
+        (follow::follow(&sources, flags, &taken.given, &mut scanner), Some(taken))
     } else {
-        show::show(&read);
+        let errors: Vec<LabError> = sources.iter().filter_map(|source| read(source, flags, &mut scanner).err()).collect();
+        errors.iter().for_each(|error| eprintln!("walproof: {error}"));
+        (errors, None)
+    };
+    let scan = scanner.finish();
+    let taken = taken.unwrap_or_else(|| {
+        let paths: Vec<&str> = scan.kinds.iter().filter_map(|kind| kind.path.as_deref()).collect();
+        facts.of(&paths)
+    });
+    let diagnosis = suspects(&scan, &taken.given);
+    let names: Vec<String> = sources.iter().map(Source::name).collect();
+    let outcome = Outcome { sources: &names, scan: &scan, diagnosis: &diagnosis, taken: &taken };
+    match (flags.json, flags.follow) {
+        (true, true) => say!("{}", document::summary(&outcome, &errors)),
+        (true, false) => {
+            say!("{}", serde_json::to_string_pretty(&document::of(&outcome, &errors)).expect("plain data"));
+        }
+        (false, _) => show::show(&outcome),
     }
-    errors.iter().for_each(|error| eprintln!("walproof: {error}"));
     Ok(if errors.is_empty() { exit_code(&diagnosis) } else { 2 })
 }
 
@@ -65,28 +76,67 @@ fn exit_code(diagnosis: &Diagnosis<'_>) -> i32 {
     }
 }
 
-fn files(flags: &LogsFlags) -> Result<Vec<PathBuf>, LabError> {
+fn sources(flags: &LogsFlags) -> Result<Vec<Source>, LabError> {
     if !flags.files.is_empty() {
-        return Ok(flags.files.clone());
+        return targets::sources(flags);
     }
     if io::stdin().is_terminal() {
-        let because = "no FILE was named and standard input is a terminal";
-        return Err(LabError::new("nothing to read", because, "`docker logs NAME 2>&1 | walproof logs`"));
+        let because = "nothing was named and standard input is a terminal";
+        return Err(LabError::new("nothing to read", because, "`walproof logs docker://NAME`, or a file"));
     }
-    Ok(vec![PathBuf::from("-")])
+    Ok(vec![Source::Input])
 }
 
-fn name(path: &Path) -> String {
-    if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
+/// One source to its end. What was read before it failed counts; its number is used up in any case.
+fn read(source: &Source, flags: &LogsFlags, scanner: &mut Scanner) -> Result<(), LabError> {
+    let outcome = match source {
+        Source::Input => feed(Path::new("-"), &mut io::stdin().lock(), scanner),
+        Source::File(path) => read_file(path, flags.tail, scanner),
+        Source::Command(asked) => read_command(asked, scanner),
+    };
+    scanner.end_source();
+    outcome
 }
 
-fn read(path: &Path, scanner: &mut Scanner) -> Result<(), LabError> {
-    if path == Path::new("-") {
-        return feed(path, &mut io::stdin().lock(), scanner);
+fn read_file(path: &Path, tail: Option<u64>, scanner: &mut Scanner) -> Result<(), LabError> {
+    let wrong = |error| LabError::path("cannot read", path, error, "a file that may be read");
+    let mut file = File::open(path).map_err(wrong)?;
+    if let Some(tail) = tail {
+        last_lines(&mut file, tail).map_err(wrong)?;
     }
-    let mut file =
-        File::open(path).map_err(|error| LabError::path("cannot read", path, error, "a file that may be read"))?;
     feed(path, &mut file, scanner)
+}
+
+fn read_command(asked: &command::Asked, scanner: &mut Scanner) -> Result<(), LabError> {
+    let mut running = asked.start()?;
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        match running.read(&mut chunk, false)? {
+            0 => return Ok(()),
+            length => scanner.feed(&chunk[..length]),
+        }
+    }
+}
+
+/// Moves to the beginning of the last lines of a file.
+fn last_lines(file: &mut File, count: u64) -> io::Result<()> {
+    let end = file.seek(SeekFrom::End(0))?;
+    let (mut at, mut left) = (if count == 0 { 0 } else { end }, count);
+    let mut block = vec![0; 64 * 1024];
+    while at > 0 {
+        let length = at.min(block.len() as u64);
+        at = file.seek(SeekFrom::Start(at - length))?;
+        let block = &mut block[..length as usize];
+        file.read_exact(block)?;
+        let newlines = block.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n');
+        for begin in newlines.map(|(place, _)| at + place as u64 + 1).filter(|begin| *begin < end) {
+            left -= 1;
+            if left == 0 {
+                return file.seek(SeekFrom::Start(begin)).map(drop);
+            }
+        }
+    }
+    file.seek(SeekFrom::Start(if count == 0 { end } else { 0 })).map(drop)
 }
 
 fn feed(path: &Path, from: &mut impl Read, scanner: &mut Scanner) -> Result<(), LabError> {

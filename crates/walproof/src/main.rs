@@ -16,6 +16,7 @@ mod check;
 mod clean;
 mod explain;
 mod guard;
+mod health;
 mod image;
 mod inspect;
 mod interrupt;
@@ -77,6 +78,7 @@ fn user_command() -> ExitCode {
         Command::Image(flags) => image::run(&flags),
         Command::Manifest(kind) => manifest::run(&kind),
         Command::Guard(flags) => guard::run(&flags),
+        Command::Health(flags) => health::run(&flags),
         Command::Explain { name } => explain::run(name.as_deref()),
         Command::Clean { run, guard } => clean::run(run.as_deref(), guard.as_deref()),
     };

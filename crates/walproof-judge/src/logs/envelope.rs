@@ -67,6 +67,61 @@ pub fn open(line: &[u8]) -> Opened {
     }
 }
 
+/// What a line says, still in its wrapping, and when it was written: enough to tell that the same was said before.
+pub struct Outline<'l> {
+    /// Lines of two wrappings are not the same.
+    pub format: Format,
+    /// What [`open`] makes a message and its text of, and nothing else.
+    pub says: &'l [u8],
+    /// A time in it: where it begins.
+    pub time_at: Option<usize>,
+    /// The time that [`open`] finds.
+    pub time: Option<Time>,
+}
+
+/// The outline of a line; `None`: it has to be opened. Escapes by number are opened, because digits are part of them.
+pub fn outline(line: &[u8]) -> Option<Outline<'_>> {
+    let line = line.trim_ascii();
+    if memmem::find(line, b"\\u").is_some() {
+        return None;
+    }
+    if line.starts_with(b"{") {
+        return outline_json(line);
+    }
+    if let Some(says) = line.strip_prefix(b"MESSAGE=") {
+        return Some(Outline { format: Format::JournaldExport, says, time_at: None, time: None });
+    }
+    let found = time::with_place(line);
+    let (time_at, time) = found.map_or((None, None), |(at, time)| (Some(at), Some(time)));
+    // Kubernetes' wrapping is part of the line, so it need not be told apart here.
+    Some(Outline { format: Format::Plain, says: line, time_at, time })
+}
+
+fn outline_json(line: &[u8]) -> Option<Outline<'_>> {
+    if let Some(says) = string_after(line, b"{\"log\":\"") {
+        let time = last_string(line, b"\"time\":\"").and_then(|text| time::of_line(text.as_bytes()))?;
+        let time_at = time::with_place(says).map(|(at, _)| at);
+        return Some(Outline { format: Format::DockerJson, says, time_at, time: Some(time) });
+    }
+    if memmem::find(line, b"\"__REALTIME_TIMESTAMP\"").is_some() {
+        let time = value_of(line, b"\"__REALTIME_TIMESTAMP\"").and_then(|number| time::since_1970(&number));
+        let after = &line[memmem::find(line, b"\"MESSAGE\":\"")? + 11..];
+        let says = until_quote(after);
+        // The first `"MESSAGE"` must be this one.
+        let is_first = memmem::find(line, b"\"MESSAGE\"").is_some_and(|at| line.len() - at - 11 == after.len());
+        let time_at = time::with_place(says).map(|(at, _)| at);
+        return is_first.then_some(Outline { format: Format::JournaldJson, says, time_at, time });
+    }
+    Some(Outline { format: Format::JsonLines, says: line, time_at: json_time_at(line), time: json_time(line) })
+}
+
+/// Where the text of a JSON line's time begins.
+fn json_time_at(line: &[u8]) -> Option<usize> {
+    let key = TIME_KEYS.iter().find_map(|key| memmem::find(line, key.as_bytes()).map(|at| at + key.len()))?;
+    let quote = line[key..].iter().take(4).position(|byte| *byte == b'"')?;
+    Some(key + quote + 1)
+}
+
 /// The time that a line of journald's export holds alone.
 pub fn export_time(line: &[u8]) -> Option<Time> {
     let number = line.strip_prefix(b"__REALTIME_TIMESTAMP=")?.trim_ascii_end();
@@ -132,10 +187,11 @@ fn numbered(line: &[u8]) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+const TIME_KEYS: [&str; 8] =
+    ["\"time\"", "\"ts\"", "\"timestamp\"", "\"@timestamp\"", "\"@t\"", "\"date\"", "\"Timestamp\"", "\"t\""];
+
 fn json_time(line: &[u8]) -> Option<Time> {
-    let keys =
-        ["\"time\"", "\"ts\"", "\"timestamp\"", "\"@timestamp\"", "\"@t\"", "\"date\"", "\"Timestamp\"", "\"t\""];
-    let value = keys.iter().find_map(|key| value_of(line, key.as_bytes()))?;
+    let value = TIME_KEYS.iter().find_map(|key| value_of(line, key.as_bytes()))?;
     time::of_line(value.as_bytes())
 }
 

@@ -353,6 +353,12 @@ static AUTOMATON: LazyLock<AhoCorasick> = LazyLock::new(|| {
     AhoCorasick::builder().kind(kind).build(WORDS.iter().map(|(word, _)| *word)).expect("a few hundred short words")
 });
 
+/// The words of this file.
+#[cfg(test)]
+pub fn words_known() -> impl Iterator<Item = &'static str> {
+    WORDS.iter().map(|(word, _)| *word)
+}
+
 /// Words of a log line that name storage; the rest of the vocabulary is too common in log text to mean anything.
 pub fn of_line(text: &str) -> Vec<Ground> {
     let mut found = of_text(text);
@@ -423,13 +429,17 @@ fn names_single_file(text: &str) -> bool {
     })
 }
 
-/// A fact that the user gave: `fs=nfs4`.
+/// A fact that the user gave (`fs=nfs4`), or that `check` found where the user pointed to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Given {
     /// As it was given.
     pub text: String,
     /// What it names; empty: walproof does not know the words.
     pub grounds: Vec<Ground>,
+    /// Where `check` found it: `compose.yaml:12:9`. `None`: the user said it.
+    pub from: Option<String>,
+    /// The cause that a finding of `check` speaks for.
+    pub raises: Option<&'static str>,
 }
 
 /// What can be given, and what for.
@@ -465,7 +475,13 @@ impl Given {
             // `ro` and `uid` are options of mounts; elsewhere they are parts of prose.
             grounds.retain(|ground| *ground != Ground::ReadOnlyMount || key == "fs");
         }
-        Ok(Self { text: text.to_owned(), grounds })
+        Ok(Self { text: text.to_owned(), grounds, from: None, raises: None })
+    }
+
+    /// Whether it says what the database lies on, so that lines need not be asked.
+    pub(super) fn states_storage(&self) -> bool {
+        let is_of_storage = self.text.starts_with("fs=") || self.from.is_some();
+        is_of_storage && self.grounds.iter().any(|ground| ground.is_storage())
     }
 }
 

@@ -62,12 +62,13 @@ impl Needles {
     }
 
     /// The signatures that recognise a line.
-    pub fn recognise(&self, reading: &Reading) -> Vec<usize> {
+    pub fn recognise(&self, reading: &Reading) -> Recognised {
         let mut asked: Vec<usize> = reading.code.and_then(of_code).into_iter().collect();
         let by_code = asked.first().copied();
         asked.extend(reading.seen.words().flat_map(|word| &self.begun_by[usize::from(word.0)]));
         asked.sort_unstable();
         asked.dedup();
+        let by_words_alone = asked.iter().all(|index| SIGNATURES[*index].confirm.is_none());
         let seen = |word: &Word| reading.seen.has(*word);
         asked.retain(|index| {
             let phrased = || self.phrases[*index].iter().any(|phrase| phrase.iter().all(seen));
@@ -75,8 +76,16 @@ impl Needles {
                 && !self.unless[*index].iter().any(seen)
                 && SIGNATURES[*index].confirm.is_none_or(|confirm| confirm(reading))
         });
-        asked
+        Recognised { signatures: asked, by_words_alone }
     }
+}
+
+/// What recognised a line.
+pub struct Recognised {
+    /// Places in the list of signatures, sorted.
+    pub signatures: Vec<usize>,
+    /// No signature was asked a question that words cannot answer: lines of the same words get the same answer.
+    pub by_words_alone: bool,
 }
 
 /// The signature of a code; a details code that none names is its primary code's.
@@ -180,6 +189,24 @@ fn automaton(patterns: &[&str], kind: MatchKind) -> AhoCorasick {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// `memory.rs` takes lines for the same that differ in long numbers only. So no word may hold a long number, or end in
+    /// the middle of one.
+    #[test]
+    fn no_word_depends_on_the_digits_of_a_long_number() {
+        let grounds = super::super::ground::words_known();
+        let raw = CODE_WORDS.iter().copied();
+        for word in LEXICON.words.iter().copied().chain(grounds).chain(raw) {
+            let runs = word.split(|letter: char| !letter.is_ascii_digit()).map(str::len).max();
+            assert!(runs < Some(super::super::memory::LONG_NUMBER_DIGITS), "{word}");
+            let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+            let begins_alone = is_digit(word.as_bytes().first())
+                && word.trim_start_matches(|letter: char| letter.is_ascii_digit()).chars().next().is_none_or(|next| !next.is_ascii_alphanumeric());
+            let ends_alone = is_digit(word.as_bytes().last())
+                && word.trim_end_matches(|letter: char| letter.is_ascii_digit()).chars().next_back().is_none_or(|next| !next.is_ascii_alphanumeric());
+            assert!(!begins_alone && !ends_alone, "{word}");
+        }
+    }
 
     #[test]
     fn no_everyday_word_is_looked_for_in_raw_bytes() {

@@ -1,14 +1,19 @@
 //! One pass over bytes as they come: lines are found, most are passed over, what is recognised is counted.
 //!
 //! What is kept: for each kind (signature, code, driver, error of the system) a count, the first and the last place and
-//! one line, cut. The kinds are bounded by tables, so memory does not grow with the input.
+//! one line, cut. The kinds are bounded by tables, so memory does not grow with the input. Several inputs may come in
+//! turns, each with its own unfinished line ([`Scanner::turn_to`]).
 //! What it must not do: keep lines, need a whole line, stop at damage. A line longer than [`LINE_BYTES_MAX`] is read in
 //! pieces; a message that lies across the edge of two pieces is not seen.
+//! Where to look next: `memory.rs` for lines that come again and again, `timeline.rs` for their order in time.
+
+use std::collections::BTreeMap;
 
 use memchr::{memchr, memchr_iter, memrchr};
 
 use super::envelope::{self, Format};
 use super::ground::Ground;
+use super::memory::Memory;
 use super::needles::NEEDLES;
 use super::reading::Reading;
 use super::time::{self, Time};
@@ -56,7 +61,23 @@ pub struct Kind {
     pub example: String,
     /// A path in it, if one ends as a database's files do.
     pub path: Option<String>,
+    /// The longest time between one of them and the next, in the order read: when it began, when it ended.
+    pub silence_unix_ms: Option<(i64, i64)>,
 }
+
+/// Where the clock of a log goes back: lines were sorted by nobody, or the clock was set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepBack {
+    /// How often, by more than [`STEP_BACK_MS_MIN`].
+    pub count: u64,
+    /// The furthest, in milliseconds.
+    pub furthest_ms: i64,
+    /// The line that is older than the recognised one before it, of the furthest.
+    pub place: Place,
+}
+
+/// Writers that share a log are not in order to the second.
+pub const STEP_BACK_MS_MIN: i64 = 2_000;
 
 /// What was seen.
 #[derive(Clone, Debug, Default)]
@@ -75,19 +96,34 @@ pub struct Scan {
     pub kinds: Vec<Kind>,
     /// Storage that lines named, with the first place.
     pub grounds: Vec<(Ground, Place)>,
+    /// Where time goes back within one input, by input.
+    pub steps_back: BTreeMap<u32, StepBack>,
 }
 
 /// Takes bytes, in chunks of any size.
 #[derive(Debug, Default)]
 pub struct Scanner {
     scan: Scan,
+    input: Input,
+    /// Inputs whose turn it is not.
+    others: BTreeMap<u32, Input>,
+    memory: Memory,
+}
+
+/// One input, between two chunks.
+#[derive(Debug, Default)]
+struct Input {
     source: u32,
     line: u64,
     carry: Vec<u8>,
     /// The last whole lines before what is being read, so that times do not depend on the size of chunks.
     tail: Vec<u8>,
     in_long_line: bool,
+    /// The unfinished line was recognised already ([`Scanner::read_unfinished`]).
+    is_carry_read: bool,
     looks_in_vain: u32,
+    /// When the last recognised line was written.
+    unix_ms: Option<i64>,
 }
 
 impl Scanner {
@@ -96,18 +132,64 @@ impl Scanner {
         Self::default()
     }
 
+    /// The same, reading every line anew. It must come to the same; tests compare.
+    pub fn without_memory() -> Self {
+        Self { memory: Memory::none(), ..Self::default() }
+    }
+
+    /// What is fed from here on is of this input; each keeps its unfinished line while others have their turn.
+    pub fn turn_to(&mut self, source: u32) {
+        if self.input.source != source {
+            let next = self.others.remove(&source).unwrap_or(Input { source, ..Input::default() });
+            let before = std::mem::replace(&mut self.input, next);
+            self.others.insert(before.source, before);
+        }
+    }
+
+    /// What was seen up to here, in the order in which it was found.
+    pub fn so_far(&self) -> &Scan {
+        &self.scan
+    }
+
+    /// Reads the line that this input has begun and not ended, after a silence. Recognised, it does not count again when
+    /// it ends; not recognised, it is read again as a whole.
+    pub fn read_unfinished(&mut self) {
+        if self.input.carry.is_empty() || self.input.in_long_line || self.input.is_carry_read {
+            return;
+        }
+        let line = std::mem::take(&mut self.input.carry);
+        if NEEDLES.next_hit(&line).is_some() {
+            let before = self.scan.recognised;
+            self.read_line(&line, self.input.line + 1, &[]);
+            self.input.is_carry_read = self.scan.recognised > before;
+        }
+        self.input.carry = line;
+    }
+
+    /// The file of this input was cut or replaced: what was begun is a line of its own, and numbers begin again.
+    pub fn begin_again(&mut self) {
+        self.end_line();
+        self.input = Input { source: self.input.source, ..Input::default() };
+    }
+
+    fn end_line(&mut self) {
+        if !self.input.carry.is_empty() || self.input.in_long_line {
+            self.end_carried_line();
+        }
+    }
+
     /// The next bytes of this input.
     pub fn feed(&mut self, mut bytes: &[u8]) {
         self.scan.bytes += bytes.len() as u64;
-        while !self.carry.is_empty() || self.in_long_line {
-            let room = LINE_BYTES_MAX - self.carry.len();
+        while !self.input.carry.is_empty() || self.input.in_long_line {
+            let room = LINE_BYTES_MAX - self.input.carry.len();
             let end = memchr(b'\n', bytes).map(|end| end + 1).filter(|end| *end <= room);
             let taken = end.unwrap_or(room.min(bytes.len()));
-            self.carry.extend_from_slice(&bytes[..taken]);
+            self.input.carry.extend_from_slice(&bytes[..taken]);
             bytes = &bytes[taken..];
             if end.is_some() {
                 self.end_carried_line();
-            } else if self.carry.len() == LINE_BYTES_MAX {
+            } else if self.input.carry.len() == LINE_BYTES_MAX {
                 self.read_piece();
             } else {
                 return;
@@ -119,7 +201,7 @@ impl Scanner {
             let rest = &bytes[whole..];
             // A long line begins: by the way of the carry, piece by piece.
             let first = rest.len().min(LINE_BYTES_MAX - 1);
-            self.carry.extend_from_slice(&rest[..first]);
+            self.input.carry.extend_from_slice(&rest[..first]);
             if first < rest.len() {
                 self.scan.bytes -= (rest.len() - first) as u64;
                 self.feed(&rest[first..]);
@@ -129,19 +211,16 @@ impl Scanner {
 
     /// This input is at its end; what follows is another one.
     pub fn end_source(&mut self) {
-        if !self.carry.is_empty() || self.in_long_line {
-            self.end_carried_line();
-        }
-        self.source += 1;
-        self.line = 0;
-        self.tail.clear();
-        self.looks_in_vain = 0;
+        self.end_line();
+        self.input = Input { source: self.input.source + 1, ..Input::default() };
     }
 
     /// What was seen.
     pub fn finish(mut self) -> Scan {
-        if !self.carry.is_empty() {
-            self.end_source();
+        self.end_line();
+        for (_, input) in std::mem::take(&mut self.others) {
+            self.input = input;
+            self.end_line();
         }
         self.scan.kinds.sort_by_key(|kind| (kind.signature.name, kind.code, kind.driver, kind.errno));
         self.scan.formats.sort_unstable();
@@ -149,29 +228,36 @@ impl Scanner {
     }
 
     fn end_carried_line(&mut self) {
-        let mut line = std::mem::take(&mut self.carry);
-        self.in_long_line = false;
+        let mut line = std::mem::take(&mut self.input.carry);
+        self.input.in_long_line = false;
         if line.last() != Some(&b'\n') {
             line.push(b'\n');
         }
-        self.read_block(&line);
+        if std::mem::take(&mut self.input.is_carry_read) {
+            self.input.line += 1;
+            self.scan.lines += 1;
+            self.keep_tail(&line);
+        } else {
+            self.read_block(&line);
+        }
         line.clear();
-        self.carry = line;
+        self.input.carry = line;
     }
 
     /// A piece of a line that goes on, cut behind a blank or a quote where there is one near the edge.
     fn read_piece(&mut self) {
         let edge = LINE_BYTES_MAX - 1024;
-        let cut = self.carry[edge..]
+        let cut = self.input.carry[edge..]
             .iter()
             .rposition(|byte| matches!(byte, b' ' | b'"' | b','))
             .map_or(LINE_BYTES_MAX, |at| edge + at + 1);
-        let rest = self.carry.split_off(cut);
-        let piece = std::mem::replace(&mut self.carry, rest);
-        self.in_long_line = true;
+        let rest = self.input.carry.split_off(cut);
+        let piece = std::mem::replace(&mut self.input.carry, rest);
+        self.input.in_long_line = true;
         self.scan.pieces += 1;
-        if NEEDLES.next_hit(&piece).is_some() {
-            self.read_line(&piece, self.line + 1, &[]);
+        let is_read = std::mem::take(&mut self.input.is_carry_read);
+        if !is_read && NEEDLES.next_hit(&piece).is_some() {
+            self.read_line(&piece, self.input.line + 1, &[]);
         }
     }
 
@@ -182,15 +268,15 @@ impl Scanner {
             let hit = from + hit;
             let begin = memrchr(b'\n', &block[..hit]).map_or(0, |end| end + 1);
             let end = memchr(b'\n', &block[hit..]).map_or(block.len(), |end| hit + end);
-            self.line += memchr_iter(b'\n', &block[counted..begin]).count() as u64;
+            self.input.line += memchr_iter(b'\n', &block[counted..begin]).count() as u64;
             counted = begin;
             let line = &block[begin..end];
             for piece in line.chunks(LINE_BYTES_MAX) {
-                self.read_line(piece, self.line + 1, &block[..begin]);
+                self.read_line(piece, self.input.line + 1, &block[..begin]);
             }
             from = (end + 1).min(block.len());
         }
-        self.line += memchr_iter(b'\n', &block[counted..]).count() as u64;
+        self.input.line += memchr_iter(b'\n', &block[counted..]).count() as u64;
         self.scan.lines += memchr_iter(b'\n', block).count() as u64;
         self.keep_tail(block);
     }
@@ -198,32 +284,62 @@ impl Scanner {
     fn keep_tail(&mut self, block: &[u8]) {
         let recent = &block[block.len().saturating_sub(BYTES_BACK_MAX)..];
         if recent.len() < block.len() {
-            self.tail.clear();
+            self.input.tail.clear();
         }
-        self.tail.extend_from_slice(recent);
-        if self.tail.len() > BYTES_BACK_MAX {
-            self.tail.drain(..self.tail.len() - BYTES_BACK_MAX);
+        self.input.tail.extend_from_slice(recent);
+        if self.input.tail.len() > BYTES_BACK_MAX {
+            self.input.tail.drain(..self.input.tail.len() - BYTES_BACK_MAX);
         }
     }
 
     fn read_line(&mut self, line: &[u8], number: u64, before: &[u8]) {
-        let reading = Reading::new(envelope::open(line));
-        let found = NEEDLES.recognise(&reading);
-        if found.is_empty() {
+        let outline = self.memory.wants(line).then(|| envelope::outline(line)).flatten();
+        let known = outline.as_ref().and_then(|outline| self.memory.find(outline));
+        if let Some(known) = known {
+            let kinds = known.kinds.clone();
+            if !kinds.is_empty() {
+                self.scan.recognised += 1;
+                let time = outline.and_then(|outline| outline.time);
+                let place = self.place(time, number, before);
+                kinds.iter().for_each(|kind| self.scan.kinds[*kind].see(&place));
+            }
             return;
         }
-        self.scan.recognised += 1;
-        if !self.scan.formats.contains(&reading.format) {
-            self.scan.formats.push(reading.format);
+        let reading = Reading::new(envelope::open(line));
+        let recognised = NEEDLES.recognise(&reading);
+        let mut kinds = Vec::new();
+        if !recognised.signatures.is_empty() {
+            self.scan.recognised += 1;
+            if !self.scan.formats.contains(&reading.format) {
+                self.scan.formats.push(reading.format);
+            }
+            let place = self.place(reading.time.clone(), number, before);
+            kinds.extend(recognised.signatures.iter().map(|index| self.keep(SIGNATURES[*index], &reading, &place)));
         }
-        let time = reading.time.clone().or_else(|| self.time_before(before));
-        let place = Place { source: self.source, line: number, time };
-        for index in found {
-            self.keep(SIGNATURES[index], &reading, &place);
+        if outline.is_some() && recognised.by_words_alone {
+            self.memory.keep(kinds.into());
         }
     }
 
-    fn keep(&mut self, signature: &'static Signature, reading: &Reading, place: &Place) {
+    /// Where a recognised line is, and when it was written.
+    fn place(&mut self, time: Option<Time>, number: u64, before: &[u8]) -> Place {
+        let time = time.or_else(|| self.time_before(before));
+        let place = Place { source: self.input.source, line: number, time };
+        let Some(now) = place.unix_ms() else { return place };
+        let back_ms = self.input.unix_ms.replace(now).map_or(0, |before| before.saturating_sub(now));
+        if back_ms >= STEP_BACK_MS_MIN {
+            let fresh = || StepBack { count: 0, furthest_ms: 0, place: place.clone() };
+            let step = self.scan.steps_back.entry(place.source).or_insert_with(fresh);
+            step.count += 1;
+            if back_ms > step.furthest_ms {
+                (step.furthest_ms, step.place) = (back_ms, place.clone());
+            }
+        }
+        place
+    }
+
+    /// Counts it; the answer is which kind it is.
+    fn keep(&mut self, signature: &'static Signature, reading: &Reading, place: &Place) -> usize {
         if signature.names_storage {
             for ground in reading.grounds() {
                 if !self.scan.grounds.iter().any(|(known, _)| *known == ground) {
@@ -233,38 +349,41 @@ impl Scanner {
         }
         let key = (signature.name, reading.code, reading.driver, reading.errno);
         let known =
-            self.scan.kinds.iter_mut().find(|kind| (kind.signature.name, kind.code, kind.driver, kind.errno) == key);
-        match known {
-            Some(kind) => kind.see(place),
-            None => self.scan.kinds.push(Kind {
-                signature,
-                code: reading.code,
-                errno: reading.errno,
-                driver: reading.driver,
-                count: 1,
-                first: place.clone(),
-                last: place.clone(),
-                example: around(reading, signature),
-                path: reading.path().map(|path| path.chars().take(EXAMPLE_CHARS_MAX).collect()),
-            }),
+            self.scan.kinds.iter().position(|kind| (kind.signature.name, kind.code, kind.driver, kind.errno) == key);
+        if let Some(index) = known {
+            self.scan.kinds[index].see(place);
+            return index;
         }
+        self.scan.kinds.push(Kind {
+            signature,
+            code: reading.code,
+            errno: reading.errno,
+            driver: reading.driver,
+            count: 1,
+            first: place.clone(),
+            last: place.clone(),
+            example: around(reading, signature),
+            path: reading.path().map(|path| path.chars().take(EXAMPLE_CHARS_MAX).collect()),
+            silence_unix_ms: None,
+        });
+        self.scan.kinds.len() - 1
     }
 
     /// The time of the nearest line before that has one: of a traceback only the first line does, and in journald's
     /// export the time is a line of its own.
     fn time_before(&mut self, before: &[u8]) -> Option<Time> {
-        if self.looks_in_vain >= LOOKS_IN_VAIN_MAX {
+        if self.input.looks_in_vain >= LOOKS_IN_VAIN_MAX {
             return None;
         }
         let mut bytes_left = BYTES_BACK_MAX;
-        let lines = lines_back(before).chain(lines_back(&self.tail)).take(LINES_BACK_MAX);
+        let lines = lines_back(before).chain(lines_back(&self.input.tail)).take(LINES_BACK_MAX);
         let mut near = lines.take_while(|line| {
             let fits = line.len() < bytes_left;
             bytes_left = bytes_left.saturating_sub(line.len() + 1);
             fits
         });
         let found = near.find_map(|line| envelope::export_time(line).or_else(|| time::of_line(line)));
-        self.looks_in_vain = if found.is_some() { 0 } else { self.looks_in_vain + 1 };
+        self.input.looks_in_vain = if found.is_some() { 0 } else { self.input.looks_in_vain + 1 };
         found
     }
 }
@@ -275,20 +394,33 @@ fn lines_back(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.rsplit(|byte| *byte == b'\n').filter(|line| !line.is_empty())
 }
 
+impl Place {
+    /// Milliseconds since 1970, where the time is known with its year.
+    pub fn unix_ms(&self) -> Option<i64> {
+        self.time.as_ref().and_then(|time| time.unix_ms)
+    }
+}
+
 impl Kind {
     fn see(&mut self, place: &Place) {
         self.count += 1;
-        let at = |place: &Place| place.time.as_ref().and_then(|time| time.unix_ms);
-        if let (Some(now), Some(first)) = (at(place), at(&self.first))
+        let now = place.unix_ms();
+        if let (Some(now), Some(first)) = (now, self.first.unix_ms())
             && now < first
         {
-            self.first = place.clone();
+            self.first.clone_from(place);
             return;
         }
-        let is_older = matches!((at(place), at(&self.last)), (Some(now), Some(last)) if now < last);
-        if !is_older {
-            self.last = place.clone();
+        let last = self.last.unix_ms();
+        if matches!((now, last), (Some(now), Some(last)) if now < last) {
+            return;
         }
+        if let (Some(now), Some(last)) = (now, last)
+            && self.silence_unix_ms.is_none_or(|(from, to)| now - last > to - from)
+        {
+            self.silence_unix_ms = Some((last, now));
+        }
+        self.last.clone_from(place);
     }
 }
 

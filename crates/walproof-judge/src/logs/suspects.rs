@@ -16,6 +16,9 @@ use crate::signatures::Gravity;
 const LEAD_TOLD: i32 = 10;
 /// The same where a line names the cause by definition: two to one.
 const LEAD_TOLD_BY_DEFINITION: i32 = 3;
+/// What a finding of `check` that speaks for a cause adds to it, once, where the ground that it names does not count there
+/// already.
+const FINDING_DECIBANS: i32 = 8;
 /// A suspect further behind the first is not worth a line: a hundred to one.
 const BEHIND_MAX: i32 = 20;
 /// How many are shown.
@@ -80,6 +83,8 @@ pub struct Support<'s> {
     pub kind: Option<&'s Kind>,
     /// The ground, where it is a fact.
     pub ground: Option<Ground>,
+    /// The fact, where it is a finding of `check`.
+    pub finding: Option<&'s Given>,
     /// Its weight.
     pub decibans: i32,
 }
@@ -96,18 +101,20 @@ impl Diagnosis<'_> {
 }
 
 /// Ranks the causes.
-pub fn suspects<'s>(scan: &'s Scan, given: &[Given]) -> Diagnosis<'s> {
+pub fn suspects<'s>(scan: &'s Scan, given: &'s [Given]) -> Diagnosis<'s> {
     let mut stated: Vec<Ground> = given.iter().flat_map(|fact| fact.grounds.clone()).collect();
     ground::settle(&mut stated);
     // What a line names may be another mount (media on NFS beside a local configuration): it counts a third, which alone
     // never makes a lead. Where the user speaks, lines are not asked.
-    let storage_is_stated = given.iter().any(|fact| fact.text.starts_with("fs=") && !fact.grounds.is_empty());
+    let said_fs = |fact: &Given| fact.text.starts_with("fs=") && !fact.grounds.is_empty();
+    let storage_is_stated = given.iter().any(|fact| said_fs(fact) || fact.states_storage());
     let read = scan.grounds.iter().map(|(ground, _)| *ground).filter(|ground| !stated.contains(ground));
     let read: Vec<Ground> = read.filter(|_| !storage_is_stated).collect();
-    if !given.is_empty() && read.is_empty() && !stated.iter().any(|ground| ground.is_storage()) {
+    // Of what `check` read, silence about storage says nothing: it could not be told.
+    if given.iter().any(|fact| fact.from.is_none()) && read.is_empty() && !stated.iter().any(|ground| ground.is_storage()) {
         stated.push(Ground::StorageNotNamed);
     }
-    let mut found: Vec<Suspect<'s>> = CAUSES.iter().filter_map(|cause| suspect(cause, scan, &stated, &read)).collect();
+    let mut found: Vec<Suspect<'s>> = CAUSES.iter().filter_map(|cause| suspect(cause, scan, (&stated, &read), given)).collect();
     // Facts alone make a suspect only of a log in which nothing speaks for any cause.
     let by_lines = |suspect: &Suspect<'_>| suspect.support.iter().any(|one| one.kind.is_some() && one.decibans > 0);
     if found.iter().any(by_lines) {
@@ -137,7 +144,12 @@ fn answer(scan: &Scan, diagnosis: &Diagnosis<'_>) -> Answer {
     if diagnosis.lead() >= enough { Answer::Told } else { Answer::CannotBeTold }
 }
 
-fn suspect<'s>(cause: &'static Cause, scan: &'s Scan, stated: &[Ground], read: &[Ground]) -> Option<Suspect<'s>> {
+fn suspect<'s>(
+    cause: &'static Cause,
+    scan: &'s Scan,
+    (stated, read): (&[Ground], &[Ground]),
+    given: &'s [Given],
+) -> Option<Suspect<'s>> {
     let mut support: Vec<Support<'s>> = Vec::new();
     let mut certainty = Certainty::Suspected;
     for evidence in cause.evidence {
@@ -145,21 +157,31 @@ fn suspect<'s>(cause: &'static Cause, scan: &'s Scan, stated: &[Ground], read: &
             Sign::Seen(name) => {
                 let Some(kind) = scan.kinds.iter().find(|kind| kind.signature.name == name) else { continue };
                 certainty = certainty.min(evidence.certainty);
-                support.push(Support { kind: Some(kind), ground: None, decibans: evidence.decibans });
+                support.push(Support { kind: Some(kind), ground: None, finding: None, decibans: evidence.decibans });
             }
             Sign::Named(ground) if stated.contains(&ground) => {
-                support.push(Support { kind: None, ground: Some(ground), decibans: evidence.decibans });
+                support.push(of_ground(ground, evidence.decibans));
             }
             Sign::Named(ground) if read.contains(&ground) => {
-                support.push(Support { kind: None, ground: Some(ground), decibans: evidence.decibans / 3 });
+                support.push(of_ground(ground, evidence.decibans / 3));
             }
             Sign::Named(_) => {}
         }
+    }
+    let counts = |ground: &Ground| support.iter().any(|one| one.ground == Some(*ground) && one.decibans > 0);
+    let speaks = |fact: &&Given| fact.raises == Some(cause.name) && !fact.grounds.iter().any(counts);
+    if let Some(finding) = given.iter().find(speaks) {
+        let decibans = FINDING_DECIBANS;
+        support.push(Support { kind: None, ground: None, finding: Some(finding), decibans });
     }
     if !support.iter().any(|one| one.decibans > 0) {
         return None;
     }
     Some(Suspect { cause, certainty, decibans: cause.prior + sum(&support), support })
+}
+
+const fn of_ground(ground: Ground, decibans: i32) -> Support<'static> {
+    Support { kind: None, ground: Some(ground), finding: None, decibans }
 }
 
 /// Facts and all that speaks against in full; of lines that speak for it the strongest in full, the others by half.
@@ -232,7 +254,8 @@ mod tests {
         let lines = ["database disk image is malformed", "nas:/x on /data type nfs4 (rw,vers=4.2)"];
         suspects_first(&lines, &[], "wal-on-network-filesystem", Answer::CannotBeTold);
         let scan = scanned(&lines);
-        let local = suspects(&scan, &[Given::parse("fs=ext4").expect("a fact")]);
+        let ext4 = [Given::parse("fs=ext4").expect("a fact")];
+        let local = suspects(&scan, &ext4);
         assert_ne!(local.suspects[0].cause.name, "wal-on-network-filesystem");
     }
 

@@ -24,8 +24,23 @@ const WORDS_MAX: usize = 8;
 /// A time that begins later than this is part of the message.
 const OFFSET_MAX: usize = 100;
 
+impl Time {
+    /// Whether its zone is written, or it counts seconds since 1970.
+    pub fn has_zone(&self) -> bool {
+        let text = self.text.as_bytes();
+        let is_number = text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
+        let offset = text.iter().rposition(|byte| matches!(byte, b'+' | b'-')).filter(|at| *at > 10);
+        is_number || matches!(text.last(), Some(b'Z' | b'z')) || offset.is_some_and(|at| text.len() - at <= 6)
+    }
+}
+
 /// The time at which a line was written: the first that stands near its beginning.
 pub fn of_line(line: &[u8]) -> Option<Time> {
+    with_place(line).map(|(_, time)| time)
+}
+
+/// The same, with where in the line it begins.
+pub fn with_place(line: &[u8]) -> Option<(usize, Time)> {
     let mut starts = 0;
     let mut index = 0;
     let end = line.len().min(OFFSET_MAX);
@@ -33,7 +48,7 @@ pub fn of_line(line: &[u8]) -> Option<Time> {
         let begins = index == 0 || matches!(line[index - 1], b' ' | b'[' | b'"' | b'(' | b'=' | b'|' | b'\t');
         if begins && !matches!(line[index], b' ' | b'[' | b'(') {
             if let Some(time) = at(&line[index..], index == 0, index > 0 && line[index - 1] == b'[') {
-                return Some(time);
+                return Some((index, time));
             }
             starts += 1;
             if starts == WORDS_MAX {
@@ -237,6 +252,14 @@ mod tests {
         reads("[Tue Jan  2 03:04:05 2024] x", "Tue Jan  2 03:04:05 2024", S);
         reads("::1 - - [02/Jan/2024:03:04:05 +0000] x", "02/Jan/2024:03:04:05 +0000", S);
         reads("1704164645.123 x", "1704164645.123", MS);
+    }
+
+    #[test]
+    fn zones_are_seen() {
+        let zoned = |line: &str| of_line(line.as_bytes()).expect("a time").has_zone();
+        assert!(zoned("2024-01-02T03:04:05.123456789Z x") && zoned("2024-01-02T04:04:05.123+01:00 x"));
+        assert!(zoned("1704164645.123 x") && zoned("[02/Jan/2024:03:04:05 -0500] x"));
+        assert!(!zoned("2024-01-02 03:04:05,123 x") && !zoned("Tue Jan  2 03:04:05 2024"));
     }
 
     #[test]

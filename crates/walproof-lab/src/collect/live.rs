@@ -29,6 +29,7 @@ use walproof_judge::sharing::live::{Live, LiveDatabase};
 
 pub use asking::{LOOK, look_main};
 pub(crate) use asking::{Line, Silence};
+pub(crate) use file::{databases, open_quietly};
 pub(crate) use glance::{GlanceAt, Glanced};
 pub(crate) use kept::{Kept, Looked};
 pub(crate) use openers::shows_locks;
@@ -113,6 +114,12 @@ pub fn containers_called(name: &str) -> Vec<LiveTarget> {
 /// The manifest of a pod, as JSON, so that it can be judged like one in a file.
 pub fn manifest_of_pod(namespace: &str, name: &str) -> Result<String, LabError> {
     pods::manifest(namespace, name)
+}
+
+/// Whether an engine has a container of this name or id, running or not; why not, or why it cannot be told.
+pub fn container_is_there(engine: &str, name: &str) -> Result<(), String> {
+    let found = containers::inspect(engine, &[name.to_owned()])?;
+    if found.is_empty() { Err(format!("`{engine}` has no container `{name}`")) } else { Ok(()) }
 }
 
 /// Looks at all of these. An error means that nothing could be looked at; a target that is not there, or went away,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use walproof_format::sqlite::error_code;
 use walproof_judge::finding::Certainty;
-use walproof_judge::logs::{Ground, Kind, Place, Support, Suspect};
+use walproof_judge::logs::{Ground, Kind, Place, Scan, Support, Suspect, Timeline};
 use walproof_lab::error::LabError;
 
 use super::Outcome;
@@ -19,8 +19,10 @@ pub struct Document<'a> {
     points_at_damage: bool,
     read: Input<'a>,
     given: Vec<Fact<'a>>,
+    not_taken: &'a [String],
     named_in_lines: Vec<NamedGround<'a>>,
     seen: Vec<Seen<'a>>,
+    timeline: InTime<'a>,
     suspects: Vec<Ranked<'a>>,
     errors: Vec<String>,
 }
@@ -39,6 +41,38 @@ struct Input<'a> {
 struct Fact<'a> {
     text: &'a str,
     understood_as: &'a [Ground],
+    /// Where `check` found it.
+    taken_from: Option<&'a str>,
+    speaks_for: Option<&'static str>,
+}
+
+/// What was seen, in the order of time.
+#[derive(Serialize)]
+struct InTime<'a> {
+    events: Vec<InTimeEvent<'a>>,
+    without_time: Vec<&'static str>,
+    some_times_have_no_zone: bool,
+    no_time_has_a_zone: bool,
+    clock_goes_back: Vec<GoesBack<'a>>,
+}
+
+#[derive(Serialize)]
+struct InTimeEvent<'a> {
+    signature: &'static str,
+    code: Option<u32>,
+    source: &'a str,
+    count: u64,
+    first_unix_ms: i64,
+    last_unix_ms: i64,
+    after_previous_ms: Option<i64>,
+    longest_silence_unix_ms: Option<(i64, i64)>,
+}
+
+#[derive(Serialize)]
+struct GoesBack<'a> {
+    count: u64,
+    furthest_ms: i64,
+    at: At<'a>,
 }
 
 #[derive(Serialize)]
@@ -90,12 +124,20 @@ struct Ranked<'a> {
 struct Counted<'a> {
     signature: Option<&'a str>,
     ground: Option<Ground>,
+    finding: Option<&'a str>,
     decibans: i32,
+}
+
+/// The last line of `--follow --json`.
+pub fn summary(outcome: &Outcome<'_>, errors: &[LabError]) -> String {
+    let version = super::follow::VERSION;
+    let document = of(outcome, errors);
+    serde_json::json!({ "walproof_logs_follow": version, "event": "summary", "document": document }).to_string()
 }
 
 /// The document of what was read.
 pub fn of<'a>(outcome: &Outcome<'a>, errors: &[LabError]) -> Document<'a> {
-    let Outcome { sources, scan, diagnosis, flags } = *outcome;
+    let Outcome { sources, scan, diagnosis, taken } = *outcome;
     Document {
         walproof_logs: VERSION,
         answer: diagnosis.answer.word(),
@@ -108,15 +150,50 @@ pub fn of<'a>(outcome: &Outcome<'a>, errors: &[LabError]) -> Document<'a> {
             pieces_of_long_lines: scan.pieces,
             formats: scan.formats.iter().map(|format| format.word()).collect(),
         },
-        given: flags.facts.iter().map(|fact| Fact { text: &fact.text, understood_as: &fact.grounds }).collect(),
+        given: taken
+            .given
+            .iter()
+            .map(|fact| Fact {
+                text: &fact.text,
+                understood_as: &fact.grounds,
+                taken_from: fact.from.as_deref(),
+                speaks_for: fact.raises,
+            })
+            .collect(),
+        not_taken: &taken.left_out,
         named_in_lines: scan
             .grounds
             .iter()
             .map(|(ground, place)| NamedGround { ground: *ground, first: at(sources, place) })
             .collect(),
         seen: scan.kinds.iter().map(|kind| seen(sources, kind)).collect(),
+        timeline: in_time(sources, scan),
         suspects: diagnosis.suspects.iter().map(|suspect| ranked(sources, suspect)).collect(),
         errors: errors.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn in_time<'a>(sources: &'a [String], scan: &'a Scan) -> InTime<'a> {
+    let timeline = Timeline::of(scan);
+    let events = timeline.events.iter().map(|event| InTimeEvent {
+        signature: event.kind.signature.name,
+        code: event.kind.code,
+        source: sources.get(event.kind.first.source as usize).map_or("", String::as_str),
+        count: event.kind.count,
+        first_unix_ms: event.first_unix_ms,
+        last_unix_ms: event.last_unix_ms,
+        after_previous_ms: event.after_ms,
+        longest_silence_unix_ms: event.silence_unix_ms,
+    });
+    let back = scan.steps_back.values();
+    InTime {
+        events: events.collect(),
+        without_time: timeline.timeless.iter().map(|kind| kind.signature.name).collect(),
+        some_times_have_no_zone: timeline.zones_differ,
+        no_time_has_a_zone: timeline.no_zone,
+        clock_goes_back: back
+            .map(|step| GoesBack { count: step.count, furthest_ms: step.furthest_ms, at: at(sources, &step.place) })
+            .collect(),
     }
 }
 
@@ -169,6 +246,7 @@ fn counted<'a>(support: &Support<'a>) -> Counted<'a> {
     Counted {
         signature: support.kind.map(|kind| kind.signature.name),
         ground: support.ground,
+        finding: support.finding.map(|fact| fact.text.as_str()),
         decibans: support.decibans,
     }
 }

@@ -1,7 +1,7 @@
 //! What was recognised and what it may be, as lines for people. It must not conclude anything; the judge does.
 
 use walproof_format::sqlite::error_code;
-use walproof_judge::logs::{Answer, Kind, Place, Suspect};
+use walproof_judge::logs::{Alarm, Answer, Given, Kind, Place, Scan, Suspect, Timeline, Why};
 
 use super::Outcome;
 use crate::render::{several, thousands};
@@ -11,7 +11,7 @@ const FULL_MAX: usize = 3;
 
 /// Prints it.
 pub fn show(outcome: &Outcome<'_>) {
-    let Outcome { sources, scan, diagnosis, flags } = outcome;
+    let Outcome { sources, scan, diagnosis, taken } = outcome;
     say!("walproof logs {}", sources.join(" "));
     let formats: Vec<&str> = scan.formats.iter().map(|format| format.word()).collect();
     let formats = if formats.is_empty() { String::new() } else { format!(", {}", formats.join(" and ")) };
@@ -26,13 +26,10 @@ pub fn show(outcome: &Outcome<'_>) {
             &format!("{} of very long lines: a message across two of them is not seen", several(scan.pieces, "piece")),
         );
     }
-    for fact in &flags.facts {
-        let grounds: Vec<String> = fact.grounds.iter().map(|ground| format!("{ground:?}")).collect();
-        let understood =
-            if grounds.is_empty() { "names nothing that is known to matter".into() } else { words(&grounds) };
-        line("given", &format!("{} ({understood})", fact.text));
-    }
+    taken.given.iter().for_each(show_fact);
+    taken.left_out.iter().for_each(|text| line("not taken", text));
     scan.kinds.iter().for_each(|kind| show_kind(sources, kind));
+    show_timeline(sources, scan);
     line("answer", answer(outcome));
     if diagnosis.damage {
         line(
@@ -46,6 +43,84 @@ pub fn show(outcome: &Outcome<'_>) {
         } else {
             line(&format!("suspect {}", index + 1), &format!("{}: {}", suspect.cause.name, suspect.cause.line));
         }
+    }
+}
+
+fn show_fact(fact: &Given) {
+    let grounds: Vec<String> = fact.grounds.iter().map(|ground| format!("{ground:?}")).collect();
+    let understood = match (&fact.raises, grounds.is_empty()) {
+        (_, false) => words(&grounds),
+        (Some(cause), true) => format!("speaks for {cause}"),
+        (None, true) => "names nothing that is known to matter".to_owned(),
+    };
+    let from = fact.from.as_ref().map(|from| format!(", taken from {from}")).unwrap_or_default();
+    line("given", &format!("{} ({understood}){from}", fact.text));
+}
+
+/// What came first, where more than one thing has a time, and what makes that doubtful.
+fn show_timeline(sources: &[String], scan: &Scan) {
+    let timeline = Timeline::of(scan);
+    if timeline.events.len() > 1 {
+        for (index, event) in timeline.events.iter().enumerate() {
+            let time = event.kind.first.time.as_ref().map_or("", |time| time.text.as_str());
+            let after = event.after_ms.map_or(String::new(), |ms| format!("{} later: ", length(ms)));
+            let lasts = event.last_unix_ms - event.first_unix_ms;
+            let lasts = if event.kind.count > 1 { format!(" over {}", length(lasts)) } else { String::new() };
+            let silence = event.silence_unix_ms.map_or(String::new(), |(from, to)| format!(", {} silent", length(to - from)));
+            let text = format!("{time}  {after}{}, {} x{lasts}{silence}", event.kind.signature.name, thousands(event.kind.count));
+            line(if index == 0 { "in time" } else { "" }, &text);
+        }
+    }
+    if let Some((before, complaint)) = timeline.before_the_first_complaint() {
+        let ms = complaint.first_unix_ms - before.first_unix_ms;
+        let (before, complaint) = (before.kind.signature.name, complaint.kind.signature.name);
+        line("order", &format!("{before}, {} before the first {complaint}", length(ms)));
+    }
+    let doubt = |text: &str| line("doubt", text);
+    if timeline.zones_differ {
+        doubt("some times have a zone and some have none, which were taken as UTC: their order may be wrong by hours");
+    }
+    if timeline.events.len() > 1 && timeline.no_zone && sources.len() > 1 {
+        doubt("no time has a zone: the order holds if all logs are of one zone");
+    }
+    if !timeline.timeless.is_empty() && !timeline.events.is_empty() {
+        let names: Vec<&str> = timeline.timeless.iter().map(|kind| kind.signature.name).collect();
+        doubt(&format!("not in this order, because no time with a year is near: {}", names.join(", ")));
+    }
+    for step in scan.steps_back.values() {
+        let times = several(step.count, "time");
+        doubt(&format!("the clock goes back {times}, by {} at {}", length(step.furthest_ms), place(sources, &step.place)));
+    }
+}
+
+/// A length of time in the unit that people would use.
+fn length(ms: i64) -> String {
+    match ms {
+        ..1_000 => format!("{ms} ms"),
+        1_000..120_000 => format!("{:.1} s", ms as f64 / 1e3),
+        120_000..7_200_000 => format!("{} min", ms / 60_000),
+        7_200_000..172_800_000 => format!("{} h", ms / 3_600_000),
+        _ => format!("{} days", ms / 86_400_000),
+    }
+}
+
+/// An alarm of `--follow`, in four lines.
+pub fn alarm(sources: &[String], alarm: &Alarm<'_>) {
+    let Alarm { cause, why, certainty, answer, damage, kind } = alarm;
+    let harm = if cause.loses { "can lose data" } else { "loses nothing by itself" };
+    let clear = if *answer == Answer::Told { "leads clearly" } else { "cannot be told from this alone" };
+    let rank = match why {
+        Why::First => clear.to_owned(),
+        Why::Overtakes(before) => format!("overtakes {before}; {clear}"),
+        Why::NamedByDefinition => "named by a line; not the first suspect".to_owned(),
+    };
+    line("alarm", &format!("{} ({}; {harm}; {rank}): {}", cause.name, certainty.word(), cause.line));
+    line("", &format!("{} `{}`", place(sources, &kind.last), kind.example));
+    if *damage {
+        line("", "lines point at lost or damaged data: stop all openers and copy db, -wal, -shm before any repair");
+    }
+    if let Some(settle) = cause.points("Settle it").first() {
+        part("settle", settle);
     }
 }
 
@@ -87,10 +162,11 @@ fn show_suspect(sources: &[String], number: usize, suspect: &Suspect<'_>) {
     for (label, support) in [("for", speaks_for), ("against", against)] {
         let texts: Vec<String> = support
             .iter()
-            .map(|one| match (one.kind, one.ground) {
-                (Some(kind), _) => format!("{} ({})", kind.signature.name, place(sources, &kind.first)),
-                (None, Some(ground)) => words(&[format!("{ground:?}")]),
-                (None, None) => String::new(),
+            .map(|one| match (one.kind, one.ground, one.finding) {
+                (Some(kind), ..) => format!("{} ({})", kind.signature.name, place(sources, &kind.first)),
+                (_, Some(ground), _) => words(&[format!("{ground:?}")]),
+                (.., Some(fact)) => format!("`check` found it ({})", fact.from.as_deref().unwrap_or_default()),
+                (None, None, None) => String::new(),
             })
             .collect();
         if !texts.is_empty() {

@@ -1,0 +1,116 @@
+//! What is new while a log grows: a cause becomes the first suspect, another one overtakes it, a line proves one.
+//!
+//! Suspects change only when something is recognised that was not seen before, so a log that repeats itself is silent,
+//! and there are at most as many alarms as kinds of lines. Repetition is counted by the scan and told in the summary.
+//! What it must not do: raise an alarm for what is harmless, or for facts that no line speaks of.
+
+use std::collections::BTreeSet;
+
+use super::ground::Given;
+use super::scan::{Kind, Scan};
+use super::suspects::{Answer, suspects};
+use crate::causes::Cause;
+use crate::finding::Certainty;
+
+/// Remembers what was raised.
+#[derive(Clone, Debug, Default)]
+pub struct Alarms {
+    raised: BTreeSet<&'static str>,
+    first: Option<&'static Cause>,
+    /// How many kinds and grounds there were when it was last asked.
+    known: (usize, usize),
+}
+
+/// Why an alarm is raised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Nothing was suspected before.
+    First,
+    /// It overtakes the first suspect.
+    Overtakes(&'static str),
+    /// It is not the first suspect, and a line names it by definition.
+    NamedByDefinition,
+}
+
+/// One alarm.
+#[derive(Clone, Debug)]
+pub struct Alarm<'s> {
+    /// What is suspected.
+    pub cause: &'static Cause,
+    /// Why now.
+    pub why: Why,
+    /// How sure.
+    pub certainty: Certainty,
+    /// Whether it leads clearly.
+    pub answer: Answer,
+    /// Lines point at lost or damaged data.
+    pub damage: bool,
+    /// The line that speaks for it the most.
+    pub kind: &'s Kind,
+}
+
+impl Alarms {
+    /// What is new; usually nothing.
+    pub fn look<'s>(&mut self, scan: &'s Scan, given: &'s [Given]) -> Vec<Alarm<'s>> {
+        let known = (scan.kinds.len(), scan.grounds.len());
+        if std::mem::replace(&mut self.known, known) == known {
+            return Vec::new();
+        }
+        let diagnosis = suspects(scan, given);
+        if matches!(diagnosis.answer, Answer::Nothing | Answer::Harmless | Answer::Hints) {
+            return Vec::new();
+        }
+        let mut alarms = Vec::new();
+        for (rank, suspect) in diagnosis.suspects.iter().enumerate() {
+            let lines = suspect.support.iter().filter(|one| one.decibans > 0);
+            let strongest = lines.filter_map(|one| one.kind.map(|kind| (one.decibans, kind)));
+            let Some((_, kind)) = strongest.max_by_key(|(decibans, _)| *decibans) else { continue };
+            let why = match (rank, self.first) {
+                (0, None) => Why::First,
+                (0, Some(before)) if before.name != suspect.cause.name => Why::Overtakes(before.name),
+                (1.., _) if suspect.certainty < Certainty::Suspected && !self.raised.contains(suspect.cause.name) => {
+                    Why::NamedByDefinition
+                }
+                _ => continue,
+            };
+            self.raised.insert(suspect.cause.name);
+            let (cause, certainty) = (suspect.cause, suspect.certainty);
+            alarms.push(Alarm { cause, why, certainty, answer: diagnosis.answer, damage: diagnosis.damage, kind });
+        }
+        self.first = diagnosis.suspects.first().map(|first| first.cause).or(self.first);
+        alarms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Scanner;
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once_and_again_when_it_is_overtaken() {
+        let (mut scanner, mut alarms) = (Scanner::new(), Alarms::default());
+        let mut told = Vec::new();
+        let lines = ["fine", "database is locked", "database is locked", "database is locked (517)", "recovered 3 frames"];
+        for line in lines.into_iter().chain(["database disk image is malformed", "database or disk is full"]) {
+            for _ in 0..100 {
+                scanner.feed(format!("{line}\n").as_bytes());
+                let raised = alarms.look(scanner.so_far(), &[]);
+                told.extend(raised.into_iter().map(|alarm| (line, alarm.cause.name, alarm.why)));
+            }
+        }
+        let busy = ("database is locked", "busy-made-by-application", Why::First);
+        assert_eq!(told[0], busy, "{told:?}");
+        assert!(told.len() <= 5, "{told:?}");
+        let full = told.iter().filter(|(line, cause, _)| *line == "database or disk is full" && *cause == "disk-full");
+        assert_eq!(full.count(), 1, "{told:?}");
+    }
+
+    #[test]
+    fn what_is_harmless_raises_nothing() {
+        let (mut scanner, mut alarms) = (Scanner::new(), Alarms::default());
+        scanner.feed(b"(283) recovered 42 frames from WAL file /data/app.db-wal\n");
+        scanner.feed(b"using sqlite version 3.40.1\n");
+        assert!(alarms.look(scanner.so_far(), &[]).is_empty());
+    }
+}

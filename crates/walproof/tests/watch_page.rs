@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 const HANG: Duration = Duration::from_secs(90);
 const HOLDS: &str = "WALPROOF_TEST_HOLDS";
 /// What must stay text wherever it is shown.
-const NAME: &str = "a<script>document.title='taken'</script>\"\\.db";
+const NAME: &str = "a<script>x<img src=x onerror=document.title='taken'>\"\\.db";
 
 // ---- the bench ----
 
@@ -419,7 +419,7 @@ fn the_page_is_live_on_any_width_and_says_when_it_is_not() {
     browser.until("document.querySelectorAll('.plot path.size').length > 0");
     // What the machine is made of is text.
     assert_eq!(browser.says("document.querySelector('.panel h2').textContent"), json!(path.display().to_string()));
-    assert_eq!(browser.says("document.querySelectorAll('script').length"), json!(1));
+    assert_eq!(browser.says("document.querySelectorAll('script, img').length"), json!(1));
     assert_eq!(browser.says("document.title.includes('taken')"), json!(false));
     assert_eq!(browser.says("document.body.classList.contains('stale')"), json!(false));
     let shown = "Number(document.querySelectorAll('.tiles small')[3].textContent.replace(/[^0-9]/g, ''))";

@@ -74,7 +74,7 @@ impl Serve {
             loopback: bound.ip().is_loopback(),
         });
         let theirs = Arc::clone(&shared);
-        http::listen(listener, Arc::new(move |asked| theirs.answer(asked)))
+        http::listen(listener, http::LASTS, Arc::new(move |asked| theirs.answer(asked)))
             .map_err(|error| cannot_listen(bound, &error))?;
         notes.say("serve", format!("serving http://{bound}/ and http://{bound}/metrics"));
         Ok(Self { shared, kept: state::Kept::default() })

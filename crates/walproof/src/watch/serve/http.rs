@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// Connections at once; one more, and the oldest has to go.
 const CONNECTIONS_MAX: usize = 16;
 /// No connection lasts longer.
-const LASTS: Duration = Duration::from_secs(5);
+pub const LASTS: Duration = Duration::from_secs(5);
 /// Bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 8 << 10;
 
@@ -87,11 +87,11 @@ const fn reason(code: u16) -> &'static str {
 type Answering = Arc<dyn Fn(&Asked) -> Answer + Send + Sync>;
 
 /// Answers in threads of its own until the process ends.
-pub fn listen(listener: TcpListener, answering: Answering) -> io::Result<()> {
-    thread::Builder::new().name("serve".to_owned()).spawn(move || accept(&listener, &answering)).map(drop)
+pub fn listen(listener: TcpListener, lasts: Duration, answering: Answering) -> io::Result<()> {
+    thread::Builder::new().name("serve".to_owned()).spawn(move || accept(&listener, lasts, &answering)).map(drop)
 }
 
-fn accept(listener: &TcpListener, answering: &Answering) {
+fn accept(listener: &TcpListener, lasts: Duration, answering: &Answering) {
     let open = Arc::new(Open::default());
     for connection in listener.incoming() {
         // Descriptors may have run out; they come again. Without a pause this would spin meanwhile.
@@ -103,7 +103,7 @@ fn accept(listener: &TcpListener, answering: &Answering) {
         open.enter(&connection);
         let (ours, answering, leaving) = (Arc::clone(&connection), Arc::clone(answering), Arc::clone(&open));
         let begun = thread::Builder::new().name("answer".to_owned()).stack_size(256 << 10).spawn(move || {
-            let _ = converse(&ours, &answering);
+            let _ = converse(&ours, Instant::now() + lasts, &answering);
             leaving.leave(&ours);
         });
         if begun.is_err() {
@@ -134,8 +134,7 @@ impl Open {
     }
 }
 
-fn converse(connection: &TcpStream, answering: &Answering) -> io::Result<()> {
-    let end = Instant::now() + LASTS;
+fn converse(connection: &TcpStream, end: Instant, answering: &Answering) -> io::Result<()> {
     let (answer, method) = match read_head(connection, end)? {
         Ok(asked) => (answering(&asked), asked.method),
         Err(code) => (Answer::text(code, "walproof cannot read this request\n"), String::new()),
@@ -222,21 +221,33 @@ mod tests {
         assert_eq!(parse(format!("GET / HTTP/1.1\r\n{many}\r\n").as_bytes()), Err(431));
     }
 
-    /// Somebody who sits on every connection, and somebody who wants an answer.
+    /// Many who sit on every connection for as long as they may, and somebody who wants an answer.
     #[test]
     fn slow_ones_do_not_hold_up_others() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("bound");
-        listen(listener, Arc::new(|asked| Answer::text(200, &asked.path))).expect("a thread");
+        let long = Duration::from_secs(3600);
+        listen(listener, long, Arc::new(|asked| Answer::text(200, &asked.path))).expect("a thread");
         let connect = || TcpStream::connect(address).expect("it listens");
-        let mut slow: Vec<TcpStream> = (0..4 * CONNECTIONS_MAX).map(|_| connect()).collect();
-        slow.iter_mut().for_each(|one| drop(one.write_all(b"GET / HT")));
-        let begun = Instant::now();
+        let mut slow: Vec<TcpStream> = (0..=CONNECTIONS_MAX).map(|_| connect()).collect();
+        let _ = slow[CONNECTIONS_MAX].write_all(b"GET / HT");
         let mut quick = connect();
         quick.write_all(b"GET /here HTTP/1.1\r\n\r\n").expect("sent");
         let mut answer = String::new();
         quick.read_to_string(&mut answer).expect("answered");
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\n/here"), "{answer}");
-        assert!(begun.elapsed() < LASTS, "before any of the slow ones was through by itself");
+        // The oldest had to go; it would be waited for an hour else.
+        assert!(matches!(slow[0].read(&mut [0; 1]), Ok(0) | Err(_)));
+    }
+
+    #[test]
+    fn nobody_stays_longer_than_they_may() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound");
+        listen(listener, Duration::from_millis(50), Arc::new(|_| unreachable!("nothing whole was asked")))
+            .expect("a thread");
+        let mut slow = TcpStream::connect(address).expect("it listens");
+        slow.write_all(b"GET / HT").expect("sent");
+        assert!(matches!(slow.read(&mut [0; 1]), Ok(0) | Err(_)));
     }
 }

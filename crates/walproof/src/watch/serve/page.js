@@ -278,13 +278,13 @@ function ratesOf(points) {
   return points.map((point, index) => {
     const before = points[Math.max(0, index - 1)];
     const seconds = (point.unix_ms - before.unix_ms) / 1000;
-    return seconds > 0 ? Math.max(0, point.commits - before.commits) / seconds : 0;
+    return seconds > 0 ? Math.max(0, point.commits - before.commits) / seconds : null;
   });
 }
 
 function rates(view) {
   const rate = ratesOf(view.points);
-  const most = Math.max(1, ...rate);
+  const most = Math.max(1, ...rate.filter((one) => one !== null));
   const { rateTop: top, rateHigh: high, left } = PLOT;
   const value = (point) => rate[view.points.indexOf(point)];
   const curves = curve(view, view.points, value, top, high, most);
@@ -300,7 +300,7 @@ function rows(view) {
     parts.push(label(PLOT.left - 6, top + 10, row.label), grid(view, top + 12));
     for (const point of view.points.filter(row.of)) {
       const x = Math.min(horizontal(view, point.unix_ms), view.width - PLOT.right) - wide;
-      parts.push(make('rect', { class: row.kind, x: Math.max(PLOT.left, x).toFixed(1), y: top + 2, width: wide.toFixed(1), height: 10 }));
+      parts.push(make('rect', { class: row.kind, x: Math.max(PLOT.left, x).toFixed(1), y: top + 2, width: (wide + 0.5).toFixed(1), height: 10 }));
     }
   });
   return parts;
@@ -326,7 +326,8 @@ function read(view) {
   }
   const frames = point.max_frame === null ? 'frames not seen'
     : `${count(point.max_frame)} frames, ${count(point.max_frame - point.backfilled_frames)} waiting`;
-  const marks = [`${count(Math.round(ratesOf(view.points)[at]))} commits/s`, point.checkpointed && 'frames copied',
+  const rate = ratesOf(view.points)[at];
+  const marks = [rate !== null && `${count(Math.round(rate))} commits/s`, point.checkpointed && 'frames copied',
     point.reset && 'log begun anew', point.writing && 'WAL_WRITE_LOCK held', point.checkpointing && 'WAL_CKPT_LOCK held',
     `${point.readers} ${point.readers === 1 ? 'reader' : 'readers'}`].filter(Boolean);
   write(view.readout, `${index < 0 ? 'Last' : 'At'} ${clock(point.unix_ms)}: -wal ${bytes(point.wal_bytes)}, ${frames}; ${marks.join(', ')}`);

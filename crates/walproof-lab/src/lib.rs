@@ -14,6 +14,7 @@ pub mod image;
 pub mod nemeses;
 pub mod own;
 pub mod probes;
+pub mod rescue;
 pub mod run;
 pub mod runtimes;
 pub mod watch;

@@ -26,6 +26,7 @@ use walproof_judge::facts::Mount;
 use walproof_judge::sharing::live::{Live, LiveDatabase};
 
 pub use asking::{LOOK, look_main};
+pub use file::open_quietly;
 
 use crate::error::LabError;
 use asking::{Asker, Silence, TIME};

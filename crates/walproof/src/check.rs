@@ -9,7 +9,7 @@
 mod fix;
 mod live;
 mod settings;
-mod targets;
+pub mod targets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;

@@ -17,6 +17,7 @@ mod openers;
 mod pods;
 mod process;
 mod question;
+mod stopped;
 mod temporary;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,7 @@ use walproof_judge::sharing::live::{Live, LiveDatabase};
 
 pub use asking::{LOOK, look_main};
 pub use file::open_quietly;
+pub use stopped::places_of_stopped;
 
 use crate::error::LabError;
 use asking::{Asker, Silence, TIME};
@@ -81,6 +83,27 @@ impl LiveTarget {
         let known = ENGINES.contains(&scheme) || scheme == "embedded";
         known.then(|| Self::Container { engine: scheme.to_owned(), name: name.to_owned() })
     }
+}
+
+/// Containers that are called so, of every engine that is here, and ours. An engine that stands in for another (a
+/// `docker` that is Podman) is counted once.
+pub fn containers_called(name: &str) -> Vec<LiveTarget> {
+    let mut ids = BTreeSet::new();
+    let mut found = Vec::new();
+    for engine in ENGINES {
+        let all = containers::inspect(engine, &[name.to_owned()]).unwrap_or_default();
+        if all.into_iter().next().is_some_and(|one| ids.insert(one.id)) {
+            found.push(LiveTarget::Container { engine: (*engine).to_owned(), name: name.to_owned() });
+        }
+    }
+    let ours = Looking::begin().is_ok_and(|mut looking| {
+        let all = looking.scan(true);
+        !looking.embedded(name, &all).is_empty()
+    });
+    if ours {
+        found.push(LiveTarget::Container { engine: "embedded".to_owned(), name: name.to_owned() });
+    }
+    found
 }
 
 /// The manifest of a pod, as JSON, so that it can be judged like one in a file.

@@ -251,7 +251,8 @@ fn reasons(set: &Planned, ways: &[Way], before: &[Option<Stamp>], after: &[Optio
     if of(set.journal).0 != of(set.journal).1 || !alike(set.journal) {
         reasons.push("the -journal changed while it was copied".to_owned());
     }
-    let has_log = wal.is_some_and(|stamp| WalHeader::parse(&stamp.head[..stamp.head.len().min(WAL_HEADER_SIZE)]).damage.is_empty());
+    let has_log = wal
+        .is_some_and(|stamp| WalHeader::parse(&stamp.head[..stamp.head.len().min(WAL_HEADER_SIZE)]).damage.is_empty());
     if has_log {
         let same = wal.zip(wal_after).is_some_and(|(before, after)| {
             before.identity == after.identity
@@ -343,7 +344,8 @@ fn alike(source: &Source, copy: &File, bytes: u64) -> Result<bool, LabError> {
     while offset < bytes {
         let wanted = usize::try_from(bytes - offset).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
         let length = source.read_at(&mut one[..wanted], offset)?;
-        if length < wanted || copy.read_exact_at(&mut two[..wanted], offset).is_err() || one[..wanted] != two[..wanted] {
+        if length < wanted || copy.read_exact_at(&mut two[..wanted], offset).is_err() || one[..wanted] != two[..wanted]
+        {
             return Ok(false);
         }
         offset += wanted as u64;

@@ -14,10 +14,13 @@ pub mod place;
 pub mod recover;
 pub mod snapshot;
 
+use std::borrow::Cow;
 use std::fs::{File, Metadata};
 use std::io::ErrorKind;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+
+use walproof_format::sqlite::journal::ByteSource;
 
 use crate::collect::live::open_quietly;
 use crate::error::LabError;
@@ -67,6 +70,18 @@ impl Source {
             let try_this = "whether the storage answers: `dmesg`, the server's log";
             LabError::path("cannot read", &self.path, error, try_this)
         })
+    }
+}
+
+impl ByteSource for Source {
+    fn length(&self) -> u64 {
+        self.bytes
+    }
+
+    fn read(&self, offset: u64, length: usize) -> Option<Cow<'_, [u8]>> {
+        let mut bytes = vec![0; length];
+        let filled = read_at_most(&self.file, &mut bytes, offset).ok()?;
+        (filled == length).then_some(Cow::Owned(bytes))
     }
 }
 

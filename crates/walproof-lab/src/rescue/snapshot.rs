@@ -13,13 +13,14 @@
 //! Memory: 4 bytes for each frame, some 20 for each page of the log. What it must not do: conclude anything, write to
 //! what it reads.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 
 use serde::Serialize;
-use walproof_format::sqlite::lock_bytes::PENDING_BYTE;
+use walproof_format::sqlite::pages::{PageSource, lock_page};
 use walproof_format::sqlite::wal::{FRAME_HEADER_SIZE, FrameHeader, WalScan, WalSummary};
 use walproof_format::sqlite::wal_header::{WAL_HEADER_SIZE, WalHeader};
 
@@ -137,10 +138,11 @@ fn is_as_long(source: &Source) -> Result<bool, LabError> {
     Ok(same_file(source)? && source.file.metadata().is_ok_and(|now| now.len() >= source.bytes))
 }
 
+/// Blind: worth another try.
 fn changed(log: &Log) -> LabError {
     let because = "a checkpoint ran, the log was restarted, or a file was replaced while it was read";
     let try_this = "again; or `--salvage DIR` first, and then the same on the copies";
-    LabError::path("cannot take apart", &log.source.path, because, try_this)
+    LabError::path("cannot take apart", &log.source.path, because, try_this).blind()
 }
 
 /// The frames of a log from one of them on, as they stand in the file now.
@@ -417,9 +419,20 @@ fn ranges(numbers: impl Iterator<Item = u32>) -> Vec<(u32, u32)> {
     all
 }
 
-/// The page that is never used: SQLite's lock bytes lie in it.
-pub const fn lock_page(page_size: u32) -> u32 {
-    (PENDING_BYTE / page_size as u64) as u32 + 1
+impl PageSource for Snapshot<'_> {
+    fn page_size(&self) -> u32 {
+        self.page_size
+    }
+
+    fn page_count(&self) -> u32 {
+        self.pages
+    }
+
+    fn page(&self, number: u32) -> Option<Cow<'_, [u8]>> {
+        let mut page = vec![0; self.page_size as usize];
+        let origin = self.read(number, &mut page).ok().filter(|_| (1..=self.pages).contains(&number))?;
+        (origin != Origin::Nowhere).then_some(Cow::Owned(page))
+    }
 }
 
 #[cfg(test)]
@@ -435,8 +448,7 @@ mod tests {
     #[test]
     fn what_lies_beyond_the_file_is_told_without_counting_it_through() {
         let newest = HashMap::from([(3, 1), (u32::MAX - 1, 2)]);
-        let snapshot =
-            Snapshot { log: None, database: None, page_size: 4096, pages: u32::MAX, last_frame: 2, newest };
+        let snapshot = Snapshot { log: None, database: None, page_size: 4096, pages: u32::MAX, last_frame: 2, newest };
         let lock = lock_page(4096);
         let expected = [(1, 2), (4, lock - 1), (lock + 1, u32::MAX - 2)];
         assert_eq!(snapshot.beyond_file()[..3], expected);

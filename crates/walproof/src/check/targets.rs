@@ -47,7 +47,7 @@ pub fn sort(targets: &[PathBuf], or_here: bool) -> Targets {
 }
 
 /// `docker://NAME` and the like, `k8s://POD` of the default namespace, `pid:NUMBER`, a bare number, `host://`.
-fn running(text: &str) -> Option<LiveTarget> {
+pub fn running(text: &str) -> Option<LiveTarget> {
     if text == "host://" {
         return Some(LiveTarget::Host);
     }

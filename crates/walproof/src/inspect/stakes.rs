@@ -55,7 +55,9 @@ fn journal(seen: &Sighting) -> Result<Vec<String>, LabError> {
     let database = Source::open(&seen.path)?;
     let page_size = seen.database.as_ref().and_then(|database| database.header.page_size);
     let mut pages = BTreeSet::new();
-    let summary = journal::read(&source, page_size, |record| drop(pages.insert(record.page)));
+    let summary = journal::read(&source, page_size, |record| {
+        pages.insert(record.page);
+    });
     let map = database.zip(page_size).filter(|(database, _)| database.bytes <= UNASKED_BYTES_MAX);
     let map =
         map.and_then(|(database, size)| whose::map(&Snapshot::of_file(&database, size), whose::PAGES_UNASKED_MAX));

@@ -2,15 +2,18 @@
 //!
 //! What it must not do: read an original; conclude whether it is sound: `PRAGMA integrity_check` on the result does.
 
+use std::collections::BTreeSet;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use walproof_format::sqlite::db_header::{DB_HEADER_SIZE, DbHeader};
+use walproof_format::sqlite::journal;
 
 use super::Source;
 use super::copying::Set;
-use super::place::FreshFile;
-use super::snapshot::{Log, Lost, Snapshot};
+use super::place::{FreshFile, cannot_write};
+use super::snapshot::{Log, Lost, Origin, Snapshot};
 use crate::error::LabError;
 
 /// A database that was put together.
@@ -30,12 +33,14 @@ pub struct Recovered {
     pub change_counter: Option<u32>,
     /// Pages that are not what they were.
     pub lost: Lost,
-    /// Pages of the database file that another set's log put there, and this one's never had.
+    /// Pages of the database file that are as another set's log has them, and that this one's log never had.
     pub pages_of_other_logs: u64,
+    /// What was done with a rollback journal.
+    pub journal: Option<String>,
 }
 
-/// Puts a set together; `Err(Ok(words))`: it cannot be, and why.
-pub fn recover(set: &Set, directory: &Path) -> Result<Result<Recovered, String>, LabError> {
+/// Puts one of these sets together; `Ok(Err(words))`: it cannot be, and why.
+pub fn recover(set: &Set, all: &[Set], directory: &Path) -> Result<Result<Recovered, String>, LabError> {
     let open = |path: &Option<PathBuf>| path.as_deref().map_or(Ok(None), Source::open);
     let database = open(&set.database)?;
     let log = match open(&set.wal)? {
@@ -62,18 +67,70 @@ pub fn recover(set: &Set, directory: &Path) -> Result<Result<Recovered, String>,
     let fresh = FreshFile::create(&directory.join(format!("recovered-{}.db", set.name)), &[])?;
     let lost = snapshot.write_to(&fresh.file, fresh.path())?;
     let mut first = vec![0; snapshot.page_size() as usize];
-    snapshot.read(1, &mut first)?;
+    let journal = match (&log, open(&set.journal)?) {
+        (None, Some(journal)) => roll_back(&journal, &snapshot, &fresh)?,
+        _ => None,
+    };
+    fresh.file.read_at(&mut first, 0).map_err(|error| cannot_write(fresh.path(), &error))?;
     let made = DbHeader::parse(&first[..DB_HEADER_SIZE]);
+    let bytes = fresh.file.metadata().map_or(0, |found| found.len());
     Ok(Ok(Recovered {
         set: set.name.clone(),
-        pages: snapshot.pages(),
+        pages: u32::try_from(bytes / u64::from(snapshot.page_size())).unwrap_or(u32::MAX),
         page_size: snapshot.page_size(),
         commits: log.as_ref().map_or(0, |log| log.commits.len() as u64),
         change_counter: made.change_counter,
         lost,
-        pages_of_other_logs: 0,
+        pages_of_other_logs: of_other_logs(set, all, &snapshot)?,
+        journal,
         path: fresh.finish()?,
     }))
+}
+
+/// What SQLite would do at the next opening; none when there is nothing to roll back.
+fn roll_back(journal: &Source, snapshot: &Snapshot<'_>, fresh: &FreshFile) -> Result<Option<String>, LabError> {
+    let page_size = snapshot.page_size();
+    if let Some(name) = journal::super_journal(journal).filter(|name| !Path::new(name).exists()) {
+        return Ok(Some(format!("not rolled back: its super-journal `{name}` is not there, so it counts as stale")));
+    }
+    let (mut pages, mut failed) = (0_u64, None);
+    let summary = journal::read(journal, Some(page_size), |record| {
+        let offset = u64::from(record.page - 1) * u64::from(page_size);
+        if record.content.len() == page_size as usize && failed.is_none() {
+            failed = fresh.file.write_all_at(record.content, offset).err();
+            pages += 1;
+        }
+    });
+    if let Some(error) = failed {
+        return Err(cannot_write(fresh.path(), &error));
+    }
+    let Some(initial) = summary.initial_pages else { return Ok(None) };
+    if summary.page_size != Some(page_size) {
+        return Ok(Some("not rolled back: it has another page size than the database".into()));
+    }
+    let bytes = u64::from(initial) * u64::from(page_size);
+    fresh.file.set_len(bytes).map_err(|error| cannot_write(fresh.path(), &error))?;
+    Ok(Some(format!("rolled back: {pages} pages restored, {initial} pages as before the transaction")))
+}
+
+/// Pages that no frame of this log holds, and that are as a frame of another log: a checkpoint of that put them there.
+fn of_other_logs(set: &Set, all: &[Set], snapshot: &Snapshot<'_>) -> Result<u64, LabError> {
+    let mut found = BTreeSet::new();
+    let (mut one, mut two) = (vec![0; snapshot.page_size() as usize], vec![0; snapshot.page_size() as usize]);
+    for other in all.iter().filter(|other| other.wal.is_some() && other.wal != set.wal) {
+        let Some(source) = other.wal.as_deref().map_or(Ok(None), Source::open)? else { continue };
+        let Some(log) = Log::read(source)?.filter(|log| log.page_size == snapshot.page_size()) else { continue };
+        for frame in 1..=log.summary.frames_committed {
+            let Some(page) = log.page_of(frame).filter(|page| *page <= snapshot.pages()) else { continue };
+            if snapshot.frame_of(page).is_none() && log.content(frame, &mut one)? {
+                let of_file = snapshot.read(page, &mut two)? == Origin::File;
+                if of_file && one == two {
+                    found.insert(page);
+                }
+            }
+        }
+    }
+    Ok(found.len() as u64)
 }
 
 fn header_of(source: &Source) -> Result<DbHeader, LabError> {

@@ -69,7 +69,7 @@ pub fn salvage(database: &Path, directory: &Path) -> Result<Salvaged, LabError> 
     let sets = copy_all(database, &directory, &holders)?;
     let (mut recovered, mut failed) = (Vec::new(), Vec::new());
     for set in &sets {
-        match recover(set, &directory)? {
+        match recover(set, &sets, &directory)? {
             Ok(made) => recovered.push(look_into(made)?),
             Err(because) => failed.push(format!("nothing was put together of `{}`: {because}", set.name)),
         }
@@ -173,7 +173,7 @@ fn story(salvaged: &Salvaged) -> Vec<String> {
     let mixed = salvaged.recovered.iter().filter(|made| made.recovered.pages_of_other_logs > 0);
     lines.extend(mixed.map(|made| {
         format!(
-            "{}: {} in the database file came from the log of another generation: two groups wrote without seeing each other, and this state never existed as a whole",
+            "{}: {} of the database file are as the log of another generation has them: if a checkpoint put them there after the two had parted, this state never existed as a whole",
             made.recovered.path.display(),
             several(made.recovered.pages_of_other_logs, "page")
         )
@@ -313,6 +313,7 @@ impl Made {
                 faults => format!("{} in its structure", several(faults, "fault")),
             },
         ];
+        parts.extend(recovered.journal.as_ref().map(|journal| format!("journal {journal}")));
         for (ranges, why) in [
             (&recovered.lost.overwritten, "may be of a state that the log does not hold"),
             (&recovered.lost.beyond_file, "are missing and zero"),

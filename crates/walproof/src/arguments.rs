@@ -53,8 +53,8 @@ pub enum Command {
     Judge(JudgeFlags),
     /// Tell what lies in a database's files (db, -wal, -shm, -journal), dead or alive, without SQLite.
     ///
-    /// Reads only: takes no lock, writes nothing, recovers nothing. Exit code 0 when nothing wrong was seen, 1 when
-    /// something is wrong, 2 when something could not be read.
+    /// Reads only: takes no lock, recovers nothing, writes nothing but the copies that `--extract-commit` and `--salvage`
+    /// ask for. Exit code 0 when nothing wrong was seen, 1 when something is wrong, 2 when something could not be read.
     Inspect(InspectFlags),
     /// Diagnose from log text of any application, driver and language: what it most likely is, what settles it.
     ///

@@ -109,7 +109,10 @@ fn only(mut found: Vec<PathBuf>, mut errors: Vec<LabError>) -> Result<PathBuf, L
         return Err(errors.remove(0));
     }
     match found.len() {
-        1 => Ok(gather::real(&found.remove(0))),
+        1 => {
+            let real = gather::real(&found.remove(0));
+            gather::refuse_links_out_of_another_root(&real).map(|()| real)
+        }
         count => {
             let all: Vec<String> = found.iter().map(|path| format!("`{}`", path.display())).collect();
             let because = format!("{count} are meant: {}", all.join(", "));

@@ -121,7 +121,7 @@ fn assert_holds(path: &Path, expected: &[String]) {
 fn change(connection: &Connection, step: u32) {
     let sql = match step % 6 {
         0 | 1 => "INSERT INTO t(b) VALUES (hex(randomblob(300)))".to_owned(),
-        2 => "UPDATE t SET b = hex(randomblob(90)) WHERE a % 3 = 0".to_owned(),
+        2 => "UPDATE t SET b = hex(randomblob(90)) WHERE a % 2 = 0".to_owned(),
         3 => "INSERT INTO t(b) VALUES (hex(randomblob(9000)))".to_owned(),
         4 => "DELETE FROM t WHERE a % 4 = 1".to_owned(),
         _ => format!("CREATE TABLE more{step}(x); INSERT INTO more{step} VALUES (zeroblob(5000))"),
@@ -381,7 +381,10 @@ fn lists_tell_whose_the_pages_are_and_what_changed() {
     assert!(touches.contains("table t") && touches.contains("index i"), "{touches}");
     let changes = seen["commit"]["rows"].as_array().expect("a list");
     assert!(changes.iter().any(|one| one["owner"] == "table t" && one["before"] == "database file"), "{changes:#?}");
-    assert!(changes.iter().all(|one| one["bytes_changed"].as_u64().is_some_and(|bytes| bytes < 200)), "{changes:#?}");
+    assert!(
+        changes.iter().all(|one| one["bytes_changed"].as_u64().is_some_and(|bytes| bytes > 0 && bytes < 4096)),
+        "{changes:#?}"
+    );
     assert_eq!(seen["frames"]["rows"].as_array().map(Vec::len), seen["frames"]["all"].as_u64().map(|all| all as usize));
     assert!(seen["pages"]["objects"].to_string().contains("index i"));
     let said = run(&[text(&dead)]).1;

@@ -119,7 +119,8 @@ pub struct Holders {
 pub fn of(database: &Path) -> Result<Holders, LabError> {
     let live = live::look(&[LiveTarget::Host])?;
     let present = Piece::ALL.map(|piece| identity(&piece.of(database)));
-    let mut holders = Holders { not_seen: live.not_seen.clone(), ..Holders::default() };
+    let not_seen = live.not_seen.iter().filter(|missed| may_hide_a_holder(missed)).cloned().collect();
+    let mut holders = Holders { not_seen, ..Holders::default() };
     let mut by_files: BTreeMap<Vec<FileIdentity>, Generation> = BTreeMap::new();
     for opener in live.openers.iter().filter(|opener| is_of(&live, opener, database, present[0])) {
         let generations = generations(opener, &present);
@@ -141,6 +142,19 @@ pub fn of(database: &Path) -> Result<Holders, LabError> {
     holders.stranded = by_files.into_values().collect();
     holders.stranded.sort_by_key(|generation| generation.held.first().map(|held| (held.pid, held.fd)));
     Ok(holders)
+}
+
+/// Locks, maps, libraries and names of containers tell nothing of who holds which file.
+fn may_hide_a_holder(missed: &str) -> bool {
+    ![
+        "locks on `",
+        "what a process has mapped",
+        "whether a program or library",
+        "the names of containers",
+        "who a process is",
+    ]
+    .iter()
+    .any(|other| missed.starts_with(other))
 }
 
 /// By the file; by the path alone where a process has another file there, or only sidecars.

@@ -209,7 +209,8 @@ fn is_of_another_root(path: &Path) -> bool {
         && parts.nth(1).is_some_and(|third| third.as_os_str() == "root" || third.as_os_str() == "cwd")
 }
 
-fn refuse_links_out_of_another_root(path: &Path) -> Result<(), LabError> {
+/// Opening such a link would lead to a file of this root.
+pub fn refuse_links_out_of_another_root(path: &Path) -> Result<(), LabError> {
     let is_link = |part: &&Path| part.symlink_metadata().is_ok_and(|found| found.is_symlink());
     let below = path.ancestors().take_while(|part| part.components().count() > 4);
     match below.filter(|_| is_of_another_root(path)).find(is_link) {

@@ -213,7 +213,8 @@ fn next(salvaged: &Salvaged) -> Vec<String> {
 impl Salvaged {
     /// Whether all that was seen was saved and fits together.
     pub fn whole(&self) -> bool {
-        self.sets.iter().all(|set| set.because.is_empty())
+        !self.recovered.is_empty()
+            && self.sets.iter().all(|set| set.because.is_empty())
             && self.recovered.iter().all(|made| made.recovered.lost.is_empty() && made.faults == 0)
     }
 

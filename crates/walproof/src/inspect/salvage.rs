@@ -18,6 +18,9 @@ use super::extract::shown;
 use super::whose::{self, Touched};
 use crate::render::{several, thousands};
 
+/// Pages of databases that are compared: a damaged log may speak of any number.
+const COMPARED_PAGES_MAX: u32 = 1 << 28;
+
 /// What was saved.
 #[derive(Debug, Serialize)]
 pub struct Salvaged {
@@ -69,9 +72,13 @@ pub fn salvage(database: &Path, directory: &Path) -> Result<Salvaged, LabError> 
     let sets = copy_all(database, &directory, &holders)?;
     let (mut recovered, mut failed) = (Vec::new(), Vec::new());
     for set in &sets {
-        match recover(set, &sets, &directory)? {
-            Ok(made) => recovered.push(look_into(made)?),
-            Err(because) => failed.push(format!("nothing was put together of `{}`: {because}", set.name)),
+        // The copies are what counts: a disk that is full by now takes nothing from them.
+        match recover(set, &sets, &directory) {
+            Ok(Ok(made)) => recovered.push(look_into(made)?),
+            Ok(Err(because)) => failed.push(format!("nothing was put together of `{}`: {because}", set.name)),
+            Err(error) => {
+                failed.push(format!("nothing was put together of `{}`: {}: {}", set.name, error.what, error.because));
+            }
         }
     }
     let differences = compare(&recovered)?;
@@ -107,7 +114,11 @@ fn look_into(recovered: Recovered) -> Result<Made, LabError> {
 fn compare(all: &[Made]) -> Result<Vec<Difference>, LabError> {
     let mut found = Vec::new();
     for (at, one) in all.iter().enumerate() {
-        for other in all[at + 1..].iter().filter(|other| other.recovered.page_size == one.recovered.page_size) {
+        let comparable = |other: &&Made| {
+            other.recovered.page_size == one.recovered.page_size
+                && one.recovered.pages.max(other.recovered.pages) <= COMPARED_PAGES_MAX
+        };
+        for other in all[at + 1..].iter().filter(comparable) {
             found.extend(difference(&one.recovered, &other.recovered)?);
         }
     }
@@ -211,7 +222,7 @@ fn next(salvaged: &Salvaged) -> Vec<String> {
 // ---- for people ----
 
 impl Salvaged {
-    /// Whether all that was seen was saved and fits together.
+    /// Whether something could be put together, and all that was seen was saved and fits together.
     pub fn whole(&self) -> bool {
         !self.recovered.is_empty()
             && self.sets.iter().all(|set| set.because.is_empty())

@@ -166,10 +166,10 @@ fn story(salvaged: &Salvaged) -> Vec<String> {
             .map(|held| ["database file", "-wal", "-shm", "-journal"][held.piece as usize])
             .collect();
         lines.push(format!(
-            "process {} holds {} {} that {} at the path: {}",
+            "process {} holds {}{} that {} at the path: {}",
             generation.pids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-            if pieces.len() == 1 { "a" } else { "files," },
-            pieces.join(", "),
+            if pieces.len() == 1 { "a " } else { "" },
+            pieces.join(" and "),
             if pieces.len() == 1 { "is not the one" } else { "are not those" },
             if deleted { "deleted, they are gone when it ends" } else { "renamed, or seen through another mount" }
         ));
@@ -180,6 +180,12 @@ fn story(salvaged: &Salvaged) -> Vec<String> {
     lines.extend(holders.not_seen.iter().map(|missed| format!("not seen: {missed}")));
     for set in salvaged.sets.iter().filter(|set| !set.because.is_empty()) {
         lines.push(format!("`{}`: {}", set.name, set.because.join("; ")));
+    }
+    let with_commits = salvaged.recovered.iter().filter(|made| made.recovered.commits > 0).count();
+    if with_commits > 1 {
+        lines.push(format!(
+            "{with_commits} logs hold commits, and none knows of the others: no single recovered database has all of them; what is missing in one is to be brought over from the others, row by row"
+        ));
     }
     let mixed = salvaged.recovered.iter().filter(|made| made.recovered.pages_of_other_logs > 0);
     lines.extend(mixed.map(|made| {

@@ -2,7 +2,7 @@
 //!
 //! What this room is: [`collect`] looks, [`probes`] ask two parties, [`runtimes`] start containers, [`clients`] are
 //! networked storage on one machine, [`worlds`] prepare boundaries, [`nemeses`] hurt agents, [`run`] plans and
-//! supervises a run and cleans up after it.
+//! supervises a run and cleans up after it, [`rescue`] copies what can still be read of a database.
 //! What it must not do: open a user's database with SQLite, print, exit.
 //! Where to look next: `walproof-judge` for what is concluded from what is collected here.
 
@@ -15,6 +15,7 @@ pub mod image;
 pub mod nemeses;
 pub mod own;
 pub mod probes;
+pub mod rescue;
 pub mod run;
 pub mod runtimes;
 pub mod watch;

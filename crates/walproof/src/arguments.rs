@@ -59,8 +59,8 @@ pub enum Command {
     Judge(JudgeFlags),
     /// Tell what lies in a database's files (db, -wal, -shm, -journal), dead or alive, without SQLite.
     ///
-    /// Reads only: takes no lock, writes nothing, recovers nothing. Exit code 0 when nothing wrong was seen, 1 when
-    /// something is wrong, 2 when something could not be read.
+    /// Reads only: takes no lock, recovers nothing, writes nothing but the copies that `--extract-commit` and `--salvage`
+    /// ask for. Exit code 0 when nothing wrong was seen, 1 when something is wrong, 2 when something could not be read.
     Inspect(InspectFlags),
     /// Diagnose from log text of any application, driver and language: what it most likely is, what settles it.
     ///
@@ -467,9 +467,38 @@ pub struct JudgeFlags {
 /// Flags of `inspect`.
 #[derive(Clone, Debug, Args)]
 pub struct InspectFlags {
-    /// A database, one of the files beside it, or a directory of databases.
-    #[arg(required = true, value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
+    /// A database, one of the files beside it, a directory of databases, or something that has databases: a container
+    /// (`docker://NAME`, `podman://NAME`, or its bare name), `k8s://NAMESPACE/POD`, `pid:NUMBER`.
+    #[arg(required = true, value_name = "TARGET")]
+    pub targets: Vec<PathBuf>,
+    /// List the commits of the log: frames, pages, size after, tables and indexes they touch.
+    #[arg(long)]
+    pub commits: bool,
+    /// Show what commit N of the log changed: each page, whose it is, and which bytes.
+    #[arg(long, value_name = "N")]
+    pub commit: Option<u64>,
+    /// List the frames of the log.
+    #[arg(long)]
+    pub frames: bool,
+    /// List the pages: whose each is, its newest frame, and whether the database file has that.
+    #[arg(long)]
+    pub pages: bool,
+    /// Lines of each list, at most; of long lists of commits and frames the newest.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
+    /// Write the database as it was after commit N of the log. `--commits` lists them.
+    #[arg(long, value_name = "N", requires = "output", conflicts_with = "salvage")]
+    pub extract_commit: Option<u64>,
+    /// Where to: a new file, or a directory, apart from the originals.
+    #[arg(long, value_name = "PATH", requires = "extract_commit")]
+    pub output: Option<PathBuf>,
+    /// Extract also where pages are lost, with what the file has in their place, and list them.
+    #[arg(long, requires = "extract_commit")]
+    pub partial: bool,
+    /// Copy all files of the database into DIR, also those that only live processes still hold, and put together what
+    /// can be recovered. DIR must not exist, and lies apart from the originals.
+    #[arg(long, value_name = "DIR")]
+    pub salvage: Option<PathBuf>,
     /// Print one JSON document.
     #[arg(long)]
     pub json: bool,

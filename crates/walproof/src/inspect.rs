@@ -1,19 +1,30 @@
 //! `walproof inspect`: what lies in a database's files, read without SQLite, without locks, without writing.
 //!
-//! Top down: `targets.rs` finds the databases, `gather.rs` and `log.rs` read their files, `weigh.rs` concludes,
-//! `show.rs` prints. docs/inspect.md says what each field means.
+//! Top down: `targets.rs` and `live.rs` find the databases, `gather.rs` and `log.rs` read their files, `weigh.rs`
+//! concludes, `tables.rs` lists (`whose.rs` tells tables and indexes), `show.rs` prints; `extract.rs` and `salvage.rs`
+//! write copies, never beside the originals. docs/inspect.md says what each field means.
 
+mod extract;
 mod gather;
+mod live;
 mod log;
+mod salvage;
 mod show;
+mod stakes;
+mod tables;
 mod targets;
 mod weigh;
+mod whose;
+
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use walproof_lab::error::LabError;
 
 use crate::arguments::InspectFlags;
+use extract::Wanted;
 use gather::Sighting;
+use tables::Tables;
 use weigh::{Finding, Level};
 
 /// The version of the JSON document.
@@ -26,7 +37,9 @@ struct Inspected {
     seen: Sighting,
     findings: Vec<Finding>,
     story: Vec<String>,
-    next: Vec<&'static str>,
+    next: Vec<String>,
+    #[serde(flatten)]
+    tables: Tables,
 }
 
 /// The JSON document.
@@ -40,13 +53,20 @@ struct Document<'a> {
 
 /// Runs it; exit code 1 when something is wrong, 2 when something could not be read.
 pub fn run(flags: &InspectFlags) -> Result<i32, LabError> {
-    let (mut databases, mut errors) = (Vec::new(), Vec::new());
-    for path in &flags.paths {
-        match targets::find(path) {
-            Ok(found) => found.iter().for_each(|path| match inspect(path) {
-                Ok(inspected) => databases.push(inspected),
-                Err(error) => errors.push(error),
-            }),
+    let (found, mut errors) = databases(&flags.targets);
+    if let Some(number) = flags.extract_commit {
+        return extract_one(flags, number, &only(found, errors)?);
+    }
+    if let Some(directory) = &flags.salvage {
+        return salvage_one(flags, directory, &only(found, errors)?);
+    }
+    let mut databases = Vec::new();
+    for path in &found {
+        match inspect(path, flags) {
+            Ok((inspected, error)) => {
+                databases.push(inspected);
+                errors.extend(error);
+            }
             Err(error) => errors.push(error),
         }
     }
@@ -66,10 +86,76 @@ pub fn run(flags: &InspectFlags) -> Result<i32, LabError> {
     })
 }
 
-fn inspect(path: &std::path::Path) -> Result<Inspected, LabError> {
+/// What the targets mean, and what of them means nothing.
+fn databases(targets: &[PathBuf]) -> (Vec<PathBuf>, Vec<LabError>) {
+    let (mut all, mut errors) = (Vec::new(), Vec::new());
+    for path in targets {
+        let found = match live::target(path) {
+            Ok(Some(target)) => live::databases(&target),
+            Ok(None) => targets::find(path),
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(found) => all.extend(found),
+            Err(error) => errors.push(error),
+        }
+    }
+    (all, errors)
+}
+
+/// The one database that is to be copied.
+fn only(mut found: Vec<PathBuf>, mut errors: Vec<LabError>) -> Result<PathBuf, LabError> {
+    if !errors.is_empty() {
+        return Err(errors.remove(0));
+    }
+    match found.len() {
+        1 => {
+            let real = gather::real(&found.remove(0));
+            gather::refuse_links_out_of_another_root(&real).map(|()| real)
+        }
+        count => {
+            let all: Vec<String> = found.iter().map(|path| format!("`{}`", path.display())).collect();
+            let because = format!("{count} are meant: {}", all.join(", "));
+            Err(LabError::new("one database at a time can be copied", because, "the path of one of them"))
+        }
+    }
+}
+
+fn extract_one(flags: &InspectFlags, number: u64, database: &Path) -> Result<i32, LabError> {
+    let seen = gather::sight(database)?;
+    let findings = weigh::findings(&seen);
+    let output = flags.output.as_deref().unwrap_or(Path::new("."));
+    let done = extract::extract(&seen.path, &findings, &Wanted { number, output, partial: flags.partial })?;
+    let whole = done.lost.is_empty();
+    document(flags.json, "extracted", &done, || done.show());
+    Ok(if whole { 0 } else { 1 })
+}
+
+fn salvage_one(flags: &InspectFlags, directory: &Path, database: &Path) -> Result<i32, LabError> {
+    let done = salvage::salvage(database, directory)?;
+    document(flags.json, "salvaged", &done, || done.show());
+    Ok(if done.whole() { 0 } else { 1 })
+}
+
+fn document(json: bool, name: &str, content: &impl Serialize, show: impl FnOnce()) {
+    if !json {
+        return show();
+    }
+    let document = serde_json::json!({ "walproof_inspect": VERSION, name: content });
+    say!("{}", serde_json::to_string_pretty(&document).expect("plain data"));
+}
+
+/// With what of the lists could not be had.
+fn inspect(path: &Path, flags: &InspectFlags) -> Result<(Inspected, Option<LabError>), LabError> {
     let seen = gather::sight(path)?;
     let findings = weigh::findings(&seen);
-    let story = weigh::story(&seen, &findings);
+    let mut story = weigh::story(&seen, &findings);
     let next = weigh::next(&seen, &findings);
-    Ok(Inspected { seen, findings, story, next })
+    let (tables, error) = match Tables::read(&seen, flags) {
+        Ok(tables) => (tables, None),
+        Err(error) => (Tables::default(), Some(error)),
+    };
+    let at = story.len().saturating_sub(1);
+    story.splice(at..at, stakes::lines(&seen));
+    Ok((Inspected { seen, findings, story, next, tables }, error))
 }

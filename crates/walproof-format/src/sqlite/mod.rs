@@ -4,12 +4,22 @@
 //! What it must not do: touch a file; every function takes bytes or numbers.
 //! Where to look next: `https://sqlite.org/fileformat2.html` and `https://sqlite.org/rescode.html`.
 
+pub mod btree;
 pub mod checksum;
 pub mod db_header;
 pub mod error_code;
+pub mod freelist;
+pub mod journal;
 pub mod journal_header;
 pub mod lock_bytes;
+pub mod log_pages;
+pub mod owners;
+pub mod pages;
+pub mod pointer_map;
+pub mod record;
+pub mod schema;
 pub mod wal;
+pub mod wal_hash;
 pub mod wal_header;
 pub mod wal_index;
 

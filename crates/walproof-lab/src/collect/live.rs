@@ -19,6 +19,7 @@ mod openers;
 mod pods;
 mod process;
 mod question;
+mod stopped;
 mod temporary;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,11 +30,13 @@ use walproof_judge::sharing::live::{Live, LiveDatabase};
 
 pub use asking::{LOOK, look_main};
 pub(crate) use asking::{Line, Silence};
-pub(crate) use file::{databases, open_quietly};
+pub(crate) use file::databases;
+pub use file::open_quietly;
 pub(crate) use glance::{GlanceAt, Glanced};
 pub(crate) use kept::{Kept, Looked};
 pub(crate) use openers::shows_locks;
 pub(crate) use question::{Identity, Question};
+pub use stopped::places_of_stopped;
 
 use crate::error::LabError;
 use asking::{Asker, TIME};

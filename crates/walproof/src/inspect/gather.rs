@@ -173,7 +173,8 @@ fn lossy_if_any<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<
 
 /// Looks at a database until it holds still, a few times at most.
 pub fn sight(database: &Path) -> Result<Sighting, LabError> {
-    let real = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
+    let real = real(database);
+    refuse_links_out_of_another_root(&real)?;
     let is_link = std::fs::symlink_metadata(database).is_ok_and(|metadata| metadata.is_symlink());
     let mut seen = look(&real)?;
     for _ in 1..LOOKS {
@@ -186,6 +187,40 @@ pub fn sight(database: &Path) -> Result<Sighting, LabError> {
     }
     seen.reached_through = is_link.then(|| database.to_owned());
     Ok(seen)
+}
+
+/// Symbolic links resolved as SQLite does; of a file that is gone, those of its directory. What leads through another
+/// process's root stays as it is: its links are to be read in that root, and this process would read them in its own.
+pub fn real(database: &Path) -> PathBuf {
+    if is_of_another_root(database) {
+        return database.to_owned();
+    }
+    let of_directory = || {
+        let directory = database.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some(std::fs::canonicalize(directory).ok()?.join(database.file_name()?))
+    };
+    std::fs::canonicalize(database).ok().or_else(of_directory).unwrap_or_else(|| database.to_owned())
+}
+
+/// `/proc/PID/root/...` and the like.
+fn is_of_another_root(path: &Path) -> bool {
+    let mut parts = path.components().skip(1);
+    parts.next().is_some_and(|first| first.as_os_str() == "proc")
+        && parts.nth(1).is_some_and(|third| third.as_os_str() == "root" || third.as_os_str() == "cwd")
+}
+
+/// Opening such a link would lead to a file of this root.
+pub fn refuse_links_out_of_another_root(path: &Path) -> Result<(), LabError> {
+    let is_link = |part: &&Path| part.symlink_metadata().is_ok_and(|found| found.is_symlink());
+    let below = path.ancestors().take_while(|part| part.components().count() > 4);
+    match below.filter(|_| is_of_another_root(path)).find(is_link) {
+        Some(link) => {
+            let because =
+                format!("`{}` is a symbolic link, which leads elsewhere in that root than here", link.display());
+            Err(LabError::path("cannot inspect", path, because, "the path behind it: `readlink`, inside"))
+        }
+        None => Ok(()),
+    }
 }
 
 fn look(path: &Path) -> Result<Sighting, LabError> {

@@ -38,6 +38,7 @@ pub fn show(inspected: &Inspected) {
     }
     inspected.story.iter().for_each(|text| line("story", text));
     inspected.next.iter().for_each(|text| line("next", text));
+    inspected.tables.show();
 }
 
 fn line(label: &str, text: &str) {

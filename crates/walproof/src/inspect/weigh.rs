@@ -605,15 +605,25 @@ fn bytes_of(pages: u32, seen: &Sighting) -> String {
 }
 
 /// What to do and what not to do, each said once.
-pub fn next(seen: &Sighting, findings: &[Finding]) -> Vec<&'static str> {
-    let mut lines: Vec<&'static str> = Vec::new();
+pub fn next(seen: &Sighting, findings: &[Finding]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
     for line in findings.iter().filter_map(|finding| finding.try_this) {
-        if !lines.contains(&line) {
-            lines.push(line);
+        if !lines.iter().any(|known| known == line) {
+            lines.push(line.to_owned());
         }
     }
     if findings.iter().any(|finding| finding.name == "pending-commits") && seen.database.is_some() {
-        lines.push(COPY_RIGHT);
+        lines.push(COPY_RIGHT.to_owned());
+    }
+    if findings.iter().any(|finding| MAY_BE_HELD.contains(&finding.name)) {
+        lines.push(format!(
+            "`walproof inspect {} --salvage DIR`, as root, before any process is stopped: one may still hold what is gone",
+            crate::render::quoted(&seen.path)
+        ));
     }
     lines
 }
+
+/// Findings after which it is worth a look whether a process holds what is missing.
+const MAY_BE_HELD: &[&str] =
+    &["missing-database", "log-is-gone", "index-of-another-log", "log-beside-empty-database", "lost-log-header"];

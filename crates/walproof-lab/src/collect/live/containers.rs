@@ -119,11 +119,16 @@ pub struct Inspected {
 
 /// Asks an engine about containers, by names or ids.
 pub fn inspect(engine: &str, names: &[String]) -> Result<Vec<Inspected>, String> {
+    Ok(told(engine, names)?.iter().filter_map(|value| inspected(engine, value)).collect())
+}
+
+/// The same as the engine puts it.
+pub fn told(engine: &str, names: &[String]) -> Result<Vec<Value>, String> {
     let program = find_program(engine).ok_or_else(|| format!("there is no `{engine}` in PATH"))?;
     let mut command = Command::new(program);
     command.args(["container", "inspect", "--format", "{{json .}}"]).args(names);
     let said = told_within(&mut command, TIME)?;
-    Ok(all(&said).iter().filter_map(|value| inspected(engine, value)).collect())
+    Ok(all(&said))
 }
 
 /// One after the other, on a line each or on many; Podman before version 5 makes a list of them all the same.

@@ -57,6 +57,16 @@ pub struct Life {
     pinned: bool,
 }
 
+/// Bytes at the end of each page that SQLite leaves alone; no PRAGMA sets them.
+fn reserve(connection: &Connection, mut bytes: i32) {
+    use rusqlite::ffi;
+    // SAFETY: the connection is open, and `bytes` is the int that this call reads and writes.
+    unsafe {
+        let place = (&raw mut bytes).cast();
+        ffi::sqlite3_file_control(connection.handle(), c"main".as_ptr(), ffi::SQLITE_FCNTL_RESERVE_BYTES, place);
+    }
+}
+
 impl Life {
     pub fn begin(seed: u64, wal: bool) -> Self {
         let mut random = Random::new(seed);
@@ -66,6 +76,7 @@ impl Life {
         let writer = open();
         let (vacuum, encoding) = (random.below(3), random.one_of(&["UTF-8", "UTF-16le", "UTF-16be"]));
         let journal = if wal { "WAL" } else { random.one_of(&["DELETE", "PERSIST", "TRUNCATE"]) };
+        reserve(&writer, if random.below(3) == 0 { random.below(33) as i32 } else { 0 });
         let settings = format!(
             "PRAGMA encoding='{encoding}'; PRAGMA page_size={page_size}; PRAGMA auto_vacuum={vacuum}; \
              PRAGMA journal_mode={journal}; PRAGMA wal_autocheckpoint=0; PRAGMA synchronous={};",
@@ -79,6 +90,11 @@ impl Life {
         writer.execute_batch(schema).expect("a schema");
         let other = open();
         other.execute_batch("PRAGMA wal_autocheckpoint=0").expect("settings");
+        if wal && page_size <= 1024 && random.below(2) == 0 {
+            // More frames than the first block of the wal-index has.
+            let long = format!("INSERT INTO rows(c) VALUES (zeroblob({}))", 4_300 * page_size);
+            writer.execute_batch(&long).expect("a long row");
+        }
         Self { folder, random, page_size, writer, other, wal, known: Vec::new(), encoding, tables: 0, pinned: false }
     }
 

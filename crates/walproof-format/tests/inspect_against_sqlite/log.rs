@@ -28,6 +28,7 @@ impl Counts {
     pub fn is_plenty(&self) -> bool {
         [self.commits, self.torn, self.big_endian, self.changed_bytes].iter().all(|count| *count >= 5)
             && self.look_ups >= 500
+            && self.blocks_beyond_first >= 1
     }
 }
 

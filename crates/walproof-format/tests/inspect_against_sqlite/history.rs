@@ -90,11 +90,6 @@ impl Life {
         writer.execute_batch(schema).expect("a schema");
         let other = open();
         other.execute_batch("PRAGMA wal_autocheckpoint=0").expect("settings");
-        if wal && page_size <= 1024 && random.below(2) == 0 {
-            // More frames than the first block of the wal-index has.
-            let long = format!("INSERT INTO rows(c) VALUES (zeroblob({}))", 4_300 * page_size);
-            writer.execute_batch(&long).expect("a long row");
-        }
         Self { folder, random, page_size, writer, other, wal, known: Vec::new(), encoding, tables: 0, pinned: false }
     }
 
@@ -123,6 +118,19 @@ impl Life {
             16..=18 => self.other_writes(),
             _ => self.vacuum(),
         }
+        self.note();
+    }
+
+    /// More frames than the first block of the wal-index has, in some histories with small pages.
+    pub fn long_commit(&mut self) {
+        if self.page_size <= 1024 && self.random.below(2) == 0 {
+            self.execute(&format!("INSERT INTO rows(c) VALUES (zeroblob({}))", 4_300 * self.page_size));
+            self.note();
+        }
+    }
+
+    /// Remembers what SQLite reads now.
+    fn note(&mut self) {
         let last_frame = if self.wal { self.log_state().0 } else { 0 };
         if self.known.last().is_some_and(|known| known.last_frame > last_frame) {
             self.known.clear();

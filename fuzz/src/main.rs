@@ -6,9 +6,23 @@
 //! Where to look next: `xtask/src/prove_fuzz.rs`, which builds and runs it with seeds from `fixtures/`.
 #![no_main]
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
+use walproof_format::sqlite::btree::BtreePage;
+use walproof_format::sqlite::db_header::TextEncoding;
+use walproof_format::sqlite::freelist::Trunk;
+use walproof_format::sqlite::journal_header::JournalHeader;
+use walproof_format::sqlite::log_pages::LogIndex;
+use walproof_format::sqlite::owners::OwnerMap;
+use walproof_format::sqlite::pages::PagesInMemory;
+use walproof_format::sqlite::record::Columns;
+use walproof_format::sqlite::schema::SchemaObject;
+use walproof_format::sqlite::wal::WalScan;
+use walproof_format::sqlite::wal_hash;
+use walproof_format::sqlite::wal_header::{WAL_HEADER_SIZE, WalHeader};
+use walproof_format::sqlite::wal_index::WalIndex;
 use walproof_judge::check::baseline::Baseline;
 use walproof_judge::check::config;
 use walproof_judge::logs::Scanner;
@@ -24,17 +38,22 @@ use walproof_judge::sharing::{Applications, Host};
 /// Every target by its name; `prove_fuzz.rs` has the same list.
 const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("applications", applications),
+    ("btree", btree),
     ("check", check),
     ("compose", compose),
     ("configuration", configuration),
     ("docker-run", docker_run),
     ("dockerfile", dockerfile),
+    ("journal", journal),
     ("kubernetes", kubernetes),
     ("live", live),
     ("logs", logs),
     ("markdown", markdown),
     ("mountinfo", mounts),
+    ("owners", owners),
     ("quadlet", quadlet),
+    ("wal", wal),
+    ("wal-index", wal_index),
 ];
 
 static TARGET: OnceLock<fn(&[u8])> = OnceLock::new();
@@ -58,6 +77,68 @@ fn applications(bytes: &[u8]) {
     let mut table = Applications::built_in();
     let _ = table.extend(text);
     let _ = table.of_image(text);
+}
+
+/// A page of a b-tree, its cells as records and as rows of the schema; the same bytes as a trunk of the freelist.
+fn btree(bytes: &[u8]) {
+    for (number, reserved) in [(1, 0), (2, 32)] {
+        let usable = (bytes.len() as u32).saturating_sub(reserved);
+        let Some(page) = BtreePage::parse(bytes, number, usable) else { continue };
+        let _ = page.damage();
+        for cell in page.cells().flatten() {
+            let _ = Columns::of(cell.local).count();
+            for encoding in [TextEncoding::Utf8, TextEncoding::Utf16Little, TextEncoding::Utf16Big] {
+                let _ = SchemaObject::of_row(cell.local, encoding);
+            }
+        }
+    }
+    let _ = Trunk::parse(bytes, bytes.len() as u32).map(|trunk| trunk.leaves().count());
+}
+
+/// A rollback journal, played back.
+fn journal(bytes: &[u8]) {
+    let _ = JournalHeader::parse(bytes, bytes.len() as u64);
+    let mut restored = 0;
+    let summary = walproof_format::sqlite::journal::read(bytes, Some(512), |_| restored += 1);
+    assert_eq!(restored, summary.records_restored);
+}
+
+/// A whole database: whose each page is.
+fn owners(bytes: &[u8]) {
+    for pages in [PagesInMemory::of_file(bytes), PagesInMemory::new(bytes, 512)].into_iter().flatten() {
+        let Some(map) = OwnerMap::read(&pages, 1 << 16) else { continue };
+        let _ = (map.tallies(), map.owners().map(|(_, owner)| owner.to_string().len()).sum::<usize>());
+    }
+}
+
+/// A log, with its header and as if that were lost, and what it has of each page.
+fn wal(bytes: &[u8]) {
+    let header = WalHeader::parse(bytes);
+    for scan in [WalScan::new(&header), WalScan::without_header(512, false), WalScan::without_header(1024, true)] {
+        let (Some(mut scan), Some(frames)) = (scan, bytes.get(WAL_HEADER_SIZE..)) else { continue };
+        let mut seen = Vec::new();
+        for frame in frames.chunks(scan.frame_size()) {
+            seen.extend(scan.push(frame).map(|seen| seen.header));
+        }
+        let index = LogIndex::of(seen);
+        for commit in index.commits() {
+            let _ = (index.newest(1, commit.last_frame), index.overwritten_after(commit.last_frame, u32::MAX).len());
+        }
+        let _ = scan.finish(0);
+    }
+}
+
+/// A wal-index: its header, and look-ups in blocks made of the bytes over and over.
+fn wal_index(bytes: &[u8]) {
+    let index = WalIndex::parse(bytes);
+    if bytes.is_empty() {
+        return;
+    }
+    let block: Vec<u8> = bytes.iter().copied().cycle().take(wal_hash::BLOCK_BYTES).collect();
+    let last = index.first.map_or(5_000, |copy| copy.max_frame % 20_000);
+    for page in 0..4 {
+        let _ = wal_hash::newest(page, last, index.big_endian_machine, |_| Some(Cow::Borrowed(block.as_slice())));
+    }
 }
 
 /// Everything from text to findings and fixes, for whatever kind the text seems to be of.

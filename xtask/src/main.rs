@@ -11,6 +11,7 @@ mod bench_checker;
 mod bench_detection;
 mod bench_harness;
 mod bench_health;
+mod bench_inspect;
 mod bench_logs;
 mod bench_mix;
 mod bench_run;
@@ -21,6 +22,7 @@ mod ground;
 mod prove;
 mod prove_fuzz;
 mod prove_hour;
+mod prove_inspect;
 mod prove_memory;
 mod prove_probe;
 mod prove_scale;
@@ -48,12 +50,14 @@ try: one of
   cargo xtask prove hour    [--total 60m] [--time 40s] [--only ext4,tmpfs,xfs,btrfs] [--jobs 2]
   cargo xtask bench back-off [--seconds 30] [--rounds 3] [--agents 8] [--synchronous normal] [--dir DIR]
   cargo xtask bench logs [--megabytes 1000]
+  cargo xtask bench inspect [--rounds 7] [--mebibytes 1024] [--page-size 4096] [--dir /dev/shm]
   cargo xtask bench mix [--seconds 10] [--rounds 3] [--agents 2] [--rows 1000000] [--dir DIR]
   cargo xtask bench start [--rounds 15] [--only docker,podman,runc]
   cargo xtask prove sound   [--runs 20] [--time 20s] [--only ext4,tmpfs,xfs,btrfs] [--jobs 1]
   cargo xtask prove worlds  [--runs 20] [--time 10s] [--only WORLD,...] [--journal wal,delete] [--jobs 1]
   cargo xtask prove probe   [--runs 200] [--broken-runs 50] [--kills 100] [--only sound,broken,killed] [--jobs 2]
   cargo xtask prove watch-harmless [--polls 100000] [--round 30s] [--agents 2]
+  cargo xtask prove inspect [--histories 2000] [--seed 1]
   cargo xtask prove memory  [--time 5m]
   cargo xtask prove fuzz    [--time 10m] [--only TARGET,...] [--jobs 2]
   cargo xtask prove scale   [--time 3m] [--agents 75] [--workload NAME,...]
@@ -76,6 +80,7 @@ fn main() -> ExitCode {
         ["bench", "back-off", ..] => rest().and_then(bench_back_off::run),
         ["bench", "start", ..] => rest().and_then(bench_start::run),
         ["bench", "logs", ..] => rest().and_then(bench_logs::run),
+        ["bench", "inspect", ..] => rest().and_then(bench_inspect::run),
         ["bench", "mix", ..] => rest().and_then(bench_mix::run),
         ["prove", "sound", ..] => rest().and_then(prove_sound::run),
         ["prove", "worlds", ..] => rest().and_then(prove_worlds::run),
@@ -84,6 +89,7 @@ fn main() -> ExitCode {
         ["prove", "scale", ..] => rest().and_then(prove_scale::run),
         ["prove", "fuzz", ..] => rest().and_then(prove_fuzz::run),
         ["prove", "watch-harmless", ..] => rest().and_then(prove_watch_harmless::run),
+        ["prove", "inspect", ..] => rest().and_then(prove_inspect::run),
         ["prove", "memory", ..] => rest().and_then(prove_memory::run),
         // What this binary is to itself: the agents and the bare loops of `bench harness`.
         ["agent"] => return code(walproof_agent::agent_main()),

@@ -18,17 +18,22 @@ use crate::result::{ResultFile, at};
 /// Every target of `fuzz/src/main.rs`, with the folders of `fixtures/` that its seeds come from.
 const TARGETS: &[(&str, &[&str])] = &[
     ("applications", &["../crates/walproof-judge/src/sharing"]),
+    ("btree", &["sqlite/pages"]),
     ("check", &["manifests"]),
     ("compose", &["manifests"]),
     ("configuration", &["../docs"]),
     ("docker-run", &["manifests/docker_run"]),
     ("dockerfile", &["manifests/dockerfile"]),
+    ("journal", &["sqlite/journals"]),
     ("kubernetes", &["manifests"]),
     ("live", &["manifests"]),
     ("logs", &["logs"]),
     ("markdown", &["../docs", "../crates/walproof-judge/src/rules"]),
     ("mountinfo", &[]),
+    ("owners", &["sqlite/databases"]),
     ("quadlet", &["manifests/quadlet"]),
+    ("wal", &["sqlite/logs"]),
+    ("wal-index", &["sqlite/indexes"]),
 ];
 /// Coverage of every edge, and of comparisons, so that keys of YAML are found.
 const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -37,7 +42,7 @@ const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-leve
 /// An input that takes longer is a hang, one that takes more memory a bomb.
 const INPUT_TIME_MAX_S: u32 = 10;
 const MEMORY_MAX_MIB: u32 = 1024;
-/// Longer inputs find little and are slow.
+/// Longer inputs find little and are slow; a database of sixteen pages fits.
 const INPUT_BYTES_MAX: u32 = 8192;
 
 /// Proves it; true when no target broke.

@@ -21,6 +21,9 @@
 //! (3) the end of the file, (4) a segment without the magic. A record of a page beyond that size is passed over, its
 //! checksum unread. With a super-journal named and not there, nothing is played back: the transaction was committed.
 //!
+//! PERSIST leaves records of earlier transactions behind those of this one: in a journal that was never synced, whose
+//! header has no count, their checksums end it, and nothing is wrong.
+//!
 //! Not here: reading files. Memory is one page.
 
 use std::borrow::Cow;

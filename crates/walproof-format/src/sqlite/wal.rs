@@ -52,6 +52,53 @@ impl FrameHeader {
         let at = |offset| u32_at(bytes, offset);
         Some(Self { page: at(0)?, commit_pages: at(4)?, salts: Salts(at(8)?, at(12)?), checksum: (at(16)?, at(20)?) })
     }
+
+    /// Whether all 24 bytes are zero.
+    pub fn is_zeroed(&self) -> bool {
+        *self == Self { page: 0, commit_pages: 0, salts: Salts(0, 0), checksum: (0, 0) }
+    }
+}
+
+/// A frame, and whether its checksum goes on from the one stored in the frame before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckedFrame {
+    /// Its header.
+    pub header: FrameHeader,
+    /// Whether it does; false when there is nothing to go on from.
+    pub follows: bool,
+}
+
+/// How frames are checked. Each goes on from the checksum stored before it, so that any part of a log can be checked by
+/// itself, also by several threads.
+#[derive(Clone, Copy, Debug)]
+pub struct FrameCheck {
+    page_size: usize,
+    big_endian: bool,
+}
+
+impl FrameCheck {
+    /// Bytes of a frame: at most 65560.
+    pub const fn frame_size(&self) -> usize {
+        FRAME_HEADER_SIZE + self.page_size
+    }
+
+    /// The whole frames at the start of some bytes; `before` is the checksum stored before the first.
+    pub fn check<'a>(
+        &self,
+        frames: &'a [u8],
+        mut before: Option<Checksum>,
+    ) -> impl Iterator<Item = CheckedFrame> + use<'a> {
+        let big_endian = self.big_endian;
+        frames.chunks_exact(self.frame_size()).filter_map(move |frame| {
+            let header = FrameHeader::parse(frame)?;
+            let sum = before.map(|before| {
+                let seed = checksum::serial(&frame[..8], big_endian, before);
+                checksum::block(&frame[FRAME_HEADER_SIZE..], big_endian, seed)
+            });
+            before = Some(header.checksum);
+            Some(CheckedFrame { header, follows: sum == before })
+        })
+    }
 }
 
 /// Why the chain of valid frames ends before the file does.
@@ -155,9 +202,19 @@ impl WalScan {
         })
     }
 
+    /// How its frames are checked.
+    pub const fn check(&self) -> FrameCheck {
+        FrameCheck { page_size: self.page_size, big_endian: self.big_endian }
+    }
+
+    /// The checksum that the first frame goes on from; `None` when it is lost with the header.
+    pub const fn before(&self) -> Option<Checksum> {
+        self.before
+    }
+
     /// Bytes of a frame: at most 65560.
-    pub fn frame_size(&self) -> usize {
-        FRAME_HEADER_SIZE + self.page_size
+    pub const fn frame_size(&self) -> usize {
+        self.check().frame_size()
     }
 
     /// The next whole frame; `None`, and nothing counted, when it has another length than [`Self::frame_size`].
@@ -165,18 +222,19 @@ impl WalScan {
         if frame.len() != self.frame_size() {
             return None;
         }
-        let header = FrameHeader::parse(frame)?;
+        let checked = self.check().check(frame, self.before).next()?;
+        Some(self.push_checked(&checked))
+    }
+
+    /// The next frame, when it was checked elsewhere: against the checksum stored in the frame before.
+    pub fn push_checked(&mut self, checked: &CheckedFrame) -> FrameSeen {
+        let header = checked.header;
         let generation = *self.summary.salts.get_or_insert(header.salts);
-        let follows = self.before.is_some_and(|before| {
-            let seed = checksum::serial(&frame[..8], self.big_endian, before);
-            checksum::block(&frame[FRAME_HEADER_SIZE..], self.big_endian, seed) == header.checksum
-        });
-        let zeroed = frame[..FRAME_HEADER_SIZE].iter().all(|byte| *byte == 0);
         let broken = match () {
-            () if zeroed => Some(Break::Zeroed),
+            () if header.is_zeroed() => Some(Break::Zeroed),
             () if header.salts != generation => Some(Break::OtherGeneration),
             () if header.page == 0 => Some(Break::PageZero),
-            () if !follows => Some(Break::Checksum),
+            () if !checked.follows => Some(Break::Checksum),
             () => None,
         };
         self.before = Some(header.checksum);
@@ -190,7 +248,7 @@ impl WalScan {
         } else {
             self.count_beyond(&header, broken)
         }
-        Some(FrameSeen { number: self.summary.frames, header, valid })
+        FrameSeen { number: self.summary.frames, header, valid }
     }
 
     fn count_valid(&mut self, header: &FrameHeader) {

@@ -6,6 +6,7 @@
 
 pub mod databases;
 pub mod live;
+pub mod log_file;
 pub mod machine;
 pub mod manifests;
 pub mod programs;

@@ -1,8 +1,9 @@
 //! A `-wal` read to its end, and compared with its database page by page.
 //!
-//! The log is streamed: one frame and one page are in memory at a time, and one entry for each page that differs.
-//! Three passes: which frames are valid; which of their pages the database file holds already; how many commits it does
-//! not. What it must not do: conclude anything; `weigh.rs` does.
+//! The log is streamed: a few parts are in memory at a time, and one entry for each page that differs.
+//! Three passes: which frames are valid (`walproof_lab::collect::log_file`, by several threads); with a database file
+//! beside it, which of their pages that holds already, and how many commits it does not.
+//! What it must not do: conclude anything; `weigh.rs` does.
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read};
@@ -13,6 +14,7 @@ use walproof_format::sqlite::db_header::DbHeader;
 use walproof_format::sqlite::wal::{FRAME_HEADER_SIZE, FrameHeader, FrameSeen, WalScan, WalSummary};
 use walproof_format::sqlite::wal_header::{WAL_HEADER_SIZE, WalHeader};
 use walproof_format::sqlite::wal_index::WalIndexCopy;
+use walproof_lab::collect::log_file::LogFile;
 use walproof_lab::error::LabError;
 
 use super::gather::Opened;
@@ -75,11 +77,14 @@ pub fn read(
         return Ok(seen);
     };
     let named = index.map_or(0, |index| u64::from(index.max_frame));
+    let mut page_one = LastCommitted::default();
     let frames = scan_all(wal, scan, |frame| {
         if frame.number == named {
             seen.index_frame = Some(IndexFrame { checksum: frame.header.checksum, valid: frame.valid });
         }
+        page_one.see(&frame);
     })?;
+    seen.page_one = page_one.read(wal, seen.header.page_size)?;
     // A page of another size is in another place.
     let foreign =
         header_of_database.and_then(|header| header.page_size).is_some_and(|size| Some(size) != seen.header.page_size);
@@ -88,16 +93,41 @@ pub fn read(
     Ok(seen)
 }
 
-fn scan_all(wal: &Opened, mut scan: WalScan, mut each: impl FnMut(FrameSeen)) -> Result<WalSummary, LabError> {
-    let mut reader = wal.reader_from(WAL_HEADER_SIZE as u64)?;
-    let mut frame = vec![0; scan.frame_size()];
-    loop {
-        let length = fill(&mut reader, &mut frame).map_err(|error| wal.failed(&error))?;
-        match scan.push(&frame[..length]) {
-            Some(seen) => each(seen),
-            None => return Ok(scan.finish(length as u64)),
+/// The newest committed frame of page 1.
+#[derive(Default)]
+struct LastCommitted {
+    seen: Option<u64>,
+    committed: Option<u64>,
+}
+
+impl LastCommitted {
+    fn see(&mut self, frame: &FrameSeen) {
+        if !frame.valid {
+            return;
+        }
+        if frame.header.page == 1 {
+            self.seen = Some(frame.number);
+        }
+        if frame.header.commit_pages > 0 {
+            self.committed = self.seen;
         }
     }
+
+    fn read(&self, wal: &Opened, page_size: Option<u32>) -> Result<Option<DbHeader>, LabError> {
+        let (Some(number), Some(page_size)) = (self.committed, page_size) else { return Ok(None) };
+        let mut start = [0; 100];
+        let frame_size = FRAME_HEADER_SIZE as u64 + u64::from(page_size);
+        let offset = WAL_HEADER_SIZE as u64 + (number - 1) * frame_size + FRAME_HEADER_SIZE as u64;
+        let length = wal.read_at(&mut start, offset)?;
+        Ok(Some(DbHeader::parse(&start[..length])))
+    }
+}
+
+fn scan_all(wal: &Opened, mut scan: WalScan, mut each: impl FnMut(FrameSeen)) -> Result<WalSummary, LabError> {
+    let log = LogFile { file: &wal.file, bytes: wal.bytes, check: scan.check(), before: scan.before() };
+    let rest = log.each(log.threads(), |checked| each(scan.push_checked(checked)));
+    let rest = rest.map_err(|error| wal.failed(&error))?;
+    Ok(scan.finish(rest))
 }
 
 /// Frames behind a header that is damaged: in the likeliest page size, then in any, in both byte orders, until some
@@ -135,6 +165,7 @@ fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
 /// frame after it, the file lacks what the log has.
 fn compare(wal: &Opened, database: Option<&Opened>, frames: &WalSummary, seen: &mut WalFile) -> Result<(), LabError> {
     let (Some(page_size), Some(pages)) = (seen.header.page_size, frames.database_pages) else { return Ok(()) };
+    let Some(database) = database else { return Ok(()) };
     let mut reader = wal.reader_from(WAL_HEADER_SIZE as u64)?;
     let (mut frame, mut page) = (vec![0; FRAME_HEADER_SIZE + page_size as usize], vec![0; page_size as usize]);
     // First frame that the file lacks, and newest frame.
@@ -144,16 +175,15 @@ fn compare(wal: &Opened, database: Option<&Opened>, frames: &WalSummary, seen: &
         let length = fill(&mut reader, &mut frame).map_err(|error| wal.failed(&error))?;
         let Some(header) = FrameHeader::parse(&frame).filter(|_| length == frame.len()) else { return Ok(()) };
         let content = &frame[FRAME_HEADER_SIZE..];
-        if header.page == 1 {
-            seen.page_one = Some(DbHeader::parse(&content[..100]));
-        }
         // What a commit cut off, a checkpoint passes over; when the page is there again, it counts from then.
         if header.commit_pages > 0 && header.commit_pages < highest {
             lacking.retain(|page, _| *page <= header.commit_pages);
             highest = header.commit_pages;
         }
         // A checkpoint does not copy pages beyond the end of the database.
-        let Some(database) = database.filter(|_| (1..=pages).contains(&header.page)) else { continue };
+        if !(1..=pages).contains(&header.page) {
+            continue;
+        }
         let offset = u64::from(header.page - 1) * u64::from(page_size);
         let length = database.read_at(&mut page, offset)?;
         if page[..length] == *content {
@@ -166,13 +196,10 @@ fn compare(wal: &Opened, database: Option<&Opened>, frames: &WalSummary, seen: &
             return Ok(());
         }
     }
-    if database.is_some() {
-        let first_frame = lacking.values().map(|(first, _)| *first).min();
-        let first_newest_frame = lacking.values().map(|(_, newest)| *newest).min();
-        let commits =
-            first_frame.map_or(Ok(0), |first| commits_from(wal, page_size, first, frames.frames_committed))?;
-        seen.pending = Some(Pending { pages: lacking.len() as u64, first_frame, commits, first_newest_frame });
-    }
+    let first_frame = lacking.values().map(|(first, _)| *first).min();
+    let first_newest_frame = lacking.values().map(|(_, newest)| *newest).min();
+    let commits = first_frame.map_or(Ok(0), |first| commits_from(wal, page_size, first, frames.frames_committed))?;
+    seen.pending = Some(Pending { pages: lacking.len() as u64, first_frame, commits, first_newest_frame });
     Ok(())
 }
 

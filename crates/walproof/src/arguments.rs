@@ -630,11 +630,11 @@ fn parse_with(text: &str) -> Result<With, String> {
     match Given::parse(text) {
         Ok(fact) => Ok(With::Fact(fact)),
         Err(_) if is_target() => Ok(With::Target(text.into())),
-        Err(GivenError::NotAPair) => {
-            Err("a fact is KEY=VALUE, like `fs=nfs4`; anything else is a manifest, a folder, a database or a container \
+        Err(GivenError::NotAPair) => Err(
+            "a fact is KEY=VALUE, like `fs=nfs4`; anything else is a manifest, a folder, a database or a container \
                  (`docker://NAME`), and there is none of that name"
-                .to_owned())
-        }
+                .to_owned(),
+        ),
         Err(GivenError::UnknownKey(key)) => {
             let known: Vec<&str> = KEYS.iter().map(|(key, _)| *key).collect();
             Err(format!("`{key}` is no key: one of {}", known.join(", ")))

@@ -43,7 +43,8 @@ pub fn run(flags: &LogsFlags) -> Result<i32, LabError> {
         let taken = facts.of(&[]);
         (follow::follow(&sources, flags, &taken.given, &mut scanner), Some(taken))
     } else {
-        let errors: Vec<LabError> = sources.iter().filter_map(|source| read(source, flags, &mut scanner).err()).collect();
+        let errors: Vec<LabError> =
+            sources.iter().filter_map(|source| read(source, flags, &mut scanner).err()).collect();
         errors.iter().for_each(|error| eprintln!("walproof: {error}"));
         (errors, None)
     };

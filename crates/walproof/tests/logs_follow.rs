@@ -65,7 +65,9 @@ impl Folder {
         let (out, error) = (child.stdout.take().expect("a pipe"), child.stderr.take().expect("a pipe"));
         let second = sender.clone();
         thread::spawn(move || BufReader::new(out).lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        thread::spawn(move || BufReader::new(error).lines().map_while(Result::ok).try_for_each(|line| second.send(line)));
+        thread::spawn(move || {
+            BufReader::new(error).lines().map_while(Result::ok).try_for_each(|line| second.send(line))
+        });
         let input = child.stdin.take();
         Following { child, lines, input }
     }
@@ -127,7 +129,11 @@ impl Drop for Following {
 #[track_caller]
 fn seen(document: &Value, signature: &str) -> u64 {
     let kinds = document["seen"].as_array().expect("a list");
-    kinds.iter().filter(|kind| kind["signature"] == signature).map(|kind| kind["count"].as_u64().expect("a count")).sum()
+    kinds
+        .iter()
+        .filter(|kind| kind["signature"] == signature)
+        .map(|kind| kind["count"].as_u64().expect("a count"))
+        .sum()
 }
 
 const BUSY: &str = "2024-01-02T03:04:05Z sqlite3.OperationalError: database is locked\n";
@@ -304,7 +310,8 @@ fn facts_of_a_manifest_are_taken_with_their_place() {
     let first = document["suspects"][0]["cause"].as_str().expect("a suspect");
     assert!(["wal-on-network-filesystem", "locks-not-sent"].contains(&first), "{document:#}");
     // What depends on the host is no fact.
-    folder.append("host.yaml", "services:\n  app:\n    image: vaultwarden/server\n    volumes:\n      - ./data:/data\n");
+    folder
+        .append("host.yaml", "services:\n  app:\n    image: vaultwarden/server\n    volumes:\n      - ./data:/data\n");
     let out = folder.run(&["logs", &folder.path("app.log"), "--with", &folder.path("host.yaml")]);
     let text = String::from_utf8(out.stdout).expect("UTF-8");
     assert!(text.contains("cannot be told") && !text.contains("virtual machine share"), "{text}");
@@ -315,7 +322,8 @@ fn facts_of_a_manifest_are_taken_with_their_place() {
 #[test]
 fn what_came_first_is_told() {
     let folder = Folder::new();
-    folder.append("kern.log", "2024-01-02T04:04:02+01:00 kernel: Out of memory: Killed process 12 (app) total-vm:1kB\n");
+    folder
+        .append("kern.log", "2024-01-02T04:04:02+01:00 kernel: Out of memory: Killed process 12 (app) total-vm:1kB\n");
     folder.append("app.log", BUSY);
     let out = folder.run(&["logs", &folder.path("app.log"), &folder.path("kern.log")]);
     let text = String::from_utf8(out.stdout).expect("UTF-8");

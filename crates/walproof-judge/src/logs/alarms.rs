@@ -91,7 +91,8 @@ mod tests {
     fn a_cause_is_told_once_and_again_when_it_is_overtaken() {
         let (mut scanner, mut alarms) = (Scanner::new(), Alarms::default());
         let mut told = Vec::new();
-        let lines = ["fine", "database is locked", "database is locked", "database is locked (517)", "recovered 3 frames"];
+        let lines =
+            ["fine", "database is locked", "database is locked", "database is locked (517)", "recovered 3 frames"];
         for line in lines.into_iter().chain(["database disk image is malformed", "database or disk is full"]) {
             for _ in 0..100 {
                 scanner.feed(format!("{line}\n").as_bytes());

@@ -119,7 +119,8 @@ fn file(graph: &Graph, id: DatabaseId) -> String {
 /// What the storage is made of, if all databases that may be meant agree.
 fn storage(checked: &Checked, meant: &[DatabaseId], taken: &mut Taken) {
     let graph = &checked.graph;
-    let grounds: BTreeSet<Option<Ground>> = meant.iter().map(|id| nature(graph, *id).map(|(ground, _)| ground)).collect();
+    let grounds: BTreeSet<Option<Ground>> =
+        meant.iter().map(|id| nature(graph, *id).map(|(ground, _)| ground)).collect();
     let [only] = grounds.into_iter().collect::<Vec<_>>()[..] else {
         taken.left_out.push("storage: the databases lie on different kinds, and the log names none of them".to_owned());
         return;

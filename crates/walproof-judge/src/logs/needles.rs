@@ -201,9 +201,17 @@ mod tests {
             assert!(runs < Some(super::super::memory::LONG_NUMBER_DIGITS), "{word}");
             let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
             let begins_alone = is_digit(word.as_bytes().first())
-                && word.trim_start_matches(|letter: char| letter.is_ascii_digit()).chars().next().is_none_or(|next| !next.is_ascii_alphanumeric());
+                && word
+                    .trim_start_matches(|letter: char| letter.is_ascii_digit())
+                    .chars()
+                    .next()
+                    .is_none_or(|next| !next.is_ascii_alphanumeric());
             let ends_alone = is_digit(word.as_bytes().last())
-                && word.trim_end_matches(|letter: char| letter.is_ascii_digit()).chars().next_back().is_none_or(|next| !next.is_ascii_alphanumeric());
+                && word
+                    .trim_end_matches(|letter: char| letter.is_ascii_digit())
+                    .chars()
+                    .next_back()
+                    .is_none_or(|next| !next.is_ascii_alphanumeric());
             assert!(!begins_alone && !ends_alone, "{word}");
         }
     }

@@ -111,10 +111,14 @@ pub fn suspects<'s>(scan: &'s Scan, given: &'s [Given]) -> Diagnosis<'s> {
     let read = scan.grounds.iter().map(|(ground, _)| *ground).filter(|ground| !stated.contains(ground));
     let read: Vec<Ground> = read.filter(|_| !storage_is_stated).collect();
     // Of what `check` read, silence about storage says nothing: it could not be told.
-    if given.iter().any(|fact| fact.from.is_none()) && read.is_empty() && !stated.iter().any(|ground| ground.is_storage()) {
+    if given.iter().any(|fact| fact.from.is_none())
+        && read.is_empty()
+        && !stated.iter().any(|ground| ground.is_storage())
+    {
         stated.push(Ground::StorageNotNamed);
     }
-    let mut found: Vec<Suspect<'s>> = CAUSES.iter().filter_map(|cause| suspect(cause, scan, (&stated, &read), given)).collect();
+    let mut found: Vec<Suspect<'s>> =
+        CAUSES.iter().filter_map(|cause| suspect(cause, scan, (&stated, &read), given)).collect();
     // Facts alone make a suspect only of a log in which nothing speaks for any cause.
     let by_lines = |suspect: &Suspect<'_>| suspect.support.iter().any(|one| one.kind.is_some() && one.decibans > 0);
     if found.iter().any(by_lines) {

@@ -61,7 +61,8 @@ impl<'s> Timeline<'s> {
     pub fn before_the_first_complaint(&self) -> Option<(&Event<'s>, &Event<'s>)> {
         let complains = |event: &&Event<'_>| event.kind.signature.gravity >= Gravity::Loud && event.kind.code.is_some();
         let complaint = self.events.iter().find(complains)?;
-        let is_of_the_ground = |event: &&Event<'_>| event.kind.signature.gravity >= Gravity::Context && event.kind.code.is_none();
+        let is_of_the_ground =
+            |event: &&Event<'_>| event.kind.signature.gravity >= Gravity::Context && event.kind.code.is_none();
         let before = self.events.iter().filter(is_of_the_ground);
         let before = before.filter(|event| event.first_unix_ms <= complaint.first_unix_ms).next_back()?;
         Some((before, complaint))

@@ -155,7 +155,9 @@ fn journal(flags: &LogsFlags) -> Vec<String> {
 
 /// `10m`, not a date.
 fn is_length(text: &str) -> bool {
-    text.starts_with(|letter: char| letter.is_ascii_digit()) && text.ends_with(['s', 'm', 'h', 'd']) && !text.contains('-')
+    text.starts_with(|letter: char| letter.is_ascii_digit())
+        && text.ends_with(['s', 'm', 'h', 'd'])
+        && !text.contains('-')
 }
 
 fn words(words: &[&str]) -> Vec<String> {

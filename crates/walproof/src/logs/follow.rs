@@ -23,8 +23,8 @@ use super::targets::Source;
 use super::{CHUNK_BYTES, not_text};
 use crate::arguments::LogsFlags;
 use crate::interrupt;
-pub use alarm::VERSION;
 use alarm::Teller;
+pub use alarm::VERSION;
 
 /// Chunks on their way, at most.
 const CHUNKS_MAX: usize = 16;
@@ -163,7 +163,9 @@ fn stream(from: &mut impl Read, sender: &Sender) {
                 return;
             }
         };
-        if std::mem::take(&mut is_first) && let Some((what, instead)) = not_text(&bytes[..length]) {
+        if std::mem::take(&mut is_first)
+            && let Some((what, instead)) = not_text(&bytes[..length])
+        {
             sender.say(Said::Ended(Some(LabError::new("cannot follow this", what, instead))));
             return;
         }

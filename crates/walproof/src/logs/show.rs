@@ -66,8 +66,13 @@ fn show_timeline(sources: &[String], scan: &Scan) {
             let after = event.after_ms.map_or(String::new(), |ms| format!("{} later: ", length(ms)));
             let lasts = event.last_unix_ms - event.first_unix_ms;
             let lasts = if event.kind.count > 1 { format!(" over {}", length(lasts)) } else { String::new() };
-            let silence = event.silence_unix_ms.map_or(String::new(), |(from, to)| format!(", {} silent", length(to - from)));
-            let text = format!("{time}  {after}{}, {} x{lasts}{silence}", event.kind.signature.name, thousands(event.kind.count));
+            let silence =
+                event.silence_unix_ms.map_or(String::new(), |(from, to)| format!(", {} silent", length(to - from)));
+            let text = format!(
+                "{time}  {after}{}, {} x{lasts}{silence}",
+                event.kind.signature.name,
+                thousands(event.kind.count)
+            );
             line(if index == 0 { "in time" } else { "" }, &text);
         }
     }
@@ -89,7 +94,11 @@ fn show_timeline(sources: &[String], scan: &Scan) {
     }
     for step in scan.steps_back.values() {
         let times = several(step.count, "time");
-        doubt(&format!("the clock goes back {times}, by {} at {}", length(step.furthest_ms), place(sources, &step.place)));
+        doubt(&format!(
+            "the clock goes back {times}, by {} at {}",
+            length(step.furthest_ms),
+            place(sources, &step.place)
+        ));
     }
 }
 

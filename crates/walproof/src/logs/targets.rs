@@ -43,7 +43,11 @@ pub fn sources(flags: &LogsFlags) -> Result<Vec<Source>, LabError> {
         let is_command = matches!(source, Source::Command(_));
         if flags.since.is_some() && !is_command {
             let because = format!("`{}` has no index of times", source.name());
-            return Err(LabError::new("cannot begin at a time", because, "`--since` with a container, a pod or a unit"));
+            return Err(LabError::new(
+                "cannot begin at a time",
+                because,
+                "`--since` with a container, a pod or a unit",
+            ));
         }
         if flags.tail.is_some() && matches!(source, Source::Input) {
             let because = "standard input can only be read from where it begins";

@@ -69,7 +69,9 @@ impl Follower<'_> {
             let mut bytes = vec![0; CHUNK_BYTES / 4];
             let length = file.read(&mut bytes).map_err(wrong)?;
             if length > 0 {
-                if std::mem::take(&mut is_first) && let Some((what, instead)) = not_text(&bytes[..length]) {
+                if std::mem::take(&mut is_first)
+                    && let Some((what, instead)) = not_text(&bytes[..length])
+                {
                     return Err(LabError::path("cannot follow", self.path, what, instead));
                 }
                 bytes.truncate(length);

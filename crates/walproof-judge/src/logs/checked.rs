@@ -68,6 +68,10 @@ pub const BY_RULE: &[ByRule] = &[
     by("wal-on-network-filesystem", "wal-on-network-filesystem", None),
 ];
 
+/// Rules that say again what the storage is made of: their findings name its ground, so that it does not count twice.
+const OF_STORAGE: &[&str] =
+    &["fuse-without-shared-memory", "object-store-as-filesystem", "wal-on-host-share", "wal-on-network-filesystem"];
+
 /// What was taken, and what was not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
@@ -194,9 +198,11 @@ fn finding(checked: &Checked, reported: &Reported, meant: &[DatabaseId], one_fil
         taken.left_out.push(format!("{} ({place}): there are several databases, and the log names none", finding.rule));
         return;
     }
+    let is_of_storage = OF_STORAGE.contains(&by.rule);
+    let of_storage = || is_of_storage.then(|| nature(&checked.graph, meant[0])).flatten().map(|(ground, _)| ground);
     let given = Given {
         text: format!("{}: {}", finding.rule, finding.message),
-        grounds: by.ground.into_iter().collect(),
+        grounds: by.ground.or_else(of_storage).into_iter().collect(),
         from: Some(place),
         raises: Some(by.cause),
     };
@@ -227,6 +233,7 @@ mod tests {
         let speaks = |name: &str| BY_RULE.iter().any(|by| by.rule == name);
         let mute: Vec<&str> = RULES.iter().map(|rule| rule.name).filter(|name| !speaks(name)).collect();
         assert_eq!(mute, MUTE);
+        assert!(OF_STORAGE.iter().all(|rule| BY_RULE.iter().any(|by| by.rule == *rule && by.ground.is_none())));
         assert!(BY_RULE.iter().all(|by| RULES.iter().any(|rule| rule.name == by.rule)));
     }
 }

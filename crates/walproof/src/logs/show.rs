@@ -124,7 +124,7 @@ pub fn alarm(sources: &[String], alarm: &Alarm<'_>) {
         Why::NamedByDefinition => "named by a line; not the first suspect".to_owned(),
     };
     line("alarm", &format!("{} ({}; {harm}; {rank}): {}", cause.name, certainty.word(), cause.line));
-    line("", &format!("{} `{}`", place(sources, &kind.last), kind.example));
+    line("", &format!("{} `{}`", place(sources, &kind.first), kind.example));
     if *damage {
         line("", "lines point at lost or damaged data: stop all openers and copy db, -wal, -shm before any repair");
     }

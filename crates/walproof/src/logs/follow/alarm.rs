@@ -59,7 +59,7 @@ impl Teller {
 
     fn document(&self, alarm: &Alarm<'_>) -> Value {
         let Alarm { cause, why, certainty, answer, damage, kind } = alarm;
-        let place = &kind.last;
+        let place = &kind.first;
         let (reason, overtakes) = match why {
             Why::First => ("first", None),
             Why::Overtakes(before) => ("overtakes", Some(*before)),

@@ -24,7 +24,9 @@ pub struct Binary(PathBuf);
 impl Binary {
     /// Builds and copies it.
     pub fn build() -> Result<Self, String> {
-        let build = ["build", "--release", "--quiet", "--package", "walproof"];
+        // In the profile that this program was built in: they lie in one folder.
+        let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
+        let build = ["build", "--profile", profile, "--quiet", "--package", "walproof"];
         let status = Command::new("cargo").args(build).current_dir(repository()).status();
         if !status.map_err(|error| format!("`cargo`: {error}"))?.success() {
             return Err("cannot build walproof\ntry: what cargo said above".to_owned());

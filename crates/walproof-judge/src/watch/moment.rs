@@ -224,7 +224,8 @@ pub enum Event {
         /// How many since the look before.
         kills: u64,
     },
-    /// A lock was taken and released again, as the kernel's trace told: exact, where looks alone may miss it.
+    /// A lock was taken and released again, as the kernel's trace told: exact, where looks alone may miss it. All of one
+    /// look are told together.
     LockHeld {
         /// The database's path.
         database: String,
@@ -236,8 +237,11 @@ pub enum Event {
         pid: u32,
         /// The name of its container.
         container: Option<String>,
-        /// For how long it was held, in microseconds.
+        /// For how long it was held, in microseconds; the longest of them.
         held_us: u64,
+        /// How often since the look before.
+        #[serde(default)]
+        times: u64,
     },
     /// A process asked for a lock and did not get it, as the kernel's trace told; all of one look are counted together.
     LockRefused {

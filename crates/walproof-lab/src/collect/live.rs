@@ -49,7 +49,7 @@ const DATABASES_MAX: usize = 50;
 /// File systems that may hang while one process is looked at.
 const HANGS_MAX: u32 = 8;
 /// The process namespace of a machine, rather than of a container (PROC_PID_INIT_INO of linux/proc_ns.h).
-const FIRST_PROCESS_NAMESPACE: &str = "pid:[4026531836]";
+pub(crate) const FIRST_PROCESS_NAMESPACE: &str = "pid:[4026531836]";
 
 /// Something to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -438,6 +438,11 @@ pub fn clean(only: Option<&RunId>) -> CleanReport {
             clean_orphan(&run, &mut report);
         }
     }
+    if only.is_none() {
+        let (removed, failed) = crate::watch::clean_traces();
+        report.removed.extend(removed);
+        report.failed.extend(failed);
+    }
     for engine in engines::installed() {
         let wanted = engines::runs_on(&engine).into_iter().filter(|run| only.is_none_or(|only| run == only));
         wanted.filter(|run| !is_noted(run)).for_each(|run| engines::remove_orphan(&engine, &run, &mut report));

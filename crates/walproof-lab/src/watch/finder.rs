@@ -14,7 +14,7 @@ use crate::error::LabError;
 /// Between the beginnings of two looks.
 const EVERY: Duration = Duration::from_millis(900);
 /// A look that is dear is made less often: it takes one part in so many of a processor.
-const SHARE: u32 = 10;
+const SHARE: u32 = 4;
 const EVERY_MAX: Duration = Duration::from_secs(5);
 /// Between two looks at least, also when somebody is in a hurry.
 const REST: Duration = Duration::from_millis(150);

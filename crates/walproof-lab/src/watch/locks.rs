@@ -92,6 +92,11 @@ impl Files {
         self.by_holder.insert((inode, i64::from(pid)), of);
     }
 
+    /// The inodes of all of them.
+    pub fn inodes(&self) -> impl Iterator<Item = (u64, Of)> {
+        self.by_name.iter().filter_map(|(name, of)| Some((name.rsplit(':').next()?.parse().ok()?, *of)))
+    }
+
     /// Which file a line is about.
     pub fn of(&self, line: &LockLine) -> Option<Of> {
         let inode = || line.file.rsplit(':').next()?.parse().ok();

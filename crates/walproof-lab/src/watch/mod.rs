@@ -15,12 +15,14 @@ mod eyes;
 mod finder;
 mod locks;
 mod processes;
+mod trace;
 mod tracked;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
+use walproof_judge::sharing::live::JournalFamilyWord;
 use walproof_judge::watch::moment::{Event, HeldLock, Moment, Watched};
 
 use crate::collect::live::{GlanceAt, LiveTarget};
@@ -28,7 +30,10 @@ use crate::error::LabError;
 use eyes::{Eyes, Sight};
 use finder::{Device, Finder, Found};
 use locks::Held;
+use trace::{Trace, Traced};
 use tracked::Known;
+
+pub(crate) use trace::clean as clean_traces;
 
 /// How long the first look waits for openers, and a look for those that it is in a hurry for.
 const FIRST_WAIT: Duration = Duration::from_millis(800);
@@ -62,6 +67,8 @@ pub struct Watcher {
     strangers: BTreeMap<i64, u32>,
     /// Since when file systems have been silent.
     silent: BTreeMap<Device, Duration>,
+    /// The kernel's trace, or why there is none; `None`: it was not asked for.
+    trace: Option<Result<Trace, String>>,
 }
 
 impl std::fmt::Debug for Watcher {
@@ -75,6 +82,7 @@ impl Watcher {
     pub fn start(settings: WatchSettings) -> Result<Self, LabError> {
         let now = Instant::now();
         let finder = Finder::start(settings.targets.clone())?;
+        let trace = settings.trace.then(|| Trace::start(settings.tracefs.as_deref()));
         Ok(Self {
             settings,
             began: now,
@@ -85,6 +93,7 @@ impl Watcher {
             found: None,
             strangers: BTreeMap::new(),
             silent: BTreeMap::new(),
+            trace,
         })
     }
 
@@ -104,6 +113,7 @@ impl Watcher {
         self.states(&mut moment.events);
         self.known.memory(&mut moment.events);
         self.locks(&mut moment.not_seen);
+        self.traced(&mut moment);
         moment.not_seen.extend(self.known.not_seen.iter().cloned());
         if blind > 0 {
             moment.not_seen.push("files of databases: no process to look at them could be started".to_owned());
@@ -220,6 +230,34 @@ impl Watcher {
                 self.known.databases[at].watched.locks_of_unseen.extend(named(locks));
             }
         }
+    }
+
+    /// What the kernel's trace told of locks since the look before.
+    fn traced(&mut self, moment: &mut Moment) {
+        let files = self.known.locked_files();
+        let rollback = |(at, one): (usize, &tracked::Tracked)| {
+            let family = one.watched.header.as_ref().and_then(|header| header.family);
+            (family == Some(JournalFamilyWord::Rollback)).then_some(at)
+        };
+        let rollback: BTreeSet<usize> = self.known.databases.iter().enumerate().filter_map(rollback).collect();
+        if let Some(Ok(trace)) = &mut self.trace {
+            let Traced { held, refused, lost } = trace.read(&files);
+            for ((at, pid, lock, exclusive), (held_us, times)) in held {
+                let Some((database, pid, container)) = self.known.who(at, pid) else { continue };
+                moment.events.push(Event::LockHeld { database, lock, exclusive, pid, container, held_us, times });
+            }
+            for ((at, pid, lock), times) in refused {
+                let Some((database, pid, container)) = self.known.who(at, pid) else { continue };
+                moment.events.push(Event::LockRefused { database, lock, pid, container, times });
+            }
+            if lost > 0 {
+                moment.not_seen.push("all of the kernel's trace of locks: more came than is kept".to_owned());
+            }
+            if let Err(because) = trace.watch(&files, &rollback) {
+                self.trace = Some(Err(because));
+            }
+        }
+        moment.trace = self.trace.as_ref().map(|trace| trace.as_ref().map(|_| ()).map_err(Clone::clone));
     }
 
     fn watched(&self, one: &tracked::Tracked) -> Watched {

@@ -205,6 +205,13 @@ impl Known {
         Some(self.containers.get(opener.container?)?.watched.container.name.clone())
     }
 
+    /// A process for an event of the trace: the database's name, its number, its container. It may have ended since.
+    pub fn who(&self, database: usize, pid: i64) -> Option<(String, u32, Option<String>)> {
+        let (database, pid) = (self.databases.get(database)?, u32::try_from(pid).ok()?);
+        let opener = database.openers.iter().find(|one| one.watched.pid == pid);
+        Some((database.watched.path.clone(), pid, opener.and_then(|one| self.name_of(&one.watched))))
+    }
+
     /// Learns how the files that are locked are spelled; what nobody has any more is forgotten.
     fn learn(&mut self) {
         let before = std::mem::take(&mut self.spellings);

@@ -24,6 +24,8 @@ use crate::runtimes::pidfd::readable_within;
 
 /// The argument by which this program is asked to be [`look_main`].
 pub const LOOK: &str = "live-look";
+/// What a child calls itself.
+pub const NAME: &str = "walproof";
 /// How long one answer may take.
 pub const TIME: Duration = Duration::from_secs(3);
 /// How long a child may take to begin: machines are busy.
@@ -127,7 +129,7 @@ impl Line {
             LabError::new("cannot look at what runs", because, try_this)
         };
         let mut command = Command::new("/proc/self/exe");
-        command.arg0("walproof").arg(LOOK).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.arg0(NAME).arg(LOOK).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = command.spawn().map_err(|error| failed(error.to_string()))?;
         let (Some(to), Some(from)) = (process.stdin.take(), process.stdout.take()) else {
             return Err(failed("it has no pipes".to_owned()));

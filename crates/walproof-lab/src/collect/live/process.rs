@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use walproof_format::sqlite::db_header::DB_MAGIC;
 use walproof_judge::facts::Mount;
 
-use super::asking::{Device, Mouth};
+use super::asking::{Device, LOOK, Mouth, NAME};
 use super::file::open_quietly;
 use super::maps::undeleted;
 use super::question::{Identity, mounts};
@@ -128,7 +128,16 @@ pub fn look(pid: u32, wanted: Option<&[Identity]>, dead: &[Device], mouth: &mut 
     }
     seen.held.sort_by_key(|held| held.fd);
     only_sqlite(&mut seen.held);
+    // Neither has another one who looks, of this watch or of another.
+    if !seen.held.is_empty() && looks(pid) {
+        seen.held.clear();
+    }
     Some(seen)
+}
+
+/// Whether a process is a child like this one.
+fn looks(pid: u32) -> bool {
+    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line == format!("{NAME}\0{LOOK}\0").into_bytes())
 }
 
 /// What ends like a file beside a database, and has neither a database in this process nor a name of its own that

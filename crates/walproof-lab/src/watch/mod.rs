@@ -33,7 +33,7 @@ use locks::Held;
 use trace::{Trace, Traced};
 use tracked::Known;
 
-pub(crate) use trace::clean as clean_traces;
+pub use trace::clean as clean_traces;
 
 /// How long the first look waits for openers, and a look for those that it is in a hurry for.
 const FIRST_WAIT: Duration = Duration::from_millis(800);

@@ -28,7 +28,7 @@ trait Output {
 pub fn run(flags: &WatchFlags) -> Result<i32, LabError> {
     let interrupted = interrupt::install();
     let mut outputs = outputs(flags)?;
-    let settings = WatchSettings { targets: targets(flags), every: flags.every, trace: !flags.no_trace, tracefs: None };
+    let settings = WatchSettings { targets: targets(flags), every: flags.every, trace: flags.trace, tracefs: None };
     let mut watcher = Watcher::start(settings)?;
     let mut watching = Watching::new(Thresholds::default());
     let end = flags.time.map(|time| Instant::now() + time);

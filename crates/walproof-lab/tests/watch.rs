@@ -351,7 +351,8 @@ fn a_frozen_container_is_seen_by_its_name() -> Outcome {
     }
     container.kill().expect("killed");
     let (_, events) = until(&mut watcher, |moment| opener(moment, &path, pid).is_none());
-    let went = |event: &Event| matches!(event, Event::Closed { container: Some(name), ended: true, .. } if name == "web");
+    let went =
+        |event: &Event| matches!(event, Event::Closed { container: Some(name), ended: true, .. } if name == "web");
     assert!(events.iter().any(went), "{events:#?}");
     drop((inside, container));
     run.leave();
@@ -425,8 +426,10 @@ fn openers_come_and_go() -> Outcome {
     comes.sql("SELECT count(*) FROM t");
     let pid = comes.pid();
     let (_, events) = until(&mut watcher, |moment| opener(moment, &path, pid).is_some());
-    let opened: Vec<u32> =
-        events.iter().filter_map(|event| if let Event::Opened { pid, .. } = event { Some(*pid) } else { None }).collect();
+    let opened: Vec<u32> = events
+        .iter()
+        .filter_map(|event| if let Event::Opened { pid, .. } = event { Some(*pid) } else { None })
+        .collect();
     assert_eq!(opened, [pid], "{events:#?}");
     drop(comes);
     let (moment, events) = until(&mut watcher, |moment| opener(moment, &path, pid).is_none());
@@ -556,9 +559,7 @@ fn the_trace_tells_holds_and_refusals() -> Outcome {
     holder.sql("BEGIN IMMEDIATE");
     std::thread::sleep(Duration::from_millis(30));
     writeln!(other.to, "BEGIN IMMEDIATE").and_then(|()| other.to.flush()).expect("it listens");
-    let refused = |event: &Event, pid: u32| {
-        matches!(event, Event::LockRefused { lock: Lock::Write, pid: of, times: 1.., .. } if *of == pid)
-    };
+    let refused = |event: &Event, pid: u32| matches!(event, Event::LockRefused { lock: Lock::Write, pid: of, times: 1.., .. } if *of == pid);
     let (began, mut seen) = (Instant::now(), Vec::new());
     while !seen.iter().any(|event| refused(event, other.pid())) {
         seen.extend(next(&mut watcher).events);
@@ -566,7 +567,9 @@ fn the_trace_tells_holds_and_refusals() -> Outcome {
     }
     holder.sql("COMMIT");
     let held = |event: &Event| match event {
-        Event::LockHeld { lock: Lock::Write, exclusive: true, pid, held_us, .. } if *pid == holder.pid() => Some(*held_us),
+        Event::LockHeld { lock: Lock::Write, exclusive: true, pid, held_us, .. } if *pid == holder.pid() => {
+            Some(*held_us)
+        }
         _ => None,
     };
     while !seen.iter().any(|event| held(event).is_some_and(|us| us >= 30_000)) {

@@ -33,7 +33,9 @@ impl Cgroup {
             let (Some(controllers), Some(path)) = (words.next(), words.next()) else { continue };
             let is = |one: &&Hierarchy, name: &str| match one.unified {
                 true => controllers.is_empty(),
-                false => controllers.split(',').any(|word| word == name) && one.controllers.iter().any(|word| word == name),
+                false => {
+                    controllers.split(',').any(|word| word == name) && one.controllers.iter().any(|word| word == name)
+                }
             };
             let folder = |name| {
                 let hierarchy = hierarchies.iter().find(|one| is(one, name))?;

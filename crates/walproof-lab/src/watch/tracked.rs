@@ -145,13 +145,7 @@ impl Known {
     }
 
     /// Databases that the last look did not find: gone, not open any more, or on storage that does not answer.
-    fn unfound(
-        &mut self,
-        ended: Instant,
-        silent: &BTreeSet<Device>,
-        before: &[Contained],
-        events: &mut Vec<Event>,
-    ) {
+    fn unfound(&mut self, ended: Instant, silent: &BTreeSet<Device>, before: &[Contained], events: &mut Vec<Event>) {
         for at in 0..self.databases.len() {
             if self.databases[at].last_found == ended {
                 continue;
@@ -173,7 +167,8 @@ impl Known {
                 events.push(in_container(event, name.map(|one| one.watched.container.name.clone())));
             }
         }
-        let stays = |one: &Tracked| one.by_path || !one.openers.is_empty() || one.last_found.elapsed() < FORGOTTEN_AFTER;
+        let stays =
+            |one: &Tracked| one.by_path || !one.openers.is_empty() || one.last_found.elapsed() < FORGOTTEN_AFTER;
         self.databases.retain(stays);
     }
 

@@ -120,13 +120,7 @@ impl Kept {
     }
 
     /// A container that was asked for by its name.
-    pub(super) fn target(
-        &mut self,
-        engine: &str,
-        name: &str,
-        all: &[Seen],
-        again: bool,
-    ) -> Result<Inspected, String> {
+    pub(super) fn target(&mut self, engine: &str, name: &str, all: &[Seen], again: bool) -> Result<Inspected, String> {
         let ticks = |answer: &Result<Inspected, String>| {
             let pid = answer.as_ref().ok().and_then(|inspected| inspected.pid)?;
             all.iter().find(|seen| seen.pid == pid).map(|seen| seen.ticks)

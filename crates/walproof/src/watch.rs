@@ -82,7 +82,7 @@ pub fn run(flags: &WatchFlags) -> Result<i32, LabError> {
     let notes = Notes::new(!in_terminal(flags));
     let targets = targets::of(&flags.targets, flags.host, &notes)?;
     let every = if flags.once { flags.every.min(ONCE_EVERY) } else { flags.every };
-    let settings = WatchSettings { targets, every, trace: !flags.no_trace, tracefs: None };
+    let settings = WatchSettings { targets, every, trace: flags.trace, tracefs: None };
     let looker = Looker::start(Watcher::start(settings)?);
     let mut watching = Watching::new(thresholds(&flags.thresholds));
     let mut outputs = outputs(flags, &notes)?;

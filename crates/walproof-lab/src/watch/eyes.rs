@@ -71,7 +71,8 @@ impl Eye {
         if self.asked.is_some() && !self.late() {
             return;
         }
-        if self.line.is_none() {
+        // Where one could not be started in time, the next look tries the others.
+        if self.line.is_none() && sight.blind == 0 {
             self.line = Line::start(START_MAX).ok();
         }
         let asked = self.line.as_mut().map(|line| line.begin(&Question::Glance(all.to_vec())));

@@ -14,7 +14,7 @@ use crate::error::LabError;
 /// Between the beginnings of two looks.
 const EVERY: Duration = Duration::from_millis(900);
 /// A look that is dear is made less often: it takes one part in so many of a processor.
-const SHARE: u32 = 4;
+const SHARE: u32 = 10;
 const EVERY_MAX: Duration = Duration::from_secs(5);
 /// Between two looks at least, also when somebody is in a hurry.
 const REST: Duration = Duration::from_millis(150);
@@ -101,13 +101,16 @@ fn find(
     loop {
         let began = Instant::now();
         let dead = silent.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let before = processor_time(&kept);
         let looked;
         (looked, kept) = kept.look(targets, &dead);
         let ended = Instant::now();
         if to_watcher.send(Found { looked, ended }).is_err() {
             return;
         }
-        let every = ((ended - began) * SHARE).clamp(EVERY, EVERY_MAX);
+        // Its own time, if that can be told: on a busy machine a look takes long and costs little.
+        let cost = processor_time(&kept).zip(before).map(|(after, before)| after.saturating_sub(before));
+        let every = (cost.unwrap_or(ended - began) * SHARE).clamp(EVERY, EVERY_MAX);
         std::thread::sleep(REST);
         match hurried.recv_timeout(every.saturating_sub(began.elapsed())) {
             Ok(()) => while hurried.try_recv().is_ok() {},
@@ -115,4 +118,8 @@ fn find(
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }
+}
+
+fn processor_time(kept: &Kept) -> Option<Duration> {
+    kept.asker.as_ref()?.processor_time()
 }

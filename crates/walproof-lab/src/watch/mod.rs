@@ -33,10 +33,10 @@ use locks::Held;
 use trace::{Trace, Traced};
 use tracked::Known;
 
-pub(crate) use trace::clean as clean_traces;
+pub use trace::clean as clean_traces;
 
-/// How long the first look waits for openers, and a look for those that it is in a hurry for.
-const FIRST_WAIT: Duration = Duration::from_millis(800);
+/// How long the first look waits for openers.
+const FIRST_WAIT: Duration = Duration::from_millis(400);
 /// A lock of a process that was not among the openers for so many slow looks is one of nobody who can be seen.
 const LOOKS_IN_VAIN: u32 = 2;
 

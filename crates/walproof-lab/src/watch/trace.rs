@@ -64,8 +64,12 @@ pub struct Traced {
 impl Trace {
     /// Makes an instance, here or where tracefs is mounted; an error says why not.
     pub fn start(tracefs: Option<&Path>) -> Result<Self, String> {
-        if fs::read_link("/proc/self/ns/pid").is_ok_and(|own| own.as_os_str() != crate::collect::live::FIRST_PROCESS_NAMESPACE) {
-            return Err("it tells processes by the numbers of the machine, which are not those of this container".to_owned());
+        if fs::read_link("/proc/self/ns/pid")
+            .is_ok_and(|own| own.as_os_str() != crate::collect::live::FIRST_PROCESS_NAMESPACE)
+        {
+            return Err(
+                "it tells processes by the numbers of the machine, which are not those of this container".to_owned()
+            );
         }
         let mounted = tracefs.map(Path::to_owned).or_else(|| mounts().into_iter().next());
         let mounted = mounted.ok_or("no tracefs is mounted (`mount -t tracefs tracefs /sys/kernel/tracing`)")?;
@@ -78,8 +82,7 @@ impl Trace {
             _ => format!("`{}`: {error}", instance.display()),
         })?;
         // From here on it is removed whatever happens.
-        let mut trace =
-            Self { instance, pipe: None, filter: String::new(), rest: Vec::new(), holds: HashMap::new() };
+        let mut trace = Self { instance, pipe: None, filter: String::new(), rest: Vec::new(), holds: HashMap::new() };
         trace.prepare().map_err(|error| format!("`{}`: {error}", trace.instance.display()))?;
         Ok(trace)
     }
@@ -89,7 +92,8 @@ impl Trace {
         self.write("buffer_size_kb", &BUFFER_KB.to_string())?;
         self.write("options/overwrite", "0")?;
         self.write("trace_clock", "mono")?;
-        let pipe = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(self.instance.join("trace_pipe"))?;
+        let pipe =
+            OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(self.instance.join("trace_pipe"))?;
         self.pipe = Some(pipe);
         Ok(())
     }
@@ -253,10 +257,9 @@ impl Record {
     fn parse(line: &str) -> Option<Self> {
         let (before, fields) = line.split_once(": posix_lock_inode: ")?;
         let (seconds, fraction) = before.rsplit(' ').next()?.split_once('.')?;
-        let at_us = seconds.parse::<u64>().ok()? * 1_000_000 + format!("{fraction:0<6}").get(..6)?.parse::<u64>().ok()?;
-        let field = |name: &str| {
-            fields.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
-        };
+        let at_us =
+            seconds.parse::<u64>().ok()? * 1_000_000 + format!("{fraction:0<6}").get(..6)?.parse::<u64>().ok()?;
+        let field = |name: &str| fields.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
         let hex = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16).ok();
         let (major, minor) = field("dev")?.split_once(':')?;
         let file = format!("{:02x}:{:02x}:{}", hex(major)?, hex(minor)?, hex(field("ino")?)?);

@@ -95,6 +95,13 @@ impl Asker {
         serde_json::from_value(heard?).map_err(|_| Silence::Broken)
     }
 
+    /// Processor time of the child so far, if the kernel tells.
+    pub fn processor_time(&self) -> Option<Duration> {
+        let pid = self.child.as_ref()?.process.id();
+        let text = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
+        Some(Duration::from_nanos(text.split_whitespace().next()?.parse().ok()?))
+    }
+
     fn give_up(&mut self, silence: Silence) {
         let Some(mut asked) = self.child.take() else { return };
         let _ = asked.process.kill();

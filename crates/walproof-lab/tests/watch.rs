@@ -1,0 +1,614 @@
+//! What a watch sees of databases that are in use, by real processes with real SQLite, in containers and out of them.
+//!
+//! What this file is: a test binary with its own main, because the children that look, the container's helper and
+//! whoever has a database open are this very binary.
+//! What it must not do: touch a mount that this process serves; open a watched database in this process.
+//! Where to look next: `src/watch/mod.rs`. `WALPROOF_REQUIRE=containers,clients,tracefs` makes a skip a failure.
+
+use std::ffi::CString;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use rusqlite::types::Value;
+use walproof_format::sqlite::lock_bytes::Lock;
+use walproof_judge::sharing::live::JournalFamilyWord;
+use walproof_judge::watch::moment::{Event, IndexSeen, Moment, Runs, Watched, WatchedOpener};
+use walproof_lab::clients::{Client, ClientOptions, Pages, Server, why_not_here};
+use walproof_lab::collect::live::{LOOK, LiveTarget, look_main};
+use walproof_lab::run::leavings::{RunDirectory, RunId};
+use walproof_lab::runtimes::{Container, ContainerSpec, HELPER, Line, Mount, choose, helper_main};
+use walproof_lab::watch::{WatchSettings, Watcher, clean_traces};
+
+const SERVE: &str = "serve-sql";
+/// Nothing here may take longer.
+const HANG: Duration = Duration::from_secs(60);
+/// A look may wait so long for openers and storage; the rest is for busy machines.
+const LOOK_MAX: Duration = Duration::from_secs(10);
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    match arguments.get(1).map(String::as_str) {
+        Some(HELPER) => std::process::exit(helper_main(&arguments[2..])),
+        Some(LOOK) => std::process::exit(look_main()),
+        Some(SERVE) => serve(&arguments[2]),
+        Some("--list") => TESTS.iter().for_each(|(name, _)| println!("{name}: test")),
+        filter => test(filter.filter(|word| !word.starts_with('-')).unwrap_or("")),
+    }
+}
+
+// ---- whoever has a database open ----
+
+/// Opens a database and runs what it is told, a line each; answers with the first row.
+fn serve(path: &str) {
+    let connection = Connection::open(path).expect("opens");
+    for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+        println!("{}", answer(&connection, &line));
+    }
+    // Whoever ends without closing leaves its files behind.
+    std::process::exit(0);
+}
+
+fn answer(connection: &Connection, sql: &str) -> String {
+    let row = connection.prepare(sql).and_then(|mut statement| {
+        let columns = statement.column_count();
+        let mut rows = statement.query([])?;
+        let mut all = Vec::new();
+        if let Some(row) = rows.next()? {
+            for column in 0..columns {
+                all.push(match row.get::<_, Value>(column)? {
+                    Value::Integer(number) => number.to_string(),
+                    Value::Text(text) => text,
+                    other => format!("{other:?}"),
+                });
+            }
+        }
+        Ok(all.join(" "))
+    });
+    row.unwrap_or_else(|error| format!("error {error}"))
+}
+
+struct Party {
+    child: Option<Child>,
+    to: Box<dyn Write>,
+    from: Box<dyn BufRead>,
+}
+
+impl Party {
+    fn of(path: &Path) -> Self {
+        let mut command = Command::new("/proc/self/exe");
+        command.arg(SERVE).arg(path).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        let (to, from) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
+        Self { child: Some(child), to: Box::new(to), from: Box::new(BufReader::new(from)) }
+    }
+
+    fn in_wal(path: &Path) -> Self {
+        let mut party = Self::of(path);
+        party.says("PRAGMA journal_mode = WAL", "wal");
+        party.sql("PRAGMA wal_autocheckpoint = 0");
+        party.sql("CREATE TABLE IF NOT EXISTS t(x)");
+        party
+    }
+
+    fn sql(&mut self, sql: &str) -> String {
+        writeln!(self.to, "{sql}").and_then(|()| self.to.flush()).expect("it listens");
+        let mut line = String::new();
+        self.from.read_line(&mut line).expect("it speaks");
+        assert!(!line.starts_with("error"), "{sql}: {line}");
+        line.trim().to_owned()
+    }
+
+    #[track_caller]
+    fn says(&mut self, sql: &str, expected: &str) {
+        assert_eq!(self.sql(sql), expected, "{sql}");
+    }
+
+    fn pid(&self) -> u32 {
+        self.child.as_ref().expect("here").id()
+    }
+
+    fn signal(&self, signal: i32) {
+        // SAFETY: a child of ours that was not waited for.
+        assert_eq!(unsafe { libc::kill(self.pid() as libc::pid_t, signal) }, 0);
+    }
+}
+
+impl Drop for Party {
+    fn drop(&mut self) {
+        self.to = Box::new(std::io::sink());
+        if let Some(mut child) = self.child.take() {
+            let _ = child.wait();
+        }
+    }
+}
+
+// ---- the bench ----
+
+/// A folder that goes away.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("walproof-watch-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).expect("a temporary folder");
+        Self(fs::canonicalize(folder).expect("it is there"))
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn watch(path: &Path) -> Watcher {
+    let targets = vec![LiveTarget::Path(path.to_owned())];
+    started(WatchSettings { targets, every: Duration::from_millis(50), trace: false, tracefs: None })
+}
+
+fn started(settings: WatchSettings) -> Watcher {
+    Watcher::start(settings).expect("it can look")
+}
+
+fn next(watcher: &mut Watcher) -> Moment {
+    let began = Instant::now();
+    let moment = watcher.next_moment();
+    assert!(began.elapsed() < LOOK_MAX, "it took {:?}", began.elapsed());
+    moment
+}
+
+/// Looks until something is seen; what happened meanwhile is put together.
+#[track_caller]
+fn until(watcher: &mut Watcher, what: impl Fn(&Moment) -> bool) -> (Moment, Vec<Event>) {
+    let (began, mut events) = (Instant::now(), Vec::new());
+    loop {
+        let mut moment = next(watcher);
+        events.append(&mut moment.events);
+        if what(&moment) {
+            return (moment, events);
+        }
+        assert!(began.elapsed() < HANG, "{moment:#?}");
+    }
+}
+
+fn at<'a>(moment: &'a Moment, path: &Path) -> Option<&'a Watched> {
+    moment.database(path.to_str().expect("UTF-8"))
+}
+
+fn opener<'a>(moment: &'a Moment, path: &Path, pid: u32) -> Option<&'a WatchedOpener> {
+    at(moment, path)?.openers.iter().find(|one| one.pid == pid)
+}
+
+fn index(moment: &Moment, path: &Path) -> IndexSeen {
+    at(moment, path).and_then(|one| one.index.clone()).unwrap_or_else(|| panic!("{moment:#?}"))
+}
+
+// ---- the tests ----
+
+/// Why a test does not apply here: what is missing, and why.
+struct Skip(&'static str, String);
+
+type Outcome = Result<(), Skip>;
+
+type Test = (&'static str, fn() -> Outcome);
+
+const TESTS: &[Test] = &[
+    ("what-is-seen-is-what-sqlite-reports", what_is_seen_is_what_sqlite_reports),
+    ("a-stopped-writer-is-seen-with-its-lock", a_stopped_writer_is_seen_with_its_lock),
+    ("a-frozen-container-is-seen-by-its-name", a_frozen_container_is_seen_by_its_name),
+    ("deleted-sidecars-are-another-generation", deleted_sidecars_are_another_generation),
+    ("a-replaced-database-is-one-with-two-files", a_replaced_database_is_one_with_two_files),
+    ("openers-come-and-go", openers_come_and_go),
+    ("storage-that-does-not-answer-holds-nobody", storage_that_does_not_answer_holds_nobody),
+    ("nothing-of-a-database-is-changed", nothing_of_a_database_is_changed),
+    ("the-trace-tells-holds-and-refusals", the_trace_tells_holds_and_refusals),
+];
+
+fn what_is_seen_is_what_sqlite_reports() -> Outcome {
+    for page_bytes in [512, 4096, 65536] {
+        let folder = Folder::new();
+        let path = folder.at("app.db");
+        let mut writer = Party::of(&path);
+        writer.sql(&format!("PRAGMA page_size = {page_bytes}"));
+        writer.says("PRAGMA journal_mode = WAL", "wal");
+        writer.sql("PRAGMA wal_autocheckpoint = 0");
+        writer.sql("CREATE TABLE t(x)");
+        let mut watcher = watch(&folder.0);
+        until(&mut watcher, |moment| opener(moment, &path, writer.pid()).is_some());
+        let mut before = index(&next(&mut watcher), &path);
+        for turn in 0..4 {
+            writer.sql("INSERT INTO t VALUES (randomblob(3000))");
+            let seen = index(&next(&mut watcher), &path);
+            assert_eq!(seen.change_counter, before.change_counter + 1, "one more commit");
+            let pages: u32 = writer.sql("PRAGMA page_count").parse().expect("a number");
+            assert_eq!((seen.page_size_bytes, seen.database_pages, seen.tries), (page_bytes, pages, 1));
+            if turn == 2 {
+                // `PRAGMA wal_checkpoint` answers busy, frames in the log, frames that are in the database.
+                let said = writer.sql("PRAGMA wal_checkpoint(PASSIVE)");
+                let after = index(&next(&mut watcher), &path);
+                assert_eq!(said, format!("0 {} {}", after.max_frame, after.backfilled_frames));
+                assert!(after.max_frame > 0 && after.max_frame == after.backfilled_frames);
+                assert_eq!(after.salts, seen.salts);
+            } else {
+                assert!(seen.max_frame > seen.backfilled_frames, "{seen:?}");
+            }
+            before = seen;
+        }
+        let moment = next(&mut watcher);
+        let one = at(&moment, &path).expect("there");
+        let header = one.header.as_ref().expect("read");
+        assert_eq!((header.has_magic, header.family), (true, Some(JournalFamilyWord::Wal)));
+        assert_eq!(header.page_size_bytes, Some(page_bytes));
+        for (file, suffix) in [(&one.file, ""), (&one.wal, "-wal"), (&one.shm, "-shm")] {
+            let found = fs::metadata(folder.at(&format!("app.db{suffix}"))).expect("there");
+            let file = file.as_ref().expect("seen");
+            assert_eq!((file.inode, file.size_bytes), (found.ino(), found.len()), "{suffix}");
+        }
+        let own = opener(&moment, &path, writer.pid()).expect("there");
+        assert_eq!((own.maps_shm, &own.runs, own.held.len()), (Some(true), &Runs::Freely, 3), "{own:#?}");
+        assert_eq!(own.libraries[0].version.as_deref(), Some(rusqlite::version()));
+        a_reader_pins_its_mark(&mut writer, &path, &mut watcher);
+    }
+    Ok(())
+}
+
+/// A reader holds the lock of a mark that is where the log ended when it began.
+fn a_reader_pins_its_mark(writer: &mut Party, path: &Path, watcher: &mut Watcher) {
+    writer.sql("INSERT INTO t VALUES (1)");
+    let mut reader = Party::of(path);
+    reader.sql("BEGIN");
+    reader.sql("SELECT count(*) FROM t");
+    let (moment, _) = until(watcher, |moment| {
+        opener(moment, path, reader.pid()).is_some_and(|one| one.locks.iter().flatten().count() > 2)
+    });
+    let seen = index(&moment, path);
+    let held = opener(&moment, path, reader.pid()).expect("there").locks.as_ref().expect("shown here").clone();
+    let mark = held.iter().find_map(|held| held.lock.read_mark()).expect("a reader has one");
+    assert_eq!(seen.read_marks[mark], Some(seen.max_frame), "{held:?} {seen:?}");
+    let pinned = seen.max_frame;
+    writer.sql("INSERT INTO t VALUES (2)");
+    let said = writer.sql("PRAGMA wal_checkpoint(PASSIVE)");
+    let after = index(&next(watcher), path);
+    assert_eq!(said, format!("0 {} {}", after.max_frame, after.backfilled_frames));
+    assert_eq!((after.backfilled_frames, after.max_frame > pinned), (pinned, true), "no further than the reader");
+}
+
+fn a_stopped_writer_is_seen_with_its_lock() -> Outcome {
+    let folder = Folder::new();
+    let path = folder.at("app.db");
+    let mut writer = Party::in_wal(&path);
+    let mut watcher = watch(&path);
+    until(&mut watcher, |moment| opener(moment, &path, writer.pid()).is_some_and(|one| one.runs == Runs::Freely));
+    writer.sql("BEGIN IMMEDIATE");
+    writer.signal(libc::SIGSTOP);
+    let (moment, _) = until(&mut watcher, |moment| {
+        opener(moment, &path, writer.pid()).is_some_and(|one| one.runs == Runs::Stopped && one.holds(Lock::Write))
+    });
+    let one = opener(&moment, &path, writer.pid()).expect("there");
+    assert!(one.locks.iter().flatten().any(|held| held.lock == Lock::Write && held.exclusive), "{one:#?}");
+    assert!(one.holds(Lock::Dms) && one.holds(Lock::Shared) && !one.holds(Lock::Checkpoint));
+    writer.signal(libc::SIGCONT);
+    writer.sql("COMMIT");
+    until(&mut watcher, |moment| {
+        opener(moment, &path, writer.pid()).is_some_and(|one| one.runs == Runs::Freely && !one.holds(Lock::Write))
+    });
+
+    Ok(())
+}
+
+fn a_frozen_container_is_seen_by_its_name() -> Outcome {
+    let runtime = choose(Some("embedded")).map_err(|error| Skip("containers", error.because()))?;
+    let run = RunDirectory::create(&RunId::random()).map_err(|error| Skip("containers", error.because()))?;
+    let folder = Folder::new();
+    let path = folder.at("app.db");
+    let mut watcher = watch(&path);
+    assert!(next(&mut watcher).not_seen.iter().any(|what| what.contains("app.db")), "it is waited for");
+    let spec = ContainerSpec {
+        name: "web".to_owned(),
+        mounts: vec![Mount::Bind { source: folder.0.clone(), destination: "/db".into(), read_only: false }],
+        arguments: vec![SERVE.to_owned(), "/db/app.db".to_owned()],
+        memory_bytes_max: 64 << 20,
+        pids_max: 8,
+        user: None,
+        program: None,
+        likeness: None,
+    };
+    let mut container = runtime.start(&run, &spec).unwrap_or_else(|error| panic!("{error}: {}", error.because()));
+    let Line { to_agent, from_agent } = container.take_line().expect("the line");
+    let mut inside = Party { child: None, to: Box::new(to_agent), from: Box::new(BufReader::new(from_agent)) };
+    inside.says("PRAGMA journal_mode = WAL", "wal");
+    inside.sql("CREATE TABLE t(x)");
+    inside.sql("BEGIN IMMEDIATE");
+    let pid = container.pid().expect("here");
+    let (moment, events) = until(&mut watcher, |moment| opener(moment, &path, pid).is_some());
+    let one = opener(&moment, &path, pid).expect("there");
+    let named = moment.container_of(one).expect("it is in one");
+    assert_eq!((named.container.name.as_str(), named.container.engine.as_str()), ("web", "embedded"));
+    assert_eq!((one.path.as_str(), one.pid_inside), ("/db/app.db", Some(1)));
+    let came = |event: &Event| matches!(event, Event::Opened { container: Some(name), .. } if name == "web");
+    assert!(events.iter().any(came), "{events:#?}");
+    match container.freeze() {
+        Ok(()) => {
+            let frozen = |one: &WatchedOpener| one.runs == Runs::Frozen && one.holds(Lock::Write);
+            until(&mut watcher, |moment| opener(moment, &path, pid).is_some_and(frozen));
+            container.thaw().expect("it goes on");
+            until(&mut watcher, |moment| opener(moment, &path, pid).is_some_and(|one| one.runs == Runs::Freely));
+        }
+        Err(error) => return Err(Skip("containers", error.because())),
+    }
+    container.kill().expect("killed");
+    let (_, events) = until(&mut watcher, |moment| opener(moment, &path, pid).is_none());
+    let went =
+        |event: &Event| matches!(event, Event::Closed { container: Some(name), ended: true, .. } if name == "web");
+    assert!(events.iter().any(went), "{events:#?}");
+    drop((inside, container));
+    run.leave();
+    Ok(())
+}
+
+fn deleted_sidecars_are_another_generation() -> Outcome {
+    let folder = Folder::new();
+    let path = folder.at("app.db");
+    let mut first = Party::in_wal(&path);
+    first.sql("INSERT INTO t VALUES (1)");
+    let mut watcher = watch(&path);
+    until(&mut watcher, |moment| opener(moment, &path, first.pid()).is_some());
+    ["-wal", "-shm"].map(|suffix| fs::remove_file(folder.at(&format!("app.db{suffix}"))).expect("removed"));
+    let mut second = Party::in_wal(&path);
+    second.sql("INSERT INTO t VALUES (2)");
+    let inode = |moment: &Moment, pid, which: &str| {
+        let held = &opener(moment, &path, pid)?.held;
+        held.iter().find(|held| held.which == which).map(|held| (held.inode, held.link_count))
+    };
+    let (moment, _) = until(&mut watcher, |moment| {
+        let links = |pid| inode(moment, pid, "shm").map(|(_, links)| links);
+        links(first.pid()) == Some(0) && links(second.pid()) == Some(1)
+    });
+    for which in ["wal", "shm"] {
+        let [old, new] = [&first, &second].map(|party| inode(&moment, party.pid(), which).expect("held"));
+        assert!(old.0 != new.0 && old.1 == 0 && new.1 == 1, "{which}: {old:?} {new:?}");
+    }
+    let now = fs::metadata(folder.at("app.db-shm")).expect("there").ino();
+    assert_eq!(at(&moment, &path).and_then(|one| one.shm.as_ref()).map(|shm| shm.inode), Some(now));
+    // Each one's locks are its own, on whichever file it has.
+    for party in [&first, &second] {
+        assert!(opener(&moment, &path, party.pid()).is_some_and(|one| one.holds(Lock::Dms)), "{moment:#?}");
+    }
+    Ok(())
+}
+
+fn a_replaced_database_is_one_with_two_files() -> Outcome {
+    let folder = Folder::new();
+    let (path, other) = (folder.at("app.db"), folder.at("other.db"));
+    drop(Party::in_wal(&other));
+    let first = {
+        let mut first = Party::in_wal(&path);
+        first.sql("INSERT INTO t VALUES (1)");
+        first
+    };
+    let (begun_before, replaced) = (watch(&path), fs::metadata(&path).expect("there").ino());
+    let mut begun_before = begun_before;
+    until(&mut begun_before, |moment| opener(moment, &path, first.pid()).is_some());
+    fs::rename(&other, &path).expect("replaced");
+    for mut watcher in [begun_before, watch(&path)] {
+        let (moment, _) = until(&mut watcher, |moment| {
+            let held = |one: &WatchedOpener| one.held.iter().any(|held| held.which == "db" && held.link_count == 0);
+            opener(moment, &path, first.pid()).is_some_and(held)
+        });
+        assert_eq!(moment.databases.len(), 1, "{moment:#?}");
+        let now = at(&moment, &path).and_then(|one| one.file.as_ref()).expect("there").inode;
+        assert_ne!(now, replaced);
+    }
+    Ok(())
+}
+
+fn openers_come_and_go() -> Outcome {
+    let folder = Folder::new();
+    let path = folder.at("app.db");
+    let stays = Party::in_wal(&path);
+    let mut watcher = watch(&path);
+    let (_, events) = until(&mut watcher, |moment| opener(moment, &path, stays.pid()).is_some());
+    assert!(events.is_empty(), "it was there before: {events:#?}");
+    let mut comes = Party::of(&path);
+    comes.sql("SELECT count(*) FROM t");
+    let pid = comes.pid();
+    let (_, events) = until(&mut watcher, |moment| opener(moment, &path, pid).is_some());
+    let opened: Vec<u32> = events
+        .iter()
+        .filter_map(|event| if let Event::Opened { pid, .. } = event { Some(*pid) } else { None })
+        .collect();
+    assert_eq!(opened, [pid], "{events:#?}");
+    drop(comes);
+    let (moment, events) = until(&mut watcher, |moment| opener(moment, &path, pid).is_none());
+    let gone = |event: &Event| matches!(event, Event::Closed { pid: of, ended: true, .. } if *of == pid);
+    assert!(events.iter().any(gone), "{events:#?}");
+    assert!(opener(&moment, &path, stays.pid()).is_some());
+    // None of ours is an opener, however long it looks.
+    let own: Vec<&str> = at(&moment, &path).expect("there").openers.iter().map(|one| one.command.as_str()).collect();
+    assert_eq!(own.len(), 1, "{own:?}");
+    Ok(())
+}
+
+fn storage_that_does_not_answer_holds_nobody() -> Outcome {
+    if let Some(why) = why_not_here() {
+        return Err(Skip("clients", why));
+    }
+    let folder = Folder::new();
+    for name in ["server", "mount"] {
+        fs::create_dir(folder.at(name)).expect("a folder");
+    }
+    let server = Arc::new(Server::new(&folder.at("server"), false));
+    let options = ClientOptions::believing(Pages::Cached, 0);
+    let client = Client::mount(server, &folder.at("mount"), options, 1).expect("mounted");
+    let (on_client, local) = (folder.at("mount/app.db"), folder.at("local.db"));
+    let (far, mut near) = (Party::in_wal(&on_client), Party::in_wal(&local));
+    let targets = [&on_client, &local].map(|path| LiveTarget::Path(path.clone())).to_vec();
+    let every = Duration::from_millis(50);
+    let mut watcher = started(WatchSettings { targets, every, trace: false, tracefs: None });
+    until(&mut watcher, |moment| {
+        opener(moment, &on_client, far.pid()).is_some() && opener(moment, &local, near.pid()).is_some()
+    });
+    let seen = at(&next(&mut watcher), &on_client).expect("there").file.clone();
+    client.knobs().stall(HANG);
+    let silent = |moment: &Moment| at(moment, &on_client).and_then(|one| one.silent_ms);
+    let (moment, _) = until(&mut watcher, |moment| silent(moment).is_some_and(|ms| ms > 1500));
+    let one = at(&moment, &on_client).expect("it is still told");
+    assert_eq!((&one.file, one.openers.len()), (&seen, 1), "the last that is known: {one:#?}");
+    // What lies elsewhere is looked at as before.
+    assert_eq!(at(&moment, &local).and_then(|one| one.silent_ms), None);
+    let before = index(&moment, &local).change_counter;
+    near.sql("INSERT INTO t VALUES (1)");
+    until(&mut watcher, |moment| index(moment, &local).change_counter == before + 1);
+    client.knobs().release();
+    until(&mut watcher, |moment| silent(moment).is_none() && opener(moment, &on_client, far.pid()).is_some());
+    drop((far, near, watcher));
+    Ok(())
+}
+
+/// Contents and times of all files in a folder, of access too; this look does not change them.
+fn everything(folder: &Path) -> Vec<String> {
+    let mut lines: Vec<String> = fs::read_dir(folder)
+        .expect("a folder")
+        .flatten()
+        .map(|entry| {
+            let found = fs::symlink_metadata(entry.path()).expect("there");
+            let times = (found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec(), found.atime_nsec());
+            format!("{:?} {} {} {:o} {times:?}", entry.file_name(), found.ino(), found.len(), found.mode())
+        })
+        .collect();
+    lines.sort();
+    lines
+}
+
+fn nothing_of_a_database_is_changed() -> Outcome {
+    let folder = Folder::new();
+    let path = folder.at("app.db");
+    let mut writer = Party::in_wal(&path);
+    writer.sql("INSERT INTO t VALUES (1)");
+    let contents = |suffix: &str| fs::read(folder.at(&format!("app.db{suffix}"))).expect("readable");
+    let bytes = ["", "-wal", "-shm"].map(contents);
+    let before = everything(&folder.0);
+    let targets = vec![LiveTarget::Path(folder.0.clone()), LiveTarget::Host];
+    let every = Duration::from_millis(10);
+    let mut watcher = started(WatchSettings { targets, every, trace: false, tracefs: None });
+    until(&mut watcher, |moment| moment.elapsed_ms > 2500 && opener(moment, &path, writer.pid()).is_some());
+    assert_eq!(everything(&folder.0), before);
+    assert_eq!(["", "-wal", "-shm"].map(contents), bytes);
+    drop(watcher);
+    // The last closer is still the last: nobody else held anything.
+    drop(writer);
+    Ok(())
+}
+
+/// A tracefs of this test's own place; the kernel's is one.
+struct Tracefs(PathBuf);
+
+impl Tracefs {
+    fn mounted(at: PathBuf) -> Result<Self, Skip> {
+        fs::create_dir(&at).expect("a folder");
+        let text = |text: &str| CString::new(text).expect("no NUL");
+        let (kind, path) = (text("tracefs"), text(at.to_str().expect("UTF-8")));
+        // SAFETY: valid C strings, and no data.
+        let code = unsafe { libc::mount(kind.as_ptr(), path.as_ptr(), kind.as_ptr(), 0, std::ptr::null()) };
+        let why = || std::io::Error::last_os_error().to_string();
+        if code == 0 { Ok(Self(at)) } else { Err(Skip("tracefs", why())) }
+    }
+}
+
+impl Drop for Tracefs {
+    fn drop(&mut self) {
+        let path = CString::new(self.0.to_str().expect("UTF-8")).expect("no NUL");
+        // SAFETY: a valid C string.
+        let _ = unsafe { libc::umount2(path.as_ptr(), libc::MNT_DETACH) };
+    }
+}
+
+fn the_trace_tells_holds_and_refusals() -> Outcome {
+    let folder = Folder::new();
+    let tracefs = Tracefs::mounted(folder.at("tracefs"))?;
+    let instances = || fs::read_dir(tracefs.0.join("instances")).expect("there").flatten().count();
+    let own = format!("walproof-watch-{}-", std::process::id());
+    let ours = || {
+        let all = fs::read_dir(tracefs.0.join("instances")).expect("there").flatten();
+        all.filter(|one| one.file_name().to_string_lossy().starts_with(&own)).count()
+    };
+    let path = folder.at("app.db");
+    let (mut holder, mut other) = (Party::in_wal(&path), Party::of(&path));
+    let targets = vec![LiveTarget::Path(path.clone())];
+    let (every, at) = (Duration::from_millis(50), Some(tracefs.0.clone()));
+    let mut watcher = started(WatchSettings { targets, every, trace: true, tracefs: at });
+    let (moment, _) = until(&mut watcher, |moment| opener(moment, &path, other.pid()).is_some());
+    if let Some(Err(why)) = moment.trace {
+        return Err(Skip("tracefs", why));
+    }
+    assert_eq!(ours(), 1);
+    next(&mut watcher);
+    holder.sql("BEGIN IMMEDIATE");
+    std::thread::sleep(Duration::from_millis(30));
+    writeln!(other.to, "BEGIN IMMEDIATE").and_then(|()| other.to.flush()).expect("it listens");
+    let refused = |event: &Event, pid: u32| matches!(event, Event::LockRefused { lock: Lock::Write, pid: of, times: 1.., .. } if *of == pid);
+    let (began, mut seen) = (Instant::now(), Vec::new());
+    while !seen.iter().any(|event| refused(event, other.pid())) {
+        seen.extend(next(&mut watcher).events);
+        assert!(began.elapsed() < HANG, "{seen:#?}");
+    }
+    holder.sql("COMMIT");
+    let held = |event: &Event| match event {
+        Event::LockHeld { lock: Lock::Write, exclusive: true, pid, held_us, .. } if *pid == holder.pid() => {
+            Some(*held_us)
+        }
+        _ => None,
+    };
+    while !seen.iter().any(|event| held(event).is_some_and(|us| us >= 30_000)) {
+        seen.extend(next(&mut watcher).events);
+        assert!(began.elapsed() < HANG, "{seen:#?}");
+    }
+    drop(watcher);
+    assert_eq!(ours(), 0, "it is removed at the end");
+    // One that a killed watch left behind is removed by `clean`.
+    let stale = tracefs.0.join("instances/walproof-watch-4194303-1-0");
+    fs::create_dir(&stale).expect("made");
+    let before = instances();
+    clean_traces();
+    assert!(!stale.exists() && instances() < before);
+    Ok(())
+}
+
+// ---- the harness ----
+
+fn test(filter: &str) {
+    let wanted = TESTS.iter().filter(|(name, _)| name.contains(filter));
+    let failed = wanted.filter(|(name, body)| !passes(name, *body)).count();
+    println!("\ntest result: {}. {failed} failed", if failed == 0 { "ok" } else { "FAILED" });
+    std::process::exit(i32::from(failed > 0));
+}
+
+fn passes(name: &str, body: fn() -> Outcome) -> bool {
+    let began = Instant::now();
+    match std::panic::catch_unwind(body) {
+        Ok(Ok(())) => println!("  ok      {name} ({:.0?})", began.elapsed()),
+        Ok(Err(Skip(requirement, why))) => {
+            let _ = writeln!(std::io::stderr(), "skipped: {why}: {name}");
+            let required = std::env::var("WALPROOF_REQUIRE").unwrap_or_default();
+            return !required.split(',').any(|one| one.trim() == requirement);
+        }
+        Err(_) => {
+            println!("  FAILED  {name}");
+            return false;
+        }
+    }
+    true
+}

@@ -143,8 +143,7 @@ impl Watcher {
         let first = self.found.is_none();
         self.found = Some(found.ended);
         self.strangers.values_mut().for_each(|looks| *looks += 1);
-        let silent: BTreeSet<Device> = self.silent.keys().copied().collect();
-        self.known.take(found, &silent, events);
+        self.known.take(found, events);
         if first {
             // Who had it open before the watch began did not open it now.
             events.clear();

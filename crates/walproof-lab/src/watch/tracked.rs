@@ -14,7 +14,7 @@ use super::locks::{self, Of};
 use super::processes::{Cgroup, pid_inside};
 use crate::collect::live::{GlanceAt, Identity, shows_locks};
 use crate::runtimes::cgroups::{self, Hierarchy};
-use crate::runtimes::pidfd::start_ticks;
+use crate::runtimes::pidfd::{is_zombie, start_ticks};
 
 /// A database that was found with a process or a container is forgotten this long after the last one closed it.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
@@ -36,6 +36,8 @@ pub struct Tracked {
 pub struct Opener {
     /// As it is told.
     pub watched: WatchedOpener,
+    /// The name of its container: openers outlive the list of containers that they were found with.
+    pub container: Option<String>,
     /// Its cgroup.
     pub cgroup: Cgroup,
     /// No lock to be seen is no lock.
@@ -85,7 +87,7 @@ impl Tracked {
 
 impl Known {
     /// Takes in a slow look; what came and went stands in `events`.
-    pub fn take(&mut self, found: Found, silent: &BTreeSet<Device>, events: &mut Vec<Event>) {
+    pub fn take(&mut self, found: Found, events: &mut Vec<Event>) {
         let hierarchies = cgroups::hierarchies();
         let before = std::mem::take(&mut self.containers);
         let live = found.looked.live;
@@ -98,7 +100,9 @@ impl Known {
             let Some((ticks, cgroup)) = found.looked.processes.get(&opener.pid) else { continue };
             // Whoever ended since is not brought back.
             if start_ticks(opener.pid) == Some(*ticks) {
-                openers[opener.database].push(opened(opener, *ticks, Cgroup::of(cgroup, &hierarchies)));
+                let container = opener.container.and_then(|at| self.containers.get(at));
+                let container = container.map(|one| one.watched.container.name.clone());
+                openers[opener.database].push(opened(opener, *ticks, container, Cgroup::of(cgroup, &hierarchies)));
             }
         }
         for (database, openers) in live.databases.into_iter().zip(openers) {
@@ -110,7 +114,7 @@ impl Known {
             self.databases[at].last_found = found.ended;
             self.replace(at, openers, events);
         }
-        self.unfound(found.ended, silent, &before, events);
+        self.unfound(found.ended, &found.looked.untouched, &before, events);
         self.learn();
     }
 
@@ -132,13 +136,13 @@ impl Known {
         let key = |one: &Opener| (one.watched.pid, one.watched.started_ticks);
         let among = |one: &Opener, all: &[Opener]| all.iter().any(|other| key(other) == key(one));
         for gone in before.iter().filter(|one| !among(one, &tracked.openers)) {
-            events.push(self.closed(&tracked.watched.path, &gone.watched));
+            events.push(closed(&tracked.watched.path, gone));
         }
         for new in tracked.openers.iter().filter(|one| !among(one, &before)) {
             events.push(Event::Opened {
                 database: tracked.watched.path.clone(),
                 pid: new.watched.pid,
-                container: self.name_of(&new.watched),
+                container: new.container.clone(),
                 command: new.watched.command.clone(),
             });
         }
@@ -160,12 +164,7 @@ impl Known {
                 let watched = WatchedOpener { container, ..opener.watched };
                 self.databases[at].openers.push(Opener { watched, ..opener });
             }
-            for opener in gone {
-                let watched = WatchedOpener { container: None, ..opener.watched.clone() };
-                let name = opener.watched.container.and_then(|at| before.get(at));
-                let event = self.closed(&self.databases[at].watched.path, &watched);
-                events.push(in_container(event, name.map(|one| one.watched.container.name.clone())));
-            }
+            events.extend(gone.iter().map(|opener| closed(&self.databases[at].watched.path, opener)));
         }
         let stays =
             |one: &Tracked| one.by_path || !one.openers.is_empty() || one.last_found.elapsed() < FORGOTTEN_AFTER;
@@ -186,30 +185,14 @@ impl Known {
     /// An opener that has ended is taken out at once.
     pub fn ended(&mut self, database: usize, opener: usize, events: &mut Vec<Event>) {
         let gone = self.databases[database].openers.remove(opener);
-        events.push(self.closed(&self.databases[database].watched.path, &gone.watched));
-    }
-
-    fn closed(&self, database: &str, opener: &WatchedOpener) -> Event {
-        Event::Closed {
-            database: database.to_owned(),
-            pid: opener.pid,
-            container: self.name_of(opener),
-            command: opener.command.clone(),
-            ended: start_ticks(opener.pid) != Some(opener.started_ticks)
-                || crate::runtimes::pidfd::is_zombie(opener.pid),
-        }
-    }
-
-    /// The name of an opener's container.
-    pub fn name_of(&self, opener: &WatchedOpener) -> Option<String> {
-        Some(self.containers.get(opener.container?)?.watched.container.name.clone())
+        events.push(closed(&self.databases[database].watched.path, &gone));
     }
 
     /// A process for an event of the trace: the database's name, its number, its container. It may have ended since.
     pub fn who(&self, database: usize, pid: i64) -> Option<(String, u32, Option<String>)> {
         let (database, pid) = (self.databases.get(database)?, u32::try_from(pid).ok()?);
         let opener = database.openers.iter().find(|one| one.watched.pid == pid);
-        Some((database.watched.path.clone(), pid, opener.and_then(|one| self.name_of(&one.watched))))
+        Some((database.watched.path.clone(), pid, opener.and_then(|one| one.container.clone())))
     }
 
     /// Learns how the files that are locked are spelled; what nobody has any more is forgotten.
@@ -278,12 +261,13 @@ fn lives(opener: &Opener) -> bool {
     start_ticks(opener.watched.pid) == Some(opener.watched.started_ticks)
 }
 
-fn in_container(event: Event, name: Option<String>) -> Event {
-    match event {
-        Event::Closed { database, pid, command, ended, .. } => {
-            Event::Closed { database, pid, container: name, command, ended }
-        }
-        other => other,
+fn closed(database: &str, opener: &Opener) -> Event {
+    Event::Closed {
+        database: database.to_owned(),
+        pid: opener.watched.pid,
+        container: opener.container.clone(),
+        command: opener.watched.command.clone(),
+        ended: !lives(opener) || is_zombie(opener.watched.pid),
     }
 }
 
@@ -297,7 +281,7 @@ fn contained(
     Contained { watched, cgroup: Cgroup::of(&cgroup, hierarchies) }
 }
 
-fn opened(opener: LiveOpener, started_ticks: u64, cgroup: Cgroup) -> Opener {
+fn opened(opener: LiveOpener, started_ticks: u64, container: Option<String>, cgroup: Cgroup) -> Opener {
     let fstype = opener.mount.as_ref().map(|mount| mount.fstype.clone()).unwrap_or_default();
     let watched = WatchedOpener {
         pid: opener.pid,
@@ -313,5 +297,5 @@ fn opened(opener: LiveOpener, started_ticks: u64, cgroup: Cgroup) -> Opener {
         libraries: opener.libraries,
         ..WatchedOpener::default()
     };
-    Opener { watched, cgroup, shows_locks: shows_locks(&fstype) }
+    Opener { watched, container, cgroup, shows_locks: shows_locks(&fstype) }
 }

@@ -23,7 +23,7 @@ use crate::error::LabError;
 /// A container or pod that is not there is asked for again after this time, and so is what a directory holds.
 const AGAIN: Duration = Duration::from_secs(3);
 /// A file system that did not answer is left alone for so long, unless it is known to answer again.
-const DEAD_AGAIN: Duration = Duration::from_secs(30);
+const DEAD_AGAIN: Duration = Duration::from_secs(5);
 /// An engine that does not know a container may not know it yet.
 const NAMED_TRIES_MAX: u32 = 3;
 
@@ -58,6 +58,8 @@ pub struct Looked {
     pub containers: BTreeMap<usize, (String, Option<String>)>,
     /// Databases that are watched by their path: they are waited for when they are gone.
     pub by_path: BTreeSet<String>,
+    /// File systems that were not touched, or did not answer: what lies on them was not found, whatever it is.
+    pub untouched: BTreeSet<Device>,
 }
 
 impl Looked {
@@ -94,7 +96,8 @@ impl Kept {
         }
         let mut looking = Looking::begin(self, true);
         looking.look(targets);
-        let (looked, mut kept) = looking.end();
+        let (mut looked, mut kept) = looking.end();
+        looked.untouched = kept.asker.iter().flat_map(|asker| &asker.dead).copied().collect();
         let found = kept.asker.iter().flat_map(|asker| &asker.dead).filter(|device| !silent.contains(device));
         for device in found {
             kept.dead.entry(*device).or_insert_with(Instant::now);

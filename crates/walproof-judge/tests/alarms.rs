@@ -184,8 +184,17 @@ fn holds_and_refusals_are_counted() {
         let (database, container) = ("/srv/app.db".to_owned(), Some("worker".to_owned()));
         let held_us = [5, 900, 70][time as usize];
         let (lock, pid, exclusive) = (Lock::Write, 200 + time as u32, true);
-        let held =
-            Event::LockHeld { database: database.clone(), lock, exclusive, pid, container: container.clone(), held_us };
+        let total_us = held_us + 10;
+        let held = Event::LockHeld {
+            database: database.clone(),
+            lock,
+            exclusive,
+            pid,
+            container: container.clone(),
+            held_us,
+            total_us,
+            times: 2,
+        };
         let refused = Event::LockRefused { database, lock: Lock::Checkpoint, pid, container, times: 3 };
         scene.now.events.extend([held, refused]);
     });
@@ -193,7 +202,7 @@ fn holds_and_refusals_are_counted() {
     scene.seen.into_iter().for_each(|moment| drop(watching.observe(moment)));
     let past = watching.past().database("/srv/app.db").expect("it is watched");
     let stats = &past.holds[&Lock::Write];
-    assert_eq!((stats.count, stats.total_us, stats.longest_us), (3, 975, 900));
+    assert_eq!((stats.count, stats.total_us, stats.longest_us), (6, 1005, 900));
     assert_eq!(stats.longest_by, Some((201, Some("worker".to_owned()))));
     assert_eq!((past.refused[&Lock::Checkpoint], past.refusals.len()), (9, 3));
 }

@@ -239,6 +239,9 @@ pub enum Event {
         container: Option<String>,
         /// For how long it was held, in microseconds; the longest of them.
         held_us: u64,
+        /// For how long all of them together, in microseconds.
+        #[serde(default)]
+        total_us: u64,
         /// How often since the look before.
         #[serde(default)]
         times: u64,

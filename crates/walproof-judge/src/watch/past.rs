@@ -331,10 +331,10 @@ impl DatabasePast {
         match event {
             Event::Opened { .. } => self.counters.opened += 1,
             Event::Closed { .. } => self.counters.closed += 1,
-            Event::LockHeld { lock, pid, container, held_us, .. } => {
+            Event::LockHeld { lock, pid, container, held_us, total_us, times, .. } => {
                 let stats = self.holds.entry(*lock).or_default();
-                stats.count += 1;
-                stats.total_us = stats.total_us.saturating_add(*held_us);
+                stats.count = stats.count.saturating_add(*times);
+                stats.total_us = stats.total_us.saturating_add(*total_us);
                 if stats.longest_by.is_none() || *held_us > stats.longest_us {
                     (stats.longest_us, stats.longest_by) = (*held_us, Some((*pid, container.clone())));
                 }

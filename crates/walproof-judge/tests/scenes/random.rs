@@ -218,6 +218,15 @@ fn wild_event(dice: &mut Dice) -> Event {
         0 => Event::OutOfMemory { container: name(dice), kills: dice.wild() },
         1 => Event::Closed { database, pid, container, command: name(dice), ended: true },
         2 => Event::LockRefused { database, lock: lock(dice), pid, container, times: dice.wild() },
-        _ => Event::LockHeld { database, lock: lock(dice), exclusive: true, pid, container, held_us: dice.wild() },
+        _ => Event::LockHeld {
+            database,
+            lock: lock(dice),
+            exclusive: true,
+            pid,
+            container,
+            held_us: dice.wild(),
+            total_us: dice.wild(),
+            times: dice.wild(),
+        },
     }
 }

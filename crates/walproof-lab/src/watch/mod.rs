@@ -30,7 +30,7 @@ use crate::error::LabError;
 use eyes::{Eyes, Sight};
 use finder::{Device, Finder, Found};
 use locks::Held;
-use trace::{Trace, Traced};
+use trace::{Holds, Trace, Traced};
 use tracked::Known;
 
 pub use trace::clean as clean_traces;
@@ -241,9 +241,10 @@ impl Watcher {
         let rollback: BTreeSet<usize> = self.known.databases.iter().enumerate().filter_map(rollback).collect();
         if let Some(Ok(trace)) = &mut self.trace {
             let Traced { held, refused, lost } = trace.read(&files);
-            for ((at, pid, lock, exclusive), (held_us, times)) in held {
+            for ((at, pid, lock, exclusive), Holds { longest_us: held_us, total_us, times }) in held {
                 let Some((database, pid, container)) = self.known.who(at, pid) else { continue };
-                moment.events.push(Event::LockHeld { database, lock, exclusive, pid, container, held_us, times });
+                let event = Event::LockHeld { database, lock, exclusive, pid, container, held_us, total_us, times };
+                moment.events.push(event);
             }
             for ((at, pid, lock), times) in refused {
                 let Some((database, pid, container)) = self.known.who(at, pid) else { continue };

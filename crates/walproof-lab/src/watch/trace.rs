@@ -50,11 +50,32 @@ struct Hold {
     exclusive: bool,
 }
 
+/// Holds of one lock by one process that have ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holds {
+    /// The longest.
+    pub longest_us: u64,
+    /// All together.
+    pub total_us: u64,
+    /// How many.
+    pub times: u64,
+}
+
+impl Holds {
+    fn and(self, held_us: u64) -> Self {
+        Self {
+            longest_us: self.longest_us.max(held_us),
+            total_us: self.total_us.saturating_add(held_us),
+            times: self.times + 1,
+        }
+    }
+}
+
 /// What a look told.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Traced {
-    /// Locks that were let go: the longest time in microseconds, and how many.
-    pub held: BTreeMap<(usize, i64, Lock, bool), (u64, u64)>,
+    /// Locks that were let go.
+    pub held: BTreeMap<(usize, i64, Lock, bool), Holds>,
     /// Locks that were refused: how often.
     pub refused: BTreeMap<(usize, i64, Lock), u64>,
     /// Records that were lost.
@@ -160,7 +181,7 @@ impl Trace {
                     if let Some(hold) = before {
                         let held_us = record.at_us.saturating_sub(hold.since_us);
                         let sum = traced.held.entry((database, pid, lock, hold.exclusive)).or_default();
-                        *sum = (sum.0.max(held_us), sum.1 + 1);
+                        *sum = sum.and(held_us);
                     }
                     match kind {
                         Kind::Lock => drop(self.holds.insert(key, Hold { since_us: record.at_us, exclusive })),

@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use walproof_format::sqlite::lock_bytes::Lock;
 use walproof_judge::sharing::live::{LiveContainer, LiveOpener};
-use walproof_judge::watch::moment::{Event, Watched, WatchedContainer, WatchedOpener};
+use walproof_judge::watch::moment::{Event, HeldLock, Watched, WatchedContainer, WatchedOpener};
 
 use super::finder::{Device, Found};
 use super::locks::{self, Of};
@@ -283,6 +284,14 @@ fn contained(
 
 fn opened(opener: LiveOpener, started_ticks: u64, container: Option<String>, cgroup: Cgroup) -> Opener {
     let fstype = opener.mount.as_ref().map(|mount| mount.fstype.clone()).unwrap_or_default();
+    // Read in one breath with its maps.
+    let locks_when_mapped = opener.locks.as_ref().map(|locks| {
+        let named = locks.iter().flat_map(|one| {
+            let locks = Lock::within(&one.which, one.start, one.end);
+            locks.map(|lock| HeldLock { lock, exclusive: one.exclusive })
+        });
+        named.collect()
+    });
     let watched = WatchedOpener {
         pid: opener.pid,
         pid_inside: pid_inside(opener.pid),
@@ -294,6 +303,7 @@ fn opened(opener: LiveOpener, started_ticks: u64, container: Option<String>, cgr
         mount: opener.mount,
         held: opener.held,
         maps_shm: opener.maps_shm,
+        locks_when_mapped,
         libraries: opener.libraries,
         ..WatchedOpener::default()
     };

@@ -183,7 +183,7 @@ pub fn event(event: &Event) -> String {
             format!("{how} {database}: {} {command}", who(pid, container))
         }
         Event::OutOfMemory { container, kills } => format!("out of memory: {kills} killed in {container}"),
-        Event::LockHeld { database, lock, exclusive, pid, container, held_us } => {
+        Event::LockHeld { database, lock, exclusive, pid, container, held_us, .. } => {
             let how = if *exclusive { "" } else { " shared" };
             let held = *held_us as f64 / 1000.0;
             format!("held {}{how} {held:.1} ms of {database}: {}", lock.name(), who(pid, container))

@@ -1,5 +1,5 @@
-//! `walproof explain`: the documentation of any alarm, anomaly, cause, nemesis, rule, signature, workload or world, of result codes
-//! and of messages.
+//! `walproof explain`: the documentation of any alarm, anomaly, cause, nemesis, rule, signature, workload or world, of
+//! result codes and of messages.
 //!
 //! What it must not do: read anything. Pages are compiled in; `explain/code.rs` puts together what is known of a code.
 

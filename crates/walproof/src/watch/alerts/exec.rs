@@ -137,8 +137,15 @@ mod tests {
         assert_eq!(outcome, Err("the command did not end within 1 s and was killed".to_owned()));
         let child = std::fs::read_to_string(&file).expect("it began").trim().to_owned();
         let _ = std::fs::remove_file(&file);
-        // Killed, and perhaps not waited for yet.
-        let state = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
-        assert!(state.is_empty() || state.contains(") Z "), "{state}");
+        // Killed, which may take a busy kernel a while, and perhaps not waited for yet.
+        let end = Instant::now() + LONG;
+        loop {
+            let state = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+            if state.is_empty() || state.contains(") Z ") {
+                return;
+            }
+            assert!(Instant::now() < end, "{state}");
+            std::thread::sleep(PAUSE);
+        }
     }
 }

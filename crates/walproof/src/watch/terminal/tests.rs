@@ -207,9 +207,10 @@ fn an_alarm_has_its_page() {
     says(&page, &["WARNING frozen-lock-holder", "since 2026-11-26T00:41:02Z; is on", "seen:", "try:"]);
     says(&page, &["a process that is paused, stopped or stuck holds a lock that others need"]);
     // It is scrolled to its end and not beyond.
+    let page = text(&watching, &view, 80, 10);
     view.key(KeyEvent::new(KeyCode::End, KeyModifiers::NONE), &watching);
-    view.keep_in_range(&watching, 80, 22);
-    let (end, scrolled) = (text(&watching, &view, 80, 24), view.scrolled);
+    view.keep_in_range(&watching, 80, 8);
+    let (end, scrolled) = (text(&watching, &view, 80, 10), view.scrolled);
     assert_ne!(end, page, "there is more than a screen");
     assert!(scrolled < 200, "{scrolled}");
     view.key(KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE), &watching);

@@ -153,7 +153,9 @@ fn blur_long_numbers(text: &mut [u8]) {
         let end = at + digits(&text[at..]);
         let is_part = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
         let stands_alone = !is_part(at.checked_sub(1).and_then(|before| text.get(before))) && !is_part(text.get(end));
-        if end - at >= LONG_NUMBER_DIGITS && stands_alone {
+        // `exit code 135` is a word that is looked for: a longer number behind it begins the same.
+        let is_code = at >= 5 && text[at - 5..at].eq_ignore_ascii_case(b"code ");
+        if end - at >= LONG_NUMBER_DIGITS && stands_alone && !is_code {
             text[at..end].fill(BLURRED);
         }
         at = end;
@@ -181,6 +183,7 @@ mod tests {
         blurs("I0102 03:04:05.123456 x", "I0102 00:00:00.000000 x");
         blurs("1704164645123 rc=10:20:30 x", "0000000000000 rc=10:20:30 x");
         blurs("2024-01-02 rc=10:20:30 x", "2024-01-02 rc=10:20:30 x");
+        blurs("exit code 1350000", "exit code 1350000");
         blurs("id=1234567 a1234567 1234567b 12345", "id=0000000 a1234567 1234567b 12345");
     }
 }

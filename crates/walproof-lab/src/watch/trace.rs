@@ -338,7 +338,8 @@ mod tests {
             line("10.001000", 42, "F_WRLCK", 120, 120, 0),
             line("10.001050", 42, "F_UNLCK", 0, 9_223_372_036_854_775_807, 0),
         ]);
-        assert_eq!(told.held, BTreeMap::from([((0, 42, Lock::Write, true), (300, 2))]));
+        let holds = Holds { longest_us: 300, total_us: 350, times: 2 };
+        assert_eq!(told.held, BTreeMap::from([((0, 42, Lock::Write, true), holds)]));
         assert_eq!(told.refused, BTreeMap::from([((0, 43, Lock::Write), 2)]));
     }
 

@@ -23,7 +23,7 @@ use walproof_judge::watch::moment::{Event, IndexSeen, Moment, Runs, Watched, Wat
 use walproof_lab::clients::{Client, ClientOptions, Pages, Server, why_not_here};
 use walproof_lab::collect::live::{LOOK, LiveTarget, look_main};
 use walproof_lab::run::leavings::{RunDirectory, RunId};
-use walproof_lab::runtimes::{Container, ContainerSpec, HELPER, Line, Mount, choose, helper_main};
+use walproof_lab::runtimes::{ContainerSpec, HELPER, Line, Mount, choose, helper_main};
 use walproof_lab::watch::{WatchSettings, Watcher, clean_traces};
 
 const SERVE: &str = "serve-sql";
@@ -366,7 +366,9 @@ fn deleted_sidecars_are_another_generation() -> Outcome {
     first.sql("INSERT INTO t VALUES (1)");
     let mut watcher = watch(&path);
     until(&mut watcher, |moment| opener(moment, &path, first.pid()).is_some());
-    ["-wal", "-shm"].map(|suffix| fs::remove_file(folder.at(&format!("app.db{suffix}"))).expect("removed"));
+    for suffix in ["-wal", "-shm"] {
+        fs::remove_file(folder.at(&format!("app.db{suffix}"))).expect("removed");
+    }
     let mut second = Party::in_wal(&path);
     second.sql("INSERT INTO t VALUES (2)");
     let inode = |moment: &Moment, pid, which: &str| {

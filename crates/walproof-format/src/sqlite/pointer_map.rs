@@ -73,7 +73,7 @@ mod tests {
     fn the_lock_page_is_no_map_page() {
         // Page size and reserved bytes for which the lock page would be one.
         let found = [512u32, 1024, 2048, 4096, 8192].into_iter().find_map(|size| {
-            let usable = (480.min(size)..=size).find(|usable| (lock_page(size) - 2) % (usable / 5 + 1) == 0)?;
+            let usable = (480.min(size)..=size).find(|usable| (lock_page(size) - 2).is_multiple_of(usable / 5 + 1))?;
             Some((size, usable))
         });
         let (size, usable) = found.expect("some");

@@ -63,8 +63,8 @@ impl<'s> Timeline<'s> {
         let complaint = self.events.iter().find(complains)?;
         let is_of_the_ground =
             |event: &&Event<'_>| event.kind.signature.gravity >= Gravity::Context && event.kind.code.is_none();
-        let before = self.events.iter().filter(is_of_the_ground);
-        let before = before.filter(|event| event.first_unix_ms <= complaint.first_unix_ms).next_back()?;
+        let mut before = self.events.iter().filter(is_of_the_ground);
+        let before = before.rfind(|event| event.first_unix_ms <= complaint.first_unix_ms)?;
         Some((before, complaint))
     }
 }

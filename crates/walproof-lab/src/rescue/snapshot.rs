@@ -72,7 +72,7 @@ impl Log {
         let mut first_frame = 1;
         let mut frames = Frames::of(&source, page_size, 1);
         let rest = loop {
-            let frame = frames.next()?;
+            let frame = frames.read_next()?;
             let Some(seen) = scan.push(frame) else { break frame.len() };
             if !seen.valid {
                 continue;
@@ -175,7 +175,7 @@ impl<'a> Frames<'a> {
     }
 
     /// The next frame: shorter than one at the end of the file.
-    pub fn next(&mut self) -> Result<&[u8], LabError> {
+    pub fn read_next(&mut self) -> Result<&[u8], LabError> {
         let mut filled = 0;
         while filled < self.frame.len() {
             match self.reader.read(&mut self.frame[filled..]) {
@@ -325,7 +325,7 @@ impl<'a> Snapshot<'a> {
         let end = self.pages.min(self.file_pages());
         let mut frames = Frames::of(&log.source, log.page_size, self.last_frame + 1);
         loop {
-            let frame = frames.next()?;
+            let frame = frames.read_next()?;
             if frame.len() < FRAME_HEADER_SIZE + self.page_size as usize {
                 break;
             }

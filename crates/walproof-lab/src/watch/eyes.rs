@@ -115,7 +115,9 @@ impl Eye {
 
     fn give_up(&mut self) {
         self.asked = None;
-        self.line.take().map(Line::abandon);
+        if let Some(line) = self.line.take() {
+            line.abandon();
+        }
     }
 
     fn close(mut self) {

@@ -155,7 +155,7 @@ fn frames(log: &Log, map: Option<&OwnerMap>, limit: usize) -> Result<List<FrameR
     let mut rows = Vec::new();
     let mut all = Frames::of(log.source(), log.page_size, left_out + 1);
     for frame in left_out + 1..=summary.frames {
-        let bytes = all.next()?;
+        let bytes = all.read_next()?;
         let Some(header) = FrameHeader::parse(bytes) else { break };
         let state = match frame {
             _ if frame <= summary.frames_committed => "committed",

@@ -35,8 +35,12 @@ const POLLS: u32 = 1_000;
 const HANG: Duration = Duration::from_secs(120);
 
 type Outcome = Result<(), (&'static str, String)>;
+/// A test and its name.
+type Test = (&'static str, fn() -> Outcome);
+/// Inode, links, mode, times and bytes of a file.
+type Print = (u64, u64, u32, i64, i64, i64, i64, Vec<u8>);
 
-const TESTS: &[(&str, fn() -> Outcome)] = &[
+const TESTS: &[Test] = &[
     ("each-deed-is-caught", each_deed_is_caught),
     ("no-call-touches-a-database", no_call_touches_a_database),
     ("a-database-at-rest-is-the-same-afterwards", a_database_at_rest_is_the_same_afterwards),
@@ -82,7 +86,7 @@ fn write(path: &str, mode: &str) {
         connection.execute(next, []).expect("commits");
         written += 1;
         // Whoever opens again makes the files beside the database come and go.
-        if written % 50 == 0 {
+        if written.is_multiple_of(50) {
             drop(connection);
             connection = open();
         }
@@ -239,7 +243,7 @@ fn no_call_touches_a_database() -> Outcome {
 }
 
 /// Names, inodes, links, times and bytes of everything in a folder, and the folder's own.
-fn print_of(folder: &Path) -> BTreeMap<String, (u64, u64, u32, i64, i64, i64, i64, Vec<u8>)> {
+fn print_of(folder: &Path) -> BTreeMap<String, Print> {
     let entries = fs::read_dir(folder).expect("there").flatten().map(|entry| entry.path());
     let all = entries.chain([folder.to_owned()]);
     let print = |path: PathBuf| {

@@ -30,6 +30,13 @@ const NAMED_TRIES_MAX: u32 = 3;
 /// The mount namespace, inode, path of a mapped file, and whether it is deleted.
 type Mapping = (String, u64, String, bool);
 
+/// What an engine or a cluster said, or why it did not.
+type Answer<T> = Result<T, String>;
+/// Containers that were met: how often they were asked about, what was said.
+type Tried = (u32, Answer<Vec<Inspected>>);
+/// A container that was asked for by name: when, a mark of what was there then, what was said.
+type Named = (Instant, u64, Answer<Inspected>);
+
 /// What is kept.
 #[derive(Default)]
 pub struct Kept {
@@ -39,9 +46,9 @@ pub struct Kept {
     pub libraries: HashMap<Mapping, Library>,
     /// Databases by their files.
     remembered: BTreeMap<Identity, String>,
-    named: BTreeMap<(String, String), (u32, Result<Vec<Inspected>, String>)>,
-    targets: BTreeMap<(String, String), (Instant, u64, Result<Inspected, String>)>,
-    pods: BTreeMap<(String, String), (Instant, Result<Pod, String>)>,
+    named: BTreeMap<(String, String), Tried>,
+    targets: BTreeMap<(String, String), Named>,
+    pods: BTreeMap<(String, String), (Instant, Answer<Pod>)>,
     directories: BTreeMap<PathBuf, (Instant, Vec<PathBuf>)>,
     /// File systems that did not answer, and when.
     dead: BTreeMap<Device, Instant>,

@@ -60,7 +60,7 @@ mod tests {
         let value = json!({"Mounts": [{"Type": "volume", "Source": "/var/lib/v/_data"}, {"Type": "tmpfs", "Source": ""}],
                            "GraphDriver": {"Data": {"UpperDir": "/var/lib/o/diff"}}});
         assert_eq!(places(&value), ["/var/lib/v/_data", "/var/lib/o/diff"].map(PathBuf::from));
-        assert_eq!(places(&Value::Null), [PathBuf::new(); 0]);
+        assert!(places(&Value::Null).is_empty());
     }
 
     #[test]

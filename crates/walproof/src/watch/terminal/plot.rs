@@ -104,11 +104,11 @@ fn columns(points: &[&Point], window_ms: u64, width: usize) -> Vec<Column> {
         let before = number.checked_sub(1).map(|before| points[before]);
         let until = points.get(number + 1).map_or(Some(width), |next| place(next)).unwrap_or(0);
         let from = place(point).unwrap_or(0);
-        for at in from..until.max(from + 1).min(width) {
-            if place(point).is_none() && at >= until {
-                continue;
+        let last = until.max(from + 1).min(width);
+        for (at, column) in columns.iter_mut().enumerate().take(last).skip(from) {
+            if place(point).is_some() || at < until {
+                column.take(point, before, at == from);
             }
-            columns[at].take(point, before, at == from);
         }
     }
     columns

@@ -246,7 +246,7 @@ fn filter(files: &Files, rollback: &BTreeSet<usize>) -> String {
     let (first, last) = (SHM_BASE, SHM_BASE + 2);
     let conditions = all.into_iter().take(FILES_MAX).map(|(inode, (database, which))| {
         let what = match which {
-            "shm" => format!("(ret != 0 || (fl_start <= {last} && fl_end >= {first} && fl_type != 0))"),
+            "shm" => format!("(ret != 0 || (fl_start <= {last} && fl_end >= {first} && type != 0))"),
             _ if rollback.contains(&database) => format!("fl_end >= {PENDING_BYTE}"),
             _ => "ret != 0".to_owned(),
         };

@@ -246,6 +246,8 @@ fn a_terminal_shows_who_holds_the_lock_and_is_given_back() {
     tmux.presses("?");
     tmux.waits_for(&["Shift-Tab"]);
     tmux.presses("Escape");
+    // A key right after Escape would be read as that key with Alt.
+    tmux.waits_for(&["openers (1)"]);
     tmux.presses("p");
     tmux.waits_for(&["PAUSED", "openers (1)"]);
     tmux.presses("p");

@@ -1,5 +1,5 @@
-//! `walproof explain`: the documentation of any anomaly, cause, nemesis, rule, signature, workload or world, of result codes
-//! and of messages.
+//! `walproof explain`: the documentation of any alarm, anomaly, cause, nemesis, rule, signature, workload or world, of
+//! result codes and of messages.
 //!
 //! What it must not do: read anything. Pages are compiled in; `explain/code.rs` puts together what is known of a code.
 
@@ -11,6 +11,7 @@ use walproof_judge::checkers::AnomalyKind;
 use walproof_judge::logs::SQLITE_LOGGING;
 use walproof_judge::rules::{self, Ground, RULES, Rule};
 use walproof_judge::signatures::{self, SIGNATURES};
+use walproof_judge::watch::{self, alarms::ALARMS};
 use walproof_lab::error::LabError;
 use walproof_lab::nemeses::NEMESES;
 use walproof_lab::worlds::WORLDS;
@@ -33,7 +34,7 @@ pub fn run(name: Option<&str>) -> Result<i32, LabError> {
     if pages.is_empty() && !code::explain(name) {
         return Err(LabError::new(
             format!("nothing is called `{name}`"),
-            "it is no anomaly, cause, nemesis, rule, signature, workload or world, and no code or message of SQLite",
+            "it is no alarm, anomaly, cause, nemesis, rule, signature, workload or world, and no code or message of SQLite",
             "`walproof explain` for the list",
         ));
     }
@@ -53,8 +54,9 @@ fn ground(rule: &Rule) -> String {
 }
 
 /// A nemesis and a world may share a name: what strikes one side for a while, and what all sides have. So may a rule and
-/// a cause: what one finds in manifests, and what one finds in logs.
+/// a cause, and an alarm: what one finds in manifests, in logs, and in what runs.
 fn pages(name: &str) -> Vec<(&'static str, &'static str)> {
+    let alarm = watch::find(name).map(|alarm| ("alarm", alarm.explain));
     let anomaly = AnomalyKind::from_name(name).map(|kind| ("anomaly", kind.explain()));
     let cause = causes::find(name).map(|cause| ("cause", cause.explain));
     let nemesis = NEMESES.iter().find(|nemesis| nemesis.name == name).map(|nemesis| ("nemesis", nemesis.explain));
@@ -63,10 +65,12 @@ fn pages(name: &str) -> Vec<(&'static str, &'static str)> {
     let world = WORLDS.iter().find(|world| world.name == name).map(|world| ("world", world.explain));
     let workload = workloads::find(name).map(|kind| ("workload", kind.explain));
     let logging = (name == "sqlite-logging").then_some(("how to turn it on", SQLITE_LOGGING));
-    [anomaly, rule, cause, nemesis, signature, world, workload, logging].into_iter().flatten().collect()
+    [alarm, anomaly, rule, cause, nemesis, signature, world, workload, logging].into_iter().flatten().collect()
 }
 
 fn list() {
+    say!("alarms, as `walproof watch` raises them");
+    ALARMS.iter().for_each(|alarm| say!("  {:<31} {}", alarm.name, alarm.line));
     say!("anomalies");
     AnomalyKind::ALL.iter().for_each(|kind| say!("  {}", kind.name()));
     say!("causes, as `walproof logs` suspects them");

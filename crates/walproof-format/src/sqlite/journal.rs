@@ -233,3 +233,66 @@ pub fn super_journal(journal: &(impl ByteSource + ?Sized)) -> Option<String> {
     let agrees = sum == unsigned || sum == signed;
     agrees.then(|| String::from_utf8_lossy(&name).into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two pages of 512 bytes in one segment, sector 512.
+    fn journal() -> Vec<u8> {
+        let header = [2u32, 5, 10, 512, 512].map(u32::to_be_bytes).concat();
+        let mut bytes = [JOURNAL_MAGIC.to_vec(), header].concat();
+        bytes.resize(512, 0);
+        for page in [3u32, 11] {
+            let content = vec![page as u8; 512];
+            bytes.extend(page.to_be_bytes());
+            bytes.extend(&content);
+            bytes.extend(page_checksum(5, &content).to_be_bytes());
+        }
+        bytes
+    }
+
+    fn pages(bytes: &[u8]) -> (Vec<u32>, JournalSummary) {
+        let mut restored = Vec::new();
+        let summary = read(bytes, None, |record| restored.push(record.page));
+        (restored, summary)
+    }
+
+    #[test]
+    fn pages_of_the_old_size_are_restored_and_others_passed_over() {
+        let (restored, summary) = pages(&journal());
+        assert_eq!((restored, summary.records_beyond), (vec![3], 1));
+        assert_eq!((summary.end, summary.initial_pages), (PlaybackEnd::Done, Some(10)));
+    }
+
+    #[test]
+    fn bytes_in_two_hundreds_from_behind_are_covered() {
+        assert_eq!(page_checksum(5, &[1; 512]), 5 + 2);
+        let mut damaged = journal();
+        damaged[512 + 4 + 312] ^= 1;
+        assert_eq!(pages(&damaged).1.end, PlaybackEnd::Checksum);
+    }
+
+    #[test]
+    fn the_super_journal_is_named_at_the_end() {
+        let mut bytes = journal();
+        let name = b"/data/app.db-mj0123";
+        bytes.extend(lock_page(512).to_be_bytes());
+        bytes.extend(name);
+        bytes.extend((name.len() as u32).to_be_bytes());
+        bytes.extend(name.iter().map(|byte| u32::from(*byte)).sum::<u32>().to_be_bytes());
+        bytes.extend(JOURNAL_MAGIC);
+        assert_eq!(pages(&bytes).1.super_journal.as_deref(), Some("/data/app.db-mj0123"));
+        let last = bytes.len() - 9;
+        bytes[last] ^= 1;
+        assert_eq!(pages(&bytes).1.super_journal, None);
+    }
+
+    #[test]
+    fn every_length_is_read_without_panic() {
+        let bytes = journal();
+        for length in 0..bytes.len() {
+            assert!(pages(&bytes[..length]).1.records_restored <= 1);
+        }
+    }
+}

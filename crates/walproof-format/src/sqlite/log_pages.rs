@@ -73,3 +73,40 @@ pub const fn page_offset(frame: u32, page_size: u32) -> u64 {
     let frame_bytes = FRAME_HEADER_SIZE as u64 + page_size as u64;
     WAL_HEADER_SIZE as u64 + (frame as u64).saturating_sub(1) * frame_bytes + FRAME_HEADER_SIZE as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::wal_header::Salts;
+
+    fn index(frames: &[(u32, u32)]) -> LogIndex {
+        let header = |(page, commit_pages): &(u32, u32)| (*page, *commit_pages);
+        LogIndex::of(frames.iter().map(header).map(|(page, commit_pages)| FrameHeader {
+            page,
+            commit_pages,
+            salts: Salts(1, 2),
+            checksum: (0, 0),
+        }))
+    }
+
+    #[test]
+    fn a_page_is_that_of_its_newest_frame_up_to_the_commit() {
+        let index = index(&[(1, 0), (2, 2), (1, 2), (3, 3), (9, 0)]);
+        assert_eq!(index.commits().len(), 3);
+        assert_eq!((index.newest(1, 2), index.newest(1, 3), index.newest(3, 3)), (Some(1), Some(3), None));
+        // After the last commit.
+        assert_eq!(index.newest(9, 5), None);
+    }
+
+    #[test]
+    fn pages_that_a_checkpoint_took_further_are_named() {
+        let index = index(&[(1, 0), (2, 2), (3, 3), (4, 4)]);
+        assert_eq!(index.overwritten_after(2, 3), [3]);
+        assert!(index.overwritten_after(2, 2).is_empty());
+    }
+
+    #[test]
+    fn offsets_are_those_of_the_file() {
+        assert_eq!((page_offset(1, 512), page_offset(2, 512)), (56, 592));
+    }
+}

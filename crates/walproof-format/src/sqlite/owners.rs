@@ -463,3 +463,67 @@ impl<'s, S: PageSource + ?Sized> Walk<'s, S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::pages::PagesInMemory;
+
+    /// Pages of 512 bytes, written by SQLite 3.40.1.
+    const PLAIN: &[u8] = include_bytes!("../../../../fixtures/sqlite/databases/plain.db");
+    const AUTO_VACUUM: &[u8] = include_bytes!("../../../../fixtures/sqlite/databases/auto-vacuum.db");
+
+    fn map(bytes: &[u8]) -> OwnerMap {
+        let pages = PagesInMemory::of_file(bytes).expect("a page size");
+        OwnerMap::read(&pages, u32::MAX).expect("a page 1")
+    }
+
+    fn first_page(map: &OwnerMap, role: Role) -> u32 {
+        map.owners().find(|(page, owner)| *page > 1 && owner.role == role).expect("there is one").0
+    }
+
+    #[track_caller]
+    fn assert_fault(bytes: &[u8], offset: usize, value: u8, wrong: fn(Wrong) -> bool) {
+        let mut damaged = bytes.to_vec();
+        damaged[offset] = value;
+        let found = map(&damaged).faults;
+        assert!(found.iter().any(|fault| wrong(fault.what)), "{found:?}");
+    }
+
+    #[test]
+    fn sound_databases_have_no_fault_and_no_page_without_owner() {
+        for bytes in [PLAIN, AUTO_VACUUM] {
+            let map = map(bytes);
+            assert_eq!((map.faults.as_slice(), map.count(Role::Nobodys)), (&[][..], 0));
+            let names: Vec<&str> = map.objects.iter().map(|object| object.name.as_str()).collect();
+            assert_eq!(names, ["sqlite_schema", "t", "i", "w", "s"]);
+        }
+        assert_eq!(map(PLAIN).owner(1).expect("page 1").to_string(), "table `sqlite_schema`, leaf page");
+        assert!(map(AUTO_VACUUM).owner(2).is_some_and(|owner| owner.role == Role::PointerMap));
+    }
+
+    #[test]
+    fn what_is_broken_is_named() {
+        assert_fault(PLAIN, 39, 99, |wrong| matches!(wrong, Wrong::FreelistCount { header: 99, .. }));
+        let overflow = first_page(&map(AUTO_VACUUM), Role::Overflow);
+        let start = (overflow as usize - 1) * 512;
+        // The chain names itself, or a page that is not there.
+        assert_fault(AUTO_VACUUM, start + 3, overflow as u8, |wrong| {
+            matches!(wrong, Wrong::PointsToTaken { .. } | Wrong::ChainGoesOn)
+        });
+        assert_fault(AUTO_VACUUM, start + 1, 9, |wrong| {
+            matches!(wrong, Wrong::PointsBeyond { .. } | Wrong::ChainGoesOn)
+        });
+        let leaf = first_page(&map(PLAIN), Role::Leaf);
+        assert_fault(PLAIN, (leaf as usize - 1) * 512, 77, |wrong| wrong == Wrong::NoBtreePage);
+        // The entry of page 3 in the pointer map.
+        assert_fault(AUTO_VACUUM, 512, 7, |wrong| wrong == Wrong::PointerMap);
+    }
+
+    #[test]
+    fn a_bound_on_pages_is_told() {
+        let pages = PagesInMemory::of_file(PLAIN).expect("a page size");
+        let map = OwnerMap::read(&pages, 2).expect("a page 1");
+        assert!(map.partial && map.owner(3).is_none());
+    }
+}

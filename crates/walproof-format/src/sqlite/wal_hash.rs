@@ -130,3 +130,51 @@ pub fn newest<'a>(
     }
     Looked::Nowhere
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Block 0 with these pages as frames 1, 2, ...
+    fn block(pages: &[u32]) -> Vec<u8> {
+        let mut bytes = vec![0; BLOCK_BYTES];
+        for (index, page) in pages.iter().enumerate() {
+            let at = WAL_INDEX_HEADER_SIZE + 4 * index;
+            bytes[at..at + 4].copy_from_slice(&page.to_le_bytes());
+            let mut slot = *page as usize * 383 % SLOTS;
+            let place = |slot: usize| BLOCK_BYTES - SLOTS_BYTES + 2 * slot;
+            while bytes[place(slot)..place(slot) + 2] != [0, 0] {
+                slot = (slot + 1) % SLOTS;
+            }
+            bytes[place(slot)..place(slot) + 2].copy_from_slice(&(index as u16 + 1).to_le_bytes());
+        }
+        bytes
+    }
+
+    fn look_up(bytes: &[u8], page: u32, last: u32) -> Looked {
+        newest(page, last, false, |number| (number == 0).then_some(Cow::Borrowed(bytes)))
+    }
+
+    #[test]
+    fn blocks_start_where_sqlite_starts_them() {
+        assert_eq!((block_of(1), block_of(4062), block_of(4063), block_of(8158), block_of(8159)), (0, 0, 1, 1, 2));
+        let second = HashBlock::parse(&[0; BLOCK_BYTES], 1, false).map(|block| block.frames());
+        assert_eq!(second, Some((4063, 8158)));
+    }
+
+    #[test]
+    fn the_newest_frame_at_most_the_last_is_found() {
+        // 8195 has the slot of 3.
+        let bytes = block(&[3, 5, 8195, 3]);
+        assert_eq!((look_up(&bytes, 3, 4), look_up(&bytes, 3, 3)), (Looked::At(4), Looked::At(1)));
+        assert_eq!((look_up(&bytes, 8195, 4), look_up(&bytes, 9, 4)), (Looked::At(3), Looked::Nowhere));
+        assert_eq!(look_up(&bytes, 3, 5000), Looked::Unread);
+    }
+
+    #[test]
+    fn a_table_without_an_empty_slot_ends() {
+        let mut bytes = block(&[]);
+        bytes[BLOCK_BYTES - SLOTS_BYTES..].fill(1);
+        assert_eq!(look_up(&bytes, 3, 4), Looked::Endless);
+    }
+}

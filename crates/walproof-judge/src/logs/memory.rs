@@ -103,6 +103,9 @@ impl Memory {
     }
 }
 
+/// What stands before the number in words that end with one: behind `exit code 135` a longer number begins the same.
+pub const BEFORE_A_NUMBER: &[&str] = &["code ", "signal ", "nolock=", "immutable="];
+
 /// A digit that does not matter.
 const BLURRED: u8 = b'0';
 
@@ -138,6 +141,11 @@ fn is_clock(text: &[u8], at: usize) -> bool {
     !is_part && clock.iter().enumerate().all(fits)
 }
 
+/// The end is in lower case.
+fn ends_with(text: &[u8], end: &[u8]) -> bool {
+    text.len() >= end.len() && text[text.len() - end.len()..].eq_ignore_ascii_case(end)
+}
+
 fn digits(text: &[u8]) -> usize {
     text.iter().take_while(|byte| byte.is_ascii_digit()).count()
 }
@@ -153,9 +161,9 @@ fn blur_long_numbers(text: &mut [u8]) {
         let end = at + digits(&text[at..]);
         let is_part = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
         let stands_alone = !is_part(at.checked_sub(1).and_then(|before| text.get(before))) && !is_part(text.get(end));
-        // `exit code 135` is a word that is looked for: a longer number behind it begins the same.
-        let is_code = at >= 5 && text[at - 5..at].eq_ignore_ascii_case(b"code ");
-        if end - at >= LONG_NUMBER_DIGITS && stands_alone && !is_code {
+        let before = &text[..at];
+        let is_of_a_word = BEFORE_A_NUMBER.iter().any(|word| ends_with(before, word.as_bytes()));
+        if end - at >= LONG_NUMBER_DIGITS && stands_alone && !is_of_a_word {
             text[at..end].fill(BLURRED);
         }
         at = end;

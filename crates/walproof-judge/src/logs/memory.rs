@@ -19,8 +19,6 @@ use super::envelope::{Format, Outline};
 
 /// A number of so many digits is no code and no error.
 pub const LONG_NUMBER_DIGITS: usize = 6;
-/// Words that are looked for with a number behind them, `exit code 135`: a longer number there begins the same.
-pub const KEPT_BEHIND: &[&str] = &["code ", "signal ", "nolock=", "immutable="];
 /// Longer lines are read each time.
 const LINE_BYTES_MAX: usize = 2048;
 /// How many are kept: 4 MiB at most, usually a tenth of it.
@@ -105,6 +103,9 @@ impl Memory {
     }
 }
 
+/// What stands before the number in words that end with one: behind `exit code 135` a longer number begins the same.
+pub const BEFORE_A_NUMBER: &[&str] = &["code ", "signal ", "nolock=", "immutable="];
+
 /// A digit that does not matter.
 const BLURRED: u8 = b'0';
 
@@ -140,12 +141,13 @@ fn is_clock(text: &[u8], at: usize) -> bool {
     !is_part && clock.iter().enumerate().all(fits)
 }
 
-fn digits(text: &[u8]) -> usize {
-    text.iter().take_while(|byte| byte.is_ascii_digit()).count()
+/// The end is in lower case.
+fn ends_with(text: &[u8], end: &[u8]) -> bool {
+    text.len() >= end.len() && text[text.len() - end.len()..].eq_ignore_ascii_case(end)
 }
 
-fn ends_with(text: &[u8], word: &[u8]) -> bool {
-    text.len() >= word.len() && text[text.len() - word.len()..].eq_ignore_ascii_case(word)
+fn digits(text: &[u8]) -> usize {
+    text.iter().take_while(|byte| byte.is_ascii_digit()).count()
 }
 
 /// The digits of long numbers that stand alone.
@@ -159,8 +161,9 @@ fn blur_long_numbers(text: &mut [u8]) {
         let end = at + digits(&text[at..]);
         let is_part = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
         let stands_alone = !is_part(at.checked_sub(1).and_then(|before| text.get(before))) && !is_part(text.get(end));
-        let is_looked_for = KEPT_BEHIND.iter().any(|word| ends_with(&text[..at], word.as_bytes()));
-        if end - at >= LONG_NUMBER_DIGITS && stands_alone && !is_looked_for {
+        let before = &text[..at];
+        let is_of_a_word = BEFORE_A_NUMBER.iter().any(|word| ends_with(before, word.as_bytes()));
+        if end - at >= LONG_NUMBER_DIGITS && stands_alone && !is_of_a_word {
             text[at..end].fill(BLURRED);
         }
         at = end;
@@ -189,7 +192,6 @@ mod tests {
         blurs("1704164645123 rc=10:20:30 x", "0000000000000 rc=10:20:30 x");
         blurs("2024-01-02 rc=10:20:30 x", "2024-01-02 rc=10:20:30 x");
         blurs("exit code 1350000", "exit code 1350000");
-        blurs("Fatal signal 7654321 of pid 1234567", "Fatal signal 7654321 of pid 0000000");
         blurs("id=1234567 a1234567 1234567b 12345", "id=0000000 a1234567 1234567b 12345");
     }
 }

@@ -212,9 +212,9 @@ mod tests {
                     .chars()
                     .next_back()
                     .is_none_or(|next| !next.is_ascii_alphanumeric());
-            let before = word.trim_end_matches(|letter: char| letter.is_ascii_digit());
-            let is_kept = super::super::memory::KEPT_BEHIND.iter().any(|kept| before.ends_with(kept));
-            assert!(!begins_alone && (!ends_alone || is_kept), "{word}");
+            let stem = word.trim_end_matches(|letter: char| letter.is_ascii_digit());
+            let is_code = super::super::memory::BEFORE_A_NUMBER.iter().any(|end| stem.ends_with(end));
+            assert!(!begins_alone && (!ends_alone || is_code), "{word}");
         }
     }
 

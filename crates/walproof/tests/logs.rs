@@ -134,6 +134,8 @@ fn codes_messages_signatures_and_causes_are_explained() {
     run(&["explain", "unsafe-copy"], b"").assert_says(0, &["(cause)", "## What not to do"]);
     run(&["explain", "sqlite-logging"], b"").assert_says(0, &["SQLITE_CONFIG_LOG", "better-sqlite3"]);
     run(&["explain", "19"], b"").assert_says(0, &["SQLITE_CONSTRAINT", "passes over it"]);
+    run(&["explain", "pinned-checkpoint"], b"").assert_says(0, &["(alarm)"]);
+    run(&["explain", "wal-grows"], b"").assert_says(0, &["(alarm)", "(rule)"]);
     run(&["explain", "nothing-of-that-name"], b"").assert_says(2, &["try:"]);
     run(&["explain"], b"").assert_says(0, &["single-file-mount", "journal-already-gone"]);
 }

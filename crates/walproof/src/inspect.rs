@@ -4,6 +4,11 @@
 //! concludes, `tables.rs` lists (`whose.rs` tells tables and indexes), `show.rs` prints; `extract.rs` and `salvage.rs`
 //! write copies, never beside the originals. docs/inspect.md says what each field means.
 
+/// A line of this command: names in it come from outside.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::output::line(format_args!("{}", $crate::output::plain(&format!($($text)*)))) };
+}
+
 mod extract;
 mod gather;
 mod live;
@@ -11,6 +16,7 @@ mod log;
 mod salvage;
 mod show;
 mod stakes;
+mod structure;
 mod tables;
 mod targets;
 mod weigh;
@@ -22,8 +28,10 @@ use serde::Serialize;
 use walproof_lab::error::LabError;
 
 use crate::arguments::InspectFlags;
+use crate::output;
 use extract::Wanted;
 use gather::Sighting;
+use live::Meant;
 use tables::Tables;
 use weigh::{Finding, Level};
 
@@ -61,8 +69,8 @@ pub fn run(flags: &InspectFlags) -> Result<i32, LabError> {
         return salvage_one(flags, directory, &only(found, errors)?);
     }
     let mut databases = Vec::new();
-    for path in &found {
-        match inspect(path, flags) {
+    for meant in &found {
+        match inspect(meant, flags) {
             Ok((inspected, error)) => {
                 databases.push(inspected);
                 errors.extend(error);
@@ -74,11 +82,15 @@ pub fn run(flags: &InspectFlags) -> Result<i32, LabError> {
     if flags.json {
         let errors = errors.iter().map(ToString::to_string).collect();
         let document = Document { walproof_inspect: VERSION, wrong, databases: &databases, errors };
-        say!("{}", serde_json::to_string_pretty(&document).expect("plain data"));
+        output::document(&(serde_json::to_string_pretty(&document).expect("plain data") + "\n"))?;
     } else {
         databases.iter().for_each(show::show);
+        output::written()?;
     }
-    errors.iter().for_each(|error| eprintln!("walproof: {error}"));
+    for error in &errors {
+        let lines: Vec<String> = error.to_string().lines().map(output::plain).collect();
+        eprintln!("walproof: {}", lines.join("\n"));
+    }
     Ok(match (errors.is_empty(), wrong) {
         (false, _) => 2,
         (true, true) => 1,
@@ -87,12 +99,12 @@ pub fn run(flags: &InspectFlags) -> Result<i32, LabError> {
 }
 
 /// What the targets mean, and what of them means nothing.
-fn databases(targets: &[PathBuf]) -> (Vec<PathBuf>, Vec<LabError>) {
-    let (mut all, mut errors) = (Vec::new(), Vec::new());
+fn databases(targets: &[PathBuf]) -> (Vec<Meant>, Vec<LabError>) {
+    let (mut all, mut errors) = (Vec::<Meant>::new(), Vec::new());
     for path in targets {
         let found = match live::target(path) {
             Ok(Some(target)) => live::databases(&target),
-            Ok(None) => targets::find(path),
+            Ok(None) => targets::find(path).map(|found| found.into_iter().map(Meant::from).collect()),
             Err(error) => Err(error),
         };
         match found {
@@ -104,17 +116,17 @@ fn databases(targets: &[PathBuf]) -> (Vec<PathBuf>, Vec<LabError>) {
 }
 
 /// The one database that is to be copied.
-fn only(mut found: Vec<PathBuf>, mut errors: Vec<LabError>) -> Result<PathBuf, LabError> {
+fn only(mut found: Vec<Meant>, mut errors: Vec<LabError>) -> Result<PathBuf, LabError> {
     if !errors.is_empty() {
         return Err(errors.remove(0));
     }
     match found.len() {
         1 => {
-            let real = gather::real(&found.remove(0));
+            let real = gather::real(&found.remove(0).path);
             gather::refuse_links_out_of_another_root(&real).map(|()| real)
         }
         count => {
-            let all: Vec<String> = found.iter().map(|path| format!("`{}`", path.display())).collect();
+            let all: Vec<String> = found.iter().map(|one| format!("`{}`", one.path.display())).collect();
             let because = format!("{count} are meant: {}", all.join(", "));
             Err(LabError::new("one database at a time can be copied", because, "the path of one of them"))
         }
@@ -127,28 +139,30 @@ fn extract_one(flags: &InspectFlags, number: u64, database: &Path) -> Result<i32
     let output = flags.output.as_deref().unwrap_or(Path::new("."));
     let done = extract::extract(&seen.path, &findings, &Wanted { number, output, partial: flags.partial })?;
     let whole = done.lost.is_empty();
-    document(flags.json, "extracted", &done, || done.show());
+    document(flags.json, "extracted", &done, || done.show())?;
     Ok(if whole { 0 } else { 1 })
 }
 
 fn salvage_one(flags: &InspectFlags, directory: &Path, database: &Path) -> Result<i32, LabError> {
     let done = salvage::salvage(database, directory)?;
-    document(flags.json, "salvaged", &done, || done.show());
+    document(flags.json, "salvaged", &done, || done.show())?;
     Ok(if done.whole() { 0 } else { 1 })
 }
 
-fn document(json: bool, name: &str, content: &impl Serialize, show: impl FnOnce()) {
+fn document(json: bool, name: &str, content: &impl Serialize, show: impl FnOnce()) -> Result<(), LabError> {
     if !json {
-        return show();
+        show();
+        return output::written();
     }
     let document = serde_json::json!({ "walproof_inspect": VERSION, name: content });
-    say!("{}", serde_json::to_string_pretty(&document).expect("plain data"));
+    output::document(&(serde_json::to_string_pretty(&document).expect("plain data") + "\n"))
 }
 
 /// With what of the lists could not be had.
-fn inspect(path: &Path, flags: &InspectFlags) -> Result<(Inspected, Option<LabError>), LabError> {
-    let seen = gather::sight(path)?;
-    let findings = weigh::findings(&seen);
+fn inspect(meant: &Meant, flags: &InspectFlags) -> Result<(Inspected, Option<LabError>), LabError> {
+    let seen = gather::sight(&meant.path)?;
+    let mut findings = weigh::findings(&seen);
+    findings.splice(0..0, weigh::held(&meant.held));
     let mut story = weigh::story(&seen, &findings);
     let next = weigh::next(&seen, &findings);
     let (tables, error) = match Tables::read(&seen, flags) {

@@ -3,13 +3,37 @@
 
 use std::fmt;
 use std::io::{ErrorKind, Write};
+use std::sync::OnceLock;
 
 use walproof_lab::error::LabError;
+
+/// Why a line could not be written, the first time.
+static FAILED: OnceLock<String> = OnceLock::new();
 
 /// One line; whether anybody reads it is not our business.
 pub fn line(text: fmt::Arguments<'_>) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_fmt(text).and_then(|()| out.write_all(b"\n"));
+    match out.write_fmt(text).and_then(|()| out.write_all(b"\n")) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => drop(FAILED.set(error.to_string())),
+        _ => {}
+    }
+}
+
+/// Whether all lines so far could be written.
+pub fn written() -> Result<(), LabError> {
+    match FAILED.get() {
+        Some(because) => Err(LabError::new("cannot write to standard output", because, "a place with room")),
+        None => document(""),
+    }
+}
+
+/// Text from outside, such as a name of a file: what would steer a terminal stands there as an escape.
+pub fn plain(text: &str) -> String {
+    let shown = |letter: char| match letter.is_control() {
+        true => letter.escape_default().to_string(),
+        false => letter.to_string(),
+    };
+    text.chars().map(shown).collect()
 }
 
 /// A whole document. Whether anybody reads to the end of a pipe is not our business; whether it could be written is.

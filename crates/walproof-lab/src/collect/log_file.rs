@@ -45,12 +45,16 @@ impl LogFile<'_> {
         if self.bytes <= ALONE_BYTES_MAX { 1 } else { most }
     }
 
-    /// Every whole frame in its order; returns the bytes after the last.
-    pub fn each(&self, threads: usize, mut each: impl FnMut(&CheckedFrame)) -> Result<u64> {
+    /// Every whole frame in its order, until `each` has enough; returns the bytes after the last.
+    pub fn each(&self, threads: usize, mut each: impl FnMut(&CheckedFrame) -> bool) -> Result<u64> {
         let mut frames = 0;
         let mut take = |part: Vec<CheckedFrame>| {
-            part.iter().for_each(&mut each);
-            frames += part.len() as u64;
+            for frame in &part {
+                frames += 1;
+                if !each(frame) {
+                    return false;
+                }
+            }
             part.len() as u64 == self.part_frames()
         };
         match threads {

@@ -16,12 +16,13 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 use walproof_format::sqlite::db_header::{DB_HEADER_SIZE, DbHeader};
-use walproof_format::sqlite::journal_header::{JOURNAL_HEADER_SIZE, JournalHeader};
+use walproof_format::sqlite::journal_header::{JOURNAL_HEADER_SIZE, JournalHeader, JournalState};
 use walproof_format::sqlite::wal_header::WAL_HEADER_SIZE;
 use walproof_format::sqlite::wal_index::{WAL_INDEX_HEADER_SIZE, WalIndex};
 use walproof_lab::error::LabError;
 
 use super::log::{self, WalFile};
+use super::structure::{self, Structure};
 
 /// How often a database that moves is looked at.
 const LOOKS: u32 = 3;
@@ -104,6 +105,8 @@ pub struct Sighting {
     pub shm: Option<ShmFile>,
     /// The rollback journal.
     pub journal: Option<JournalFile>,
+    /// What a walk over the pages of database and log found; none when it was not made.
+    pub structure: Option<Structure>,
     /// What was not the same after reading as before.
     pub changed_while_read: Vec<Part>,
 }
@@ -117,6 +120,9 @@ pub struct DatabaseFile {
     pub names: u64,
     /// Zero bytes at the start; counted up to 65536.
     pub zero_bytes_at_start: u64,
+    /// When it was written last.
+    #[serde(skip)]
+    pub modified: (i64, i64),
     /// Its first 100 bytes.
     pub header: DbHeader,
 }
@@ -126,6 +132,9 @@ pub struct DatabaseFile {
 pub struct ShmFile {
     /// Its size.
     pub bytes: u64,
+    /// When it was written last, as far as is known: what is written through a mapping shows later, or never.
+    #[serde(skip)]
+    pub modified: (i64, i64),
     /// Its first 136 bytes.
     pub header: WalIndex,
 }
@@ -185,8 +194,38 @@ pub fn sight(database: &Path) -> Result<Sighting, LabError> {
         std::thread::sleep(Duration::from_millis(20));
         seen = look(&real)?;
     }
+    if seen.changed_while_read.is_empty() && looks_broken(&seen) {
+        confirm(&mut seen, &real)?;
+    }
     seen.reached_through = is_link.then(|| database.to_owned());
     Ok(seen)
+}
+
+fn looks_broken(seen: &Sighting) -> bool {
+    let lacks = seen.wal.as_ref().is_some_and(|wal| wal.nowhere.is_some());
+    lacks || seen.structure.as_ref().is_some_and(|structure| structure.faults > 0)
+}
+
+/// Times of files are coarse: a writer may be missed within one tick of the clock. What lies there broken does so for
+/// longer.
+fn confirm(seen: &mut Sighting, real: &Path) -> Result<(), LabError> {
+    std::thread::sleep(Duration::from_millis(50));
+    let again = look(real)?;
+    let alike = |one: &Sighting, other: &Sighting| {
+        let of = |seen: &Sighting| {
+            let database = seen.database.as_ref().map(|database| (database.bytes, database.modified));
+            let wal =
+                seen.wal.as_ref().map(|wal| (wal.bytes, wal.header.salts, wal.frames.clone(), wal.nowhere.clone()));
+            (database, wal, seen.structure.clone())
+        };
+        of(one) == of(other)
+    };
+    let same = alike(seen, &again);
+    *seen = again;
+    if !same && seen.changed_while_read.is_empty() {
+        seen.changed_while_read.extend([Part::Database, Part::Wal]);
+    }
+    Ok(())
 }
 
 /// Symbolic links resolved as SQLite does; of a file that is gone, those of its directory. What leads through another
@@ -199,7 +238,9 @@ pub fn real(database: &Path) -> PathBuf {
         let directory = database.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         Some(std::fs::canonicalize(directory).ok()?.join(database.file_name()?))
     };
-    std::fs::canonicalize(database).ok().or_else(of_directory).unwrap_or_else(|| database.to_owned())
+    // Of a directory that is gone, the name it had: processes that still hold its files go by it.
+    let lexically = || std::path::absolute(database).ok();
+    std::fs::canonicalize(database).ok().or_else(of_directory).or_else(lexically).unwrap_or_else(|| database.to_owned())
 }
 
 /// `/proc/PID/root/...` and the like.
@@ -231,7 +272,11 @@ fn look(path: &Path) -> Result<Sighting, LabError> {
     let [database, wal, shm, journal] = &opened;
     if opened.iter().all(Option::is_none) {
         let because = "there is no such file, and no -wal, -shm or -journal of it";
-        return Err(LabError::path("cannot inspect", path, because, "the path of a database, or of its directory"));
+        let salvage = format!(
+            "the path of a database, or of its directory; `walproof inspect {} --salvage DIR` looks whether a live process still holds it",
+            crate::render::quoted(path)
+        );
+        return Err(LabError::path("cannot inspect", path, because, &salvage));
     }
     let shm = shm.as_ref().map(read_shm).transpose()?;
     let header = database.as_ref().map(|file| DbHeader::parse(&file.stamp.head));
@@ -247,8 +292,13 @@ fn look(path: &Path) -> Result<Sighting, LabError> {
         journal: journal.as_ref().map(read_journal),
         wal,
         shm,
+        structure: None,
         changed_while_read: Vec::new(),
     };
+    if may_be_walked(&seen) {
+        // A log that is too large for it was read all the same.
+        seen.structure = structure::read(path).unwrap_or_default();
+    }
     for (before, part) in opened.iter().zip(Part::ALL) {
         let after = open(&part.of(path), part)?;
         if before.as_ref().map(|file| &file.stamp) != after.as_ref().map(|file| &file.stamp) {
@@ -256,6 +306,18 @@ fn look(path: &Path) -> Result<Sighting, LabError> {
         }
     }
     Ok(seen)
+}
+
+/// A database with a log that is its own as far as headers tell, and with no transaction of a rollback journal in it.
+fn may_be_walked(seen: &Sighting) -> bool {
+    let in_flux = seen.journal.as_ref().is_some_and(|journal| journal.header.state == JournalState::HotOrInUse);
+    let Some((database, wal)) = seen.database.as_ref().zip(seen.wal.as_ref()) else { return false };
+    let commits = wal.frames.as_ref().map_or(0, |frames| frames.commits);
+    !in_flux
+        && commits > 0
+        && database.header.damage.is_empty()
+        && !database.header.zeroed
+        && database.header.page_size == wal.header.page_size
 }
 
 /// Opens a regular file; `None` when there is none.
@@ -326,6 +388,10 @@ impl Opened {
         Ok(std::io::BufReader::with_capacity(256 << 10, file).take(self.bytes.saturating_sub(offset)))
     }
 
+    fn modified(&self) -> (i64, i64) {
+        (self.metadata.mtime(), self.metadata.mtime_nsec())
+    }
+
     /// The error of a read.
     pub fn failed(&self, because: &std::io::Error) -> LabError {
         LabError::path("cannot read", &self.path, because, "whether the storage answers: `dmesg`, the server's log")
@@ -339,6 +405,7 @@ fn read_database(opened: &Opened) -> Result<DatabaseFile, LabError> {
     Ok(DatabaseFile {
         bytes: opened.bytes,
         names: opened.metadata.nlink(),
+        modified: opened.modified(),
         zero_bytes_at_start: zeros as u64,
         header: DbHeader::parse(opened.head()),
     })
@@ -355,7 +422,7 @@ fn read_shm(opened: &Opened) -> Result<ShmFile, LabError> {
             break;
         }
     }
-    Ok(ShmFile { bytes: opened.bytes, header })
+    Ok(ShmFile { bytes: opened.bytes, modified: opened.modified(), header })
 }
 
 fn read_journal(opened: &Opened) -> JournalFile {

@@ -2,16 +2,22 @@
 //!
 //! What it must not do: start or enter anything; pass over silently what cannot be reached.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use walproof_judge::sharing::live::Live;
 use walproof_lab::collect::live::{LiveTarget, containers_called, look, places_of_stopped};
 use walproof_lab::error::LabError;
 
+use super::gather::Part;
 use super::targets::find;
 use crate::check::targets::{running, shown};
 
 /// Directories below a mount of a stopped container that are looked into.
 const DIRECTORIES_MAX: usize = 20_000;
+/// After this a file that was being closed is closed.
+const SETTLE: Duration = Duration::from_millis(100);
 /// How deep.
 const DEPTH_MAX: u32 = 8;
 
@@ -46,26 +52,85 @@ pub fn target(path: &Path) -> Result<Option<LiveTarget>, LabError> {
     Ok(found.pop())
 }
 
+/// A database that is meant, and what processes of the target hold of it that has no name any more.
+#[derive(Debug)]
+pub struct Meant {
+    pub path: PathBuf,
+    pub held: Vec<Deleted>,
+}
+
+impl From<PathBuf> for Meant {
+    fn from(path: PathBuf) -> Self {
+        Self { path, held: Vec::new() }
+    }
+}
+
+/// A file that was deleted, and that a process holds.
+#[derive(Clone, Debug)]
+pub struct Deleted {
+    pub part: Part,
+    pub pid: u32,
+    pub fd: u32,
+    inode: u64,
+}
+
+impl Deleted {
+    /// SQLite deletes `-shm` a moment before it closes it: what stays so is another matter.
+    fn is_still_so(&self) -> bool {
+        let found = std::fs::metadata(format!("/proc/{}/fd/{}", self.pid, self.fd));
+        found.is_ok_and(|found| found.nlink() == 0 && found.ino() == self.inode)
+    }
+}
+
+/// What the openers of each database hold that was deleted, in the order of `live.databases`.
+fn deleted(live: &Live) -> Vec<Vec<Deleted>> {
+    let mut all = vec![Vec::new(); live.databases.len()];
+    for opener in &live.openers {
+        let Some(of_database) = all.get_mut(opener.database) else { continue };
+        for held in opener.held.iter().filter(|held| held.link_count == 0) {
+            let part = match held.which.as_str() {
+                "db" => Part::Database,
+                "wal" => Part::Wal,
+                "shm" => Part::Shm,
+                _ => continue,
+            };
+            of_database.push(Deleted { part, pid: opener.pid, fd: held.fd, inode: held.inode });
+        }
+    }
+    if all.iter().any(|held| !held.is_empty()) {
+        std::thread::sleep(SETTLE);
+        all.iter_mut().for_each(|held| held.retain(Deleted::is_still_so));
+    }
+    all
+}
+
 /// The databases of a target.
-pub fn databases(target: &LiveTarget) -> Result<Vec<PathBuf>, LabError> {
+pub fn databases(target: &LiveTarget) -> Result<Vec<Meant>, LabError> {
     let mut engine_says = None;
     if let LiveTarget::Container { engine, name } = target
         && engine != "embedded"
     {
         match places_of_stopped(engine, name) {
-            Ok(Some(places)) => return of_stopped(target, &places),
+            Ok(Some(places)) => {
+                return Ok(of_stopped(target, &places)?.into_iter().map(Meant::from).collect());
+            }
             Ok(None) => {}
             Err(because) => engine_says = Some(because),
         }
     }
     let live = look(std::slice::from_ref(target))?;
-    let (there, gone): (Vec<_>, Vec<_>) = live.databases.iter().partition(|database| database.file.is_some());
-    if !there.is_empty() {
-        return Ok(there.iter().map(|database| database.path.clone().into()).collect());
-    }
-    if let Some(gone) = gone.first() {
-        // What lies beside it may still be there.
-        return Ok(vec![gone.path.clone().into()]);
+    let with_held = live.databases.iter().zip(deleted(&live));
+    let (there, gone): (Vec<_>, Vec<_>) = with_held.partition(|(database, _)| database.file.is_some());
+    let none_is_there = there.is_empty();
+    // Of one that is gone, what lies beside it may still be there.
+    let gone = gone.into_iter().filter(|(_, held)| none_is_there || !held.is_empty());
+    let all: Vec<Meant> = there
+        .into_iter()
+        .chain(gone)
+        .map(|(database, held)| Meant { path: database.path.clone().into(), held })
+        .collect();
+    if !all.is_empty() {
+        return Ok(all);
     }
     let because = engine_says
         .or_else(|| live.not_seen.first().cloned())

@@ -47,6 +47,17 @@ struct List<T> {
     rows: Vec<T>,
 }
 
+impl<T> List<T> {
+    fn none() -> Self {
+        Self { all: 0, left_out: 0, rows: Vec::new() }
+    }
+}
+
+/// No `-wal`, or one without a byte.
+fn has_no_log(seen: &Sighting) -> bool {
+    seen.wal.as_ref().is_none_or(|wal| wal.bytes == 0)
+}
+
 #[derive(Debug, Serialize)]
 struct CommitRow {
     #[serde(flatten)]
@@ -111,8 +122,16 @@ impl Tables {
         if !(flags.commits || flags.commit.is_some() || flags.frames || flags.pages) {
             return Ok(tables);
         }
+        if has_no_log(seen) && flags.commit.is_none() {
+            // Closed cleanly, or a rollback journal: a list of none is no failure.
+            tables.commits = flags.commits.then(List::none);
+            tables.frames = flags.frames.then(List::none);
+            if !flags.pages {
+                return Ok(tables);
+            }
+        }
         let database = Source::open(&seen.path)?;
-        if flags.commits || flags.frames || flags.commit.is_some() {
+        if !has_no_log(seen) && (flags.commits || flags.frames) || flags.commit.is_some() {
             let log = log_of(&seen.path)?;
             let last = log.commits.last().copied();
             let map = last.and_then(|last| whose::map(&Snapshot::at(&log, database.as_ref(), &last), whose::PAGES_MAX));
@@ -305,6 +324,9 @@ fn left_out<T>(list: &List<T>, which: &str) {
 }
 
 fn show_commits(list: &List<CommitRow>) {
+    if list.all == 0 {
+        return say!("  commits    no commits in a log");
+    }
     say!("  commits    {} in the log", thousands(list.all));
     left_out(list, "older");
     say!("    {:>8}  {:>10}  {:>6}  {:>10}  {:<8} touches", "commit", "last frame", "pages", "size", "in file");
@@ -327,6 +349,9 @@ fn show_commits(list: &List<CommitRow>) {
 }
 
 fn show_frames(list: &List<FrameRow>) {
+    if list.all == 0 {
+        return say!("  frames     no frames in a log");
+    }
     say!("  frames     {} in the log", thousands(list.all));
     left_out(list, "older");
     say!("    {:>8}  {:>10}  {:>10}  {:<17}  {:<22} owner", "frame", "page", "commit", "generation", "state");

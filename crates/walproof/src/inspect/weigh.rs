@@ -13,6 +13,7 @@ use walproof_format::sqlite::wal_index::WalIndexCopy;
 use walproof_judge::finding::Certainty::{self, Documented, Proven, Suspected};
 
 use super::gather::{DatabaseFile, JournalFile, Part, ShmFile, Sighting};
+use super::live::Deleted;
 use super::log::{Pending, WalFile};
 use crate::render::{several, thousands};
 
@@ -60,6 +61,8 @@ pub struct Finding {
 const KEEP_ALL: &str =
     "copy the database, -wal, -shm and -journal together, while nobody has them open, before anything else";
 const KEEP_LOG: &str = "do not delete or rename the -wal, and do not copy the database without it";
+/// Descriptors that are named.
+const HELD_SHOWN: usize = 6;
 const COPY_RIGHT: &str =
     "copy with the backup API or `VACUUM INTO`, or take database and -wal in one snapshot while nobody writes";
 const DO_NOT_OPEN: &str = "do not open it with SQLite before all its files are copied: opening would change them";
@@ -86,9 +89,39 @@ pub fn findings(seen: &Sighting) -> Vec<Finding> {
     if let Some(journal) = &seen.journal {
         about_journal(journal, seen, &mut found);
     }
+    about_structure(seen, &mut found);
     found.calm_down(&seen.changed_while_read);
     found.list.sort_by_key(|finding| finding.level);
     found.list
+}
+
+/// What live processes hold that has no name any more.
+pub fn held(held: &[Deleted]) -> Option<Finding> {
+    if held.is_empty() {
+        return None;
+    }
+    let shown: Vec<String> = held
+        .iter()
+        .take(HELD_SHOWN)
+        .map(|one| format!("{} by process {} (descriptor {})", one.part.word(), one.pid, one.fd))
+        .collect();
+    let more = held.len().saturating_sub(HELD_SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let mut about: Vec<Part> = held.iter().map(|one| one.part).collect();
+    about.dedup();
+    Some(Finding {
+        name: "deleted-log-held",
+        level: Level::Wrong,
+        certainty: Proven,
+        about,
+        says: format!(
+            "deleted, and still held: {}{more}; commits in it exist nowhere else, and are gone when the process ends",
+            shown.join(", ")
+        ),
+        try_this: Some(
+            "let no process end, and restart nothing, before `walproof inspect PATH --salvage DIR` has copied what it holds",
+        ),
+    })
 }
 
 /// Findings as they come.
@@ -219,7 +252,8 @@ fn about_size(database: &DatabaseFile, seen: &Sighting, found: &mut Found) {
         thousands(database.bytes)
     );
     let in_flux = seen.journal.as_ref().is_some_and(|journal| journal.header.state == JournalState::HotOrInUse);
-    if database.bytes == wanted {
+    if database.bytes == wanted || seen.wal.as_ref().is_some_and(|wal| wal.nowhere.is_some()) {
+        // What is nowhere is told with the log.
     } else if commits(seen) > 0 || in_flux {
         found.note("size-settled-later", Documented, BOTH, format!("{sizes}: the log or the journal settles it"));
     } else if database.bytes < wanted {
@@ -242,6 +276,13 @@ fn about_log(wal: &WalFile, seen: &Sighting, found: &mut Found) {
         let says = format!("the log holds no frame ({} bytes)", wal.bytes);
         return found.note("empty-log", Documented, LOG, says);
     }
+    if wal.unread_bytes > 0 {
+        let says = format!(
+            "the last {} bytes of the log were not read: the 1,073,741,824 before them hold no frame of its generation",
+            thousands(wal.unread_bytes)
+        );
+        found.caution("log-not-read-to-its-end", Proven, LOG, says, None);
+    }
     if !wal.header.damage.is_empty() {
         return about_lost_header(wal, found);
     }
@@ -249,6 +290,7 @@ fn about_log(wal: &WalFile, seen: &Sighting, found: &mut Found) {
     let before = found.list.len();
     about_kinship(wal, frames, seen, found);
     let belongs = found.list.len() == before;
+    about_nowhere(wal, frames, found);
     about_beyond(frames, seen, found);
     match &wal.pending {
         // Of a log that may be another's, nothing can be missing.
@@ -275,6 +317,42 @@ fn about_log(wal: &WalFile, seen: &Sighting, found: &mut Found) {
             found.note("log-is-backfilled", Proven, BOTH, says);
         }
     }
+}
+
+/// The last commit says how large the database is: what of it neither the file nor the log has, is lost.
+fn about_nowhere(wal: &WalFile, frames: &WalSummary, found: &mut Found) {
+    let Some(nowhere) = &wal.nowhere else { return };
+    let says = format!(
+        "after the last commit the database has {}, and neither its file nor the log holds {} of them ({}): the file was cut off, or the log is of another state of it",
+        several(frames.database_pages.unwrap_or_default().into(), "page"),
+        thousands(nowhere.pages),
+        super::extract::shown(&nowhere.ranges)
+    );
+    found.wrong("file-too-short", Proven, BOTH, says, Some(KEEP_ALL));
+}
+
+/// Pages that do not hang together, where nothing else that is wrong explains it.
+fn about_structure(seen: &Sighting, found: &mut Found) {
+    let Some(structure) = seen.structure.as_ref().filter(|structure| structure.faults > 0) else { return };
+    if found.list.iter().any(|finding| finding.level == Level::Wrong) {
+        return;
+    }
+    let faults = structure.first_faults.join("; ");
+    if structure.page_one_is_strange {
+        let says = format!(
+            "page 1 is no page of a table: the database is encrypted with a plain header, or damaged ({faults})"
+        );
+        return found.caution("damaged-structure", Suspected, BOTH, says, Some("`PRAGMA integrity_check` on a copy"));
+    }
+    let why = match structure.faults_of_file_alone {
+        Some(0) => "; the database file alone has none: the log is likely of another state of it",
+        _ => "; the database file is damaged, or the log is of another state of it",
+    };
+    let says = format!(
+        "database and log do not fit together: {} in their structure ({faults}){why}",
+        several(structure.faults, "fault")
+    );
+    found.wrong("damaged-structure", Suspected, BOTH, says, Some(KEEP_ALL));
 }
 
 /// A checkpoint that a reader held up leaves pages alone that have a newer frame than it may copy: the database file is
@@ -454,11 +532,32 @@ fn about_gone_log(shm: &ShmFile, index: &WalIndexCopy, seen: &Sighting, found: &
         if lost > 0 { format!(": what {} held is missing", several(lost, "frame")) } else { String::new() }
     );
     let try_this = Some("find the -wal that belongs to it, and keep everybody away until then");
-    if lost > 0 {
+    if lost > 0 && may_have_been_copied_since(shm, index, seen) {
+        let says = format!(
+            "{says}, unless it was copied since: the database file was written after the -shm; a process with locking_mode=EXCLUSIVE, which uses no -shm, may have recovered and closed it"
+        );
+        found.caution(
+            "log-is-gone",
+            Suspected,
+            ALL_THREE,
+            says,
+            Some(
+                "compare it with a backup, or `PRAGMA integrity_check` on a copy; look for the -wal that belongs to it",
+            ),
+        );
+    } else if lost > 0 {
         found.wrong("log-is-gone", Suspected, LOG_AND_INDEX, says, try_this);
     } else {
         found.caution("log-is-gone", Suspected, LOG_AND_INDEX, says, None);
     }
+}
+
+/// Who opens with locking_mode=EXCLUSIVE leaves the -shm as it was. What was written to the file before the -shm, and a
+/// file that is shorter than the -shm knows the database, cannot have it all.
+fn may_have_been_copied_since(shm: &ShmFile, index: &WalIndexCopy, seen: &Sighting) -> bool {
+    let Some(database) = &seen.database else { return false };
+    let page_size = u64::from(database.header.page_size.unwrap_or_default());
+    database.modified > shm.modified && database.bytes >= page_size * u64::from(index.database_pages)
 }
 
 /// Same generation: where does each end?
@@ -615,6 +714,12 @@ pub fn next(seen: &Sighting, findings: &[Finding]) -> Vec<String> {
     if findings.iter().any(|finding| finding.name == "pending-commits") && seen.database.is_some() {
         lines.push(COPY_RIGHT.to_owned());
     }
+    if findings.iter().any(|finding| finding.name == "no-log") {
+        lines.push(format!(
+            "`walproof inspect {} --salvage DIR` looks whether a live process still holds a log of it (of one process: `walproof inspect pid:N`)",
+            crate::render::quoted(&seen.path)
+        ));
+    }
     if findings.iter().any(|finding| MAY_BE_HELD.contains(&finding.name)) {
         lines.push(format!(
             "`walproof inspect {} --salvage DIR`, as root, before any process is stopped: one may still hold what is gone",
@@ -625,5 +730,11 @@ pub fn next(seen: &Sighting, findings: &[Finding]) -> Vec<String> {
 }
 
 /// Findings after which it is worth a look whether a process holds what is missing.
-const MAY_BE_HELD: &[&str] =
-    &["missing-database", "log-is-gone", "index-of-another-log", "log-beside-empty-database", "lost-log-header"];
+const MAY_BE_HELD: &[&str] = &[
+    "deleted-log-held",
+    "missing-database",
+    "log-is-gone",
+    "index-of-another-log",
+    "log-beside-empty-database",
+    "lost-log-header",
+];

@@ -27,6 +27,8 @@ use walproof_lab::runtimes::{ContainerSpec, HELPER, Line, Mount, choose, helper_
 use walproof_lab::watch::{WatchSettings, Watcher, clean_traces};
 
 const SERVE: &str = "serve-sql";
+/// Close, and open again.
+const REOPEN: &str = "REOPEN";
 /// Nothing here may take longer.
 const HANG: Duration = Duration::from_secs(60);
 /// A look may wait so long for openers and storage; the rest is for busy machines.
@@ -47,8 +49,16 @@ fn main() {
 
 /// Opens a database and runs what it is told, a line each; answers with the first row.
 fn serve(path: &str) {
-    let connection = Connection::open(path).expect("opens");
-    for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+    let mut connection = Connection::open(path).expect("opens");
+    for (turn, line) in std::io::stdin().lock().lines().map_while(Result::ok).enumerate() {
+        if line == REOPEN {
+            connection.close().expect("closes");
+            // Or the next files get the numbers of those that went.
+            fs::write(format!("{path}.{turn}"), "").expect("another file");
+            connection = Connection::open(path).expect("opens");
+            println!("{}", answer(&connection, "SELECT count(*) FROM t"));
+            continue;
+        }
         println!("{}", answer(&connection, &line));
     }
     // Whoever ends without closing leaves its files behind.
@@ -211,6 +221,7 @@ const TESTS: &[Test] = &[
     ("a-frozen-container-is-seen-by-its-name", a_frozen_container_is_seen_by_its_name),
     ("deleted-sidecars-are-another-generation", deleted_sidecars_are_another_generation),
     ("a-replaced-database-is-one-with-two-files", a_replaced_database_is_one_with_two_files),
+    ("who-opens-for-each-request-has-what-lies-there", who_opens_for_each_request_has_what_lies_there),
     ("openers-come-and-go", openers_come_and_go),
     ("storage-that-does-not-answer-holds-nobody", storage_that_does_not_answer_holds_nobody),
     ("nothing-of-a-database-is-changed", nothing_of_a_database_is_changed),
@@ -413,6 +424,25 @@ fn a_replaced_database_is_one_with_two_files() -> Outcome {
         assert_eq!(moment.databases.len(), 1, "{moment:#?}");
         let now = at(&moment, &path).and_then(|one| one.file.as_ref()).expect("there").inode;
         assert_ne!(now, replaced);
+    }
+    Ok(())
+}
+
+/// Openers are looked for less often than files: what one held then is not what it holds now.
+fn who_opens_for_each_request_has_what_lies_there() -> Outcome {
+    let folder = Folder::new();
+    let path = folder.at("app.db");
+    let mut party = Party::in_wal(&path);
+    let mut watcher = watch(&path);
+    until(&mut watcher, |moment| opener(moment, &path, party.pid()).is_some());
+    for _ in 0..30 {
+        party.sql(REOPEN);
+        let moment = next(&mut watcher);
+        let there = at(&moment, &path).expect("it is watched");
+        for held in there.openers.iter().flat_map(|one| &one.held).filter(|held| held.which != "db") {
+            let lies = if held.which == "wal" { &there.wal } else { &there.shm };
+            assert_eq!(lies.as_ref().map(|file| file.inode), Some(held.inode), "{moment:#?}");
+        }
     }
     Ok(())
 }

@@ -9,10 +9,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use walproof_judge::watch::moment::Watched;
-
 use super::finder::Device;
-use crate::collect::live::{GlanceAt, Glanced, Line, Question, Silence};
+use crate::collect::live::{Glance, GlanceAt, Glanced, Line, Question, Silence};
 
 /// How long storage may take before a look goes on without it.
 const PATIENCE: Duration = Duration::from_millis(400);
@@ -36,7 +34,7 @@ struct Eye {
 #[derive(Default)]
 pub struct Sight {
     /// Databases by their way; those that did not answer are missing.
-    pub seen: BTreeMap<String, Watched>,
+    pub seen: BTreeMap<String, Glance>,
     /// Since when file systems have not answered.
     pub silent: BTreeMap<Device, Duration>,
     /// Children that could not be started.
@@ -103,7 +101,7 @@ impl Eye {
         match line.answer::<Glanced>(end) {
             Ok(glanced) => {
                 self.asked = None;
-                sight.seen.extend(glanced.into_iter().map(|one| (one.path.clone(), one)));
+                sight.seen.extend(glanced.into_iter().map(|one| (one.watched.path.clone(), one)));
             }
             Err(Silence::Hangs) => drop(sight.silent.insert(device, asked.elapsed())),
             Err(Silence::Broken) => {

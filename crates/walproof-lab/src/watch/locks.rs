@@ -11,14 +11,18 @@
 //!
 //! What it must not do: take a lock, or ask with `F_GETLK`, which would need a descriptor of this process.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::{ErrorKind, Read};
 
 use walproof_format::sqlite::lock_bytes::Lock;
 
 use crate::collect::live::Identity;
 
+/// More than the kernel gives at once.
+const PIECE_BYTES: usize = 1 << 20;
+
 /// A line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LockLine {
     /// It is not held but waited for.
     pub waits: bool,
@@ -37,10 +41,41 @@ pub struct LockLine {
 /// A file of a database: which database, and `db` or `shm`.
 pub type Of = (usize, &'static str);
 
+/// Reads of a list that does not fit into one piece.
+const READS: usize = 4;
+
 /// All locks of byte ranges; `None`: they cannot be read.
+///
+/// The kernel gives the list in pieces of a page, by place: one that goes while another piece is fetched hides one that
+/// is held all the time, and one that comes shows one twice. Whoever is in one of several lists was held in this look.
 pub fn read() -> Option<Vec<LockLine>> {
-    let text = std::fs::read_to_string("/proc/locks").ok()?;
-    Some(text.lines().filter_map(line).collect())
+    let (first, pieces) = list()?;
+    let mut lists = vec![first];
+    if pieces > 1 {
+        lists.extend((1..READS).map_while(|_| Some(list()?.0)));
+    }
+    Some(together(lists.iter().map(String::as_str)))
+}
+
+/// The list, and in how many pieces it came.
+fn list() -> Option<(String, usize)> {
+    let mut file = std::fs::File::open("/proc/locks").ok()?;
+    let (mut all, mut piece, mut pieces) = (Vec::new(), vec![0; PIECE_BYTES], 0);
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => return Some((String::from_utf8_lossy(&all).into_owned(), pieces)),
+            Ok(count) => all.extend_from_slice(&piece[..count]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(_) => return None,
+        }
+        pieces += 1;
+    }
+}
+
+/// What stands in any of the lists, once.
+fn together<'a>(lists: impl Iterator<Item = &'a str>) -> Vec<LockLine> {
+    let lines: BTreeSet<LockLine> = lists.flat_map(str::lines).filter_map(line).collect();
+    lines.into_iter().collect()
 }
 
 fn line(line: &str) -> Option<LockLine> {
@@ -126,7 +161,15 @@ pub fn sort(lines: &[LockLine], files: &Files) -> Held {
             all.held.entry(key).or_default().extend(locks.map(|lock| (lock, line.exclusive)));
         }
     }
-    all.held.values_mut().for_each(|locks| locks.sort_unstable());
+    for locks in all.held.values_mut() {
+        // One that got stronger between two readings stands in both ways.
+        locks.sort_unstable_by_key(|(lock, exclusive)| (*lock, !exclusive));
+        locks.dedup_by_key(|(lock, _)| *lock);
+    }
+    for locks in all.waits.values_mut() {
+        locks.sort_unstable();
+        locks.dedup();
+    }
     all
 }
 
@@ -156,5 +199,19 @@ mod tests {
         assert_eq!(all.held.len(), 1, "an inode alone is nobody's");
         files.named("fe:00:78".to_owned(), (0, "shm"));
         assert_eq!(sort(&lines, &files).held[&(0, -1)], [(Lock::Dms, false)]);
+    }
+
+    #[test]
+    fn a_list_that_changes_while_it_is_read_loses_nobody() {
+        let lines: Vec<&str> = TEXT.lines().collect();
+        let (lost, twice) = (lines[1..].join("\n"), [TEXT, TEXT].concat());
+        let mut files = Files::default();
+        files.named(spelled(((0xfe, 0), 77)), (0, "db"));
+        let found = together([lost.as_str(), twice.as_str()].into_iter());
+        assert_eq!(found.len(), 4, "{found:#?}");
+        assert_eq!(sort(&found, &files).held[&(0, 42)], [(Lock::Shared, false)]);
+        let stronger = TEXT.replace("READ 42", "WRITE 42");
+        let found = together([TEXT, &stronger].into_iter());
+        assert_eq!(sort(&found, &files).held[&(0, 42)], [(Lock::Shared, true)]);
     }
 }

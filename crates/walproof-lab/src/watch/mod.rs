@@ -262,7 +262,7 @@ impl Watcher {
 
     fn watched(&self, one: &tracked::Tracked) -> Watched {
         Watched {
-            openers: one.openers.iter().map(|opener| opener.watched.clone()).collect(),
+            openers: one.openers.iter().map(|opener| one.told(opener)).collect(),
             silent_ms: self.silent.get(&one.device).map(|since| ms(*since)),
             ..one.watched.clone()
         }

@@ -13,7 +13,7 @@ use walproof_judge::watch::moment::{Event, HeldLock, Watched, WatchedContainer, 
 use super::finder::{Device, Found};
 use super::locks::{self, Of};
 use super::processes::{Cgroup, pid_inside};
-use crate::collect::live::{GlanceAt, Identity, shows_locks};
+use crate::collect::live::{Glance, GlanceAt, HeldAt, Identity, shows_locks};
 use crate::runtimes::cgroups::{self, Hierarchy};
 use crate::runtimes::pidfd::{is_zombie, start_ticks};
 
@@ -30,6 +30,8 @@ pub struct Tracked {
     pub openers: Vec<Opener>,
     /// It was named: it is waited for when it is gone.
     by_path: bool,
+    /// Descriptors of other files than those that lie there, as [`Glance::apart`] has them.
+    apart: Vec<(u32, u32, Option<u64>)>,
     last_found: Instant,
 }
 
@@ -75,14 +77,37 @@ impl Tracked {
         let ended = through.is_some_and(|pid| !self.openers.iter().any(|one| one.watched.pid.to_string() == pid));
         let way = self.openers.first().map(|one| format!("/proc/{}/root{}", one.watched.pid, one.watched.path));
         let path = way.filter(|_| ended).unwrap_or_else(|| self.watched.path.clone());
-        GlanceAt { path, keep: !self.openers.is_empty() }
+        let held = self.openers.iter().flat_map(|one| {
+            let pid = one.watched.pid;
+            one.watched.held.iter().map(move |held| HeldAt {
+                pid,
+                fd: held.fd,
+                which: held.which.clone(),
+                is: (held.device, held.inode),
+            })
+        });
+        GlanceAt { path, keep: !self.openers.is_empty(), held: held.collect() }
     }
 
     /// Takes in what was seen of its files; its name stays.
-    pub fn see(&mut self, seen: Watched) {
+    pub fn see(&mut self, Glance { watched: seen, apart }: Glance) {
         let path = std::mem::take(&mut self.watched.path);
         let mount = seen.mount.clone().or_else(|| self.watched.mount.take());
         self.watched = Watched { path, mount, ..seen };
+        self.apart = apart;
+    }
+
+    /// An opener as it is told: what it held when it was looked for and lies elsewhere is told only if it was still so
+    /// in the same breath as the files. Whoever closes and opens all the time has other files each time.
+    pub fn told(&self, opener: &Opener) -> WatchedOpener {
+        let mut told = opener.watched.clone();
+        for (_, fd, names) in self.apart.iter().filter(|(pid, _, _)| *pid == told.pid) {
+            match names {
+                Some(names) => told.held.iter_mut().filter(|one| one.fd == *fd).for_each(|one| one.link_count = *names),
+                None => told.held.retain(|one| one.fd != *fd),
+            }
+        }
+        told
     }
 }
 
@@ -126,7 +151,7 @@ impl Known {
         let (device, by_path) = new();
         let watched = Watched { path, ..Watched::default() };
         let last_found = Instant::now();
-        self.databases.push(Tracked { watched, device, openers: Vec::new(), by_path, last_found });
+        self.databases.push(Tracked { watched, device, openers: Vec::new(), by_path, apart: Vec::new(), last_found });
         self.databases.len() - 1
     }
 

@@ -62,6 +62,6 @@ fn holds(seen: &Seen<'_>, watched: &Watched, past: &DatabasePast, opener: &Watch
         try_this: rescue(opener, first, &watched.path),
         ..seen.of_opener(&ALARM, level, watched, opener)
     };
-    let patience = if here { Patience::NONE } else { Patience { ms: 500, looks: 2, opener_looks: 2 } };
+    let patience = if here { Patience::TWICE } else { Patience { ms: 500, looks: 2, opener_looks: 2 } };
     Some(Found { raised, patience })
 }

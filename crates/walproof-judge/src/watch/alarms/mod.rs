@@ -101,6 +101,8 @@ pub struct Patience {
 impl Patience {
     /// One look shows it: what is remembered bears it out.
     pub const NONE: Self = Self { ms: 0, looks: 1, opener_looks: 1 };
+    /// Whoever closes a file last may be put aside while it has no name.
+    pub const TWICE: Self = Self { ms: 0, looks: 2, opener_looks: 1 };
 }
 
 /// An alarm that is found, and raised once it has lasted.

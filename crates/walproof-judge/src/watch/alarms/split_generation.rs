@@ -26,7 +26,7 @@ fn look(seen: &Seen<'_>) -> Vec<Found> {
     let mut all = Vec::new();
     for (watched, past) in seen.databases() {
         let lost = watched.openers.iter().filter_map(|opener| from_path(seen, watched, past, opener));
-        all.extend(lost.map(Found::from));
+        all.extend(lost.map(|raised| Found { raised, patience: Patience::TWICE }));
         all.extend(between(seen, watched));
     }
     all

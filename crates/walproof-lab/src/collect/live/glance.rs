@@ -23,14 +23,17 @@ use walproof_format::sqlite::wal_index::{WAL_INDEX_HEADER_SIZE, WalIndex};
 use walproof_judge::sharing::live::{JournalFamilyWord, LiveFile, LiveMount};
 use walproof_judge::watch::moment::{HeaderSeen, IndexSeen, Watched};
 
-use super::file::{live_file, mount_at, open_quietly, space};
-use super::question::mounts;
+use super::file::{identity, live_file, mount_at, open_quietly, space};
+use super::process::leads_to;
+use super::question::{Identity, mounts};
 
 /// Looks at a wal-index until its copies agree: a writer is between them for less than a microsecond.
 const TRIES_MAX: u32 = 6;
 /// Tries after which the next one waits: the writer may have been put aside.
 const TRIES_AT_ONCE: u32 = 3;
 const BETWEEN_TRIES: Duration = Duration::from_micros(200);
+/// The last one to close has a file without a name for less than this, unless it is put aside.
+const CLOSING: Duration = Duration::from_millis(2);
 
 /// A database to be looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,10 +42,35 @@ pub struct GlanceAt {
     pub path: String,
     /// Somebody has it open: keep descriptors.
     pub keep: bool,
+    /// What its openers held when they were looked for, which is some time ago.
+    pub held: Vec<HeldAt>,
 }
 
-/// What was seen, in the order of the question. Openers are not in it.
-pub type Glanced = Vec<Watched>;
+/// A descriptor of an opener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldAt {
+    /// The process.
+    pub pid: u32,
+    /// The descriptor.
+    pub fd: u32,
+    /// `db`, `wal` or `shm`.
+    pub which: String,
+    /// The file that it led to.
+    pub is: Identity,
+}
+
+/// What was seen of one database. Openers are not in it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Glance {
+    /// Its files.
+    pub watched: Watched,
+    /// Descriptors that were held of another file than the one that lies there, looked at again in this breath: process,
+    /// descriptor, and the names of its file if that is still so; `None`: it is not.
+    pub apart: Vec<(u32, u32, Option<u64>)>,
+}
+
+/// In the order of the question.
+pub type Glanced = Vec<Glance>;
 
 /// Whoever looks again and again.
 #[derive(Debug, Default)]
@@ -69,7 +97,12 @@ impl Glancer {
     /// Looks at these; what is not asked for any more is let go.
     pub fn glance(&mut self, all: &[GlanceAt]) -> Glanced {
         self.kept.retain(|path, _| all.iter().any(|one| one.path == *path && one.keep));
-        all.iter().map(|one| self.database(one)).collect()
+        let mut glanced: Glanced = Vec::new();
+        for one in all {
+            glanced.push(Glance { watched: self.database(one), apart: Vec::new() });
+        }
+        apart(all, &mut glanced);
+        glanced
     }
 
     fn database(&mut self, at: &GlanceAt) -> Watched {
@@ -100,6 +133,42 @@ impl Glancer {
         }
         seen
     }
+}
+
+/// Looks twice at descriptors that were held of other files than those that lie there.
+fn apart(all: &[GlanceAt], glanced: &mut Glanced) {
+    let differs = |of: usize, held: &HeldAt| {
+        let watched = &glanced[of].watched;
+        let there = match held.which.as_str() {
+            "db" => &watched.file,
+            "wal" => &watched.wal,
+            "shm" => &watched.shm,
+            _ => return false,
+        };
+        there.as_ref().is_none_or(|there| (there.device, there.inode) != held.is)
+    };
+    let every = all.iter().enumerate().flat_map(|(of, at)| at.held.iter().map(move |held| (of, at, held)));
+    let differ: Vec<_> = every.filter(|(of, _, held)| differs(*of, held)).collect();
+    if differ.is_empty() {
+        return;
+    }
+    let first: Vec<Option<u64>> = differ.iter().map(|(_, at, held)| names_apart(&at.path, held)).collect();
+    std::thread::sleep(CLOSING);
+    for ((of, at, held), first) in differ.into_iter().zip(first) {
+        let again = first.filter(|names| names_apart(&at.path, held) == Some(*names));
+        glanced[of].apart.push((held.pid, held.fd, again));
+    }
+}
+
+/// The names of the file that a descriptor still leads to, if neither just before nor just after that file lay there.
+fn names_apart(path: &str, held: &HeldAt) -> Option<u64> {
+    let suffix = if held.which == "db" { String::new() } else { format!("-{}", held.which) };
+    let lies = || fs::symlink_metadata(format!("{path}{suffix}")).is_ok_and(|found| identity(&found) == held.is);
+    if lies() {
+        return None;
+    }
+    let (is, names) = leads_to(held.pid, held.fd)?;
+    (is == held.is && !lies()).then_some(names)
 }
 
 fn stat(path: &str) -> Option<(LiveFile, (u64, u64))> {

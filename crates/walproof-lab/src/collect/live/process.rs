@@ -289,6 +289,11 @@ fn attributes(path: &str) -> Option<Attributes> {
     })
 }
 
+/// The file that a descriptor leads to now, and how many names it has; `None`: there is no such descriptor.
+pub fn leads_to(pid: u32, fd: u32) -> Option<(Identity, u64)> {
+    attributes(&format!("/proc/{pid}/fd/{fd}")).map(|found| (found.is, found.link_count))
+}
+
 /// The name of a namespace.
 pub fn namespace(whose: &str, kind: &str) -> Option<String> {
     Some(fs::read_link(format!("/proc/{whose}/ns/{kind}")).ok()?.to_string_lossy().into_owned())

@@ -150,6 +150,7 @@ fn verified(log: &MadeUp, threads: usize) -> Result<u64, String> {
     let reading = log_file(log, &scan);
     let rest = reading.each(threads, |checked| {
         scan.push_checked(checked);
+        true
     });
     Ok(scan.finish(rest.map_err(|error| at(&log.path, &error))?).frames_valid)
 }

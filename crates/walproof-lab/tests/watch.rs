@@ -222,6 +222,9 @@ const TESTS: &[Test] = &[
     ("deleted-sidecars-are-another-generation", deleted_sidecars_are_another_generation),
     ("a-replaced-database-is-one-with-two-files", a_replaced_database_is_one_with_two_files),
     ("who-opens-for-each-request-has-what-lies-there", who_opens_for_each_request_has_what_lies_there),
+    ("a-database-that-was-removed-is-still-watched", a_database_that_was_removed_is_still_watched),
+    ("a-log-that-was-renamed-is-still-one", a_log_that_was_renamed_is_still_one),
+    ("an-inode-that-came-again-is-another-file", an_inode_that_came_again_is_another_file),
     ("openers-come-and-go", openers_come_and_go),
     ("storage-that-does-not-answer-holds-nobody", storage_that_does_not_answer_holds_nobody),
     ("nothing-of-a-database-is-changed", nothing_of_a_database_is_changed),
@@ -444,6 +447,66 @@ fn who_opens_for_each_request_has_what_lies_there() -> Outcome {
             assert_eq!(lies.as_ref().map(|file| file.inode), Some(held.inode), "{moment:#?}");
         }
     }
+    Ok(())
+}
+
+fn held_of(moment: &Moment, path: &Path, pid: u32, which: &str) -> Option<(u64, u64)> {
+    let held = &opener(moment, path, pid)?.held;
+    held.iter().find(|held| held.which == which).map(|held| (held.inode, held.link_count))
+}
+
+fn a_database_that_was_removed_is_still_watched() -> Outcome {
+    for of_folder in [false, true] {
+        let folder = Folder::new();
+        let path = folder.at("app.db");
+        let holder = Party::in_wal(&path);
+        let mut watcher = watch(if of_folder { &folder.0 } else { &path });
+        until(&mut watcher, |moment| opener(moment, &path, holder.pid()).is_some());
+        for suffix in ["", "-wal", "-shm"] {
+            fs::remove_file(folder.at(&format!("app.db{suffix}"))).expect("removed");
+        }
+        let looked = next(&mut watcher).openers_looked_ms;
+        // Two looks for openers later it is still there.
+        let (moment, events) = until(&mut watcher, |moment| moment.openers_looked_ms > looked + 2000);
+        for which in ["db", "wal", "shm"] {
+            let held = held_of(&moment, &path, holder.pid(), which);
+            assert_eq!(held.map(|held| held.1), Some(0), "{which}: {moment:#?}");
+        }
+        assert!(events.iter().all(|event| !matches!(event, Event::Closed { .. })), "{events:#?}");
+    }
+    Ok(())
+}
+
+fn a_log_that_was_renamed_is_still_one() -> Outcome {
+    let folder = Folder::new();
+    let path = folder.at("app.db");
+    let holder = Party::in_wal(&path);
+    let mut watcher = watch(&path);
+    let (moment, _) = until(&mut watcher, |moment| held_of(moment, &path, holder.pid(), "wal").is_some());
+    let before = held_of(&moment, &path, holder.pid(), "wal");
+    fs::rename(folder.at("app.db-wal"), folder.at("app.db-wal.bak")).expect("renamed");
+    let looked = next(&mut watcher).openers_looked_ms;
+    let (moment, _) = until(&mut watcher, |moment| moment.openers_looked_ms > looked + 2000);
+    assert_eq!(held_of(&moment, &path, holder.pid(), "wal"), before);
+    Ok(())
+}
+
+fn an_inode_that_came_again_is_another_file() -> Outcome {
+    let folder = Folder::new();
+    let (path, other) = (folder.at("app.db"), folder.at("other.db"));
+    drop(Party::in_wal(&path));
+    let mut watcher = watch(&path);
+    until(&mut watcher, |moment| at(moment, &path).is_some_and(|one| one.file.is_some()));
+    // The same file under another name is what a number that came again looks like.
+    fs::rename(&path, &other).expect("renamed");
+    fs::copy(&other, &path).expect("replaced");
+    let mut unrelated = Party::of(&other);
+    unrelated.sql("CREATE TABLE u(x)");
+    let looked = next(&mut watcher).openers_looked_ms;
+    until(&mut watcher, |moment| {
+        assert!(opener(moment, &path, unrelated.pid()).is_none(), "{moment:#?}");
+        moment.openers_looked_ms > looked + 2000
+    });
     Ok(())
 }
 

@@ -362,6 +362,71 @@ fn an_interrupted_transaction_is_rolled_back_in_the_copy() {
     assert_eq!(before, folder.state());
 }
 
+/// A copy of a database with a log that does not hold page 1, or does not any more once `damage` is done.
+fn damaged(folder: &Folder, damage: impl FnOnce(&Path)) -> PathBuf {
+    let (live, dead) = (folder.path("live.db"), folder.path("data/app.db"));
+    let connection = open(&live, 4096);
+    for step in 0..3 {
+        change(&connection, step);
+    }
+    connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("an empty log");
+    connection.execute_batch("UPDATE t SET b = 'x' WHERE a = 1; UPDATE t SET b = 'y' WHERE a = 2").expect("commits");
+    copy_set(&live, &dead);
+    damage(&dead);
+    dead
+}
+
+fn overwrite(path: &Path, range: std::ops::Range<usize>) {
+    let mut bytes = fs::read(path).expect("a file");
+    bytes[range].fill(0);
+    fs::write(path, bytes).expect("a write");
+}
+
+/// Salvage says these words, exits 1, and advises nobody to put anything back.
+#[track_caller]
+fn assert_not_whole(folder: &Folder, dead: &Path, words: &[&str]) {
+    let before = fs::read(dead).expect("a file");
+    let (code, said, error) = run(&[text(dead), "--salvage", text(&folder.path("saved"))]);
+    assert_eq!(code, 1, "{said}{error}");
+    for word in words {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    assert!(!said.contains("to put one back"), "{said}");
+    assert_eq!(before, fs::read(dead).expect("a file"));
+}
+
+#[test]
+fn a_zeroed_header_is_no_database() {
+    let folder = Folder::new();
+    let dead = damaged(&folder, |dead| overwrite(dead, 0..4096));
+    let out = folder.path("out.db");
+    let (code, said, error) = run(&[text(&dead), "--extract-commit", "1", "--output", text(&out)]);
+    assert!(code == 2 && error.contains("page 1 is not a database's") && !out.exists(), "{said}{error}");
+    assert_not_whole(&folder, &dead, &["is no database"]);
+}
+
+#[test]
+fn a_log_that_is_left_out_is_named() {
+    let at = |dead: &Path| sidecar(dead, "-wal");
+    let folder = Folder::new();
+    let dead = damaged(&folder, |dead| overwrite(&at(dead), 0..32));
+    assert_not_whole(&folder, &dead, &["the header of its log is damaged", "is not in"]);
+    let folder = Folder::new();
+    // The checksum of the first frame.
+    let dead = damaged(&folder, |dead| overwrite(&at(dead), 48..56));
+    assert_not_whole(&folder, &dead, &["its log is damaged: ", "is not in"]);
+    let folder = Folder::new();
+    let dead = damaged(&folder, |dead| {
+        fs::rename(at(dead), folder.path("log")).expect("a move");
+        std::os::unix::fs::symlink(folder.path("log"), at(dead)).expect("a link");
+    });
+    assert_not_whole(&folder, &dead, &["is a symbolic link", "commits in it are not in"]);
+    fs::remove_file(at(&dead)).expect("a link");
+    fs::remove_dir_all(folder.path("saved")).expect("a folder");
+    assert!(Command::new("mkfifo").arg(at(&dead)).status().expect("mkfifo runs").success());
+    assert_not_whole(&folder, &dead, &["is no regular file", "commits in it are not in"]);
+}
+
 // ---- lists ----
 
 #[test]

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::ground::Given;
 use super::scan::{Kind, Scan};
-use super::suspects::{Answer, suspects};
+use super::suspects::{Answer, Suspect, suspects};
 use crate::causes::Cause;
 use crate::finding::Certainty;
 
@@ -45,6 +45,8 @@ pub struct Alarm<'s> {
     pub answer: Answer,
     /// Lines point at lost or damaged data.
     pub damage: bool,
+    /// It explains its own line and not the damage, or the refusal of the storage, that was seen as well.
+    pub is_beside: bool,
     /// The line that speaks for it the most.
     pub kind: &'s Kind,
 }
@@ -74,8 +76,10 @@ impl Alarms {
                 _ => continue,
             };
             self.raised.insert(suspect.cause.name);
-            let (cause, certainty) = (suspect.cause, suspect.certainty);
-            alarms.push(Alarm { cause, why, certainty, answer: diagnosis.answer, damage: diagnosis.damage, kind });
+            let Suspect { cause, certainty, is_beside, .. } = *suspect;
+            // Only the first leads.
+            let answer = if rank == 0 { diagnosis.answer } else { Answer::CannotBeTold };
+            alarms.push(Alarm { cause, why, certainty, answer, damage: diagnosis.damage, is_beside, kind });
         }
         self.first = diagnosis.suspects.first().map(|first| first.cause).or(self.first);
         alarms
@@ -105,6 +109,18 @@ mod tests {
         assert!(told.len() <= 5, "{told:?}");
         let full = told.iter().filter(|(line, cause, _)| *line == "database or disk is full" && *cause == "disk-full");
         assert_eq!(full.count(), 1, "{told:?}");
+    }
+
+    #[test]
+    fn a_harmless_cause_does_not_overtake_damage() {
+        let (mut scanner, mut alarms) = (Scanner::new(), Alarms::default());
+        let mut told = Vec::new();
+        for line in ["database disk image is malformed", "database is locked (517)"] {
+            scanner.feed(format!("{line}\n").as_bytes());
+            let raised = alarms.look(scanner.so_far(), &[]);
+            told.extend(raised.into_iter().map(|alarm| (alarm.cause.name, alarm.why, alarm.is_beside)));
+        }
+        assert_eq!(told[1..], [("busy-made-by-application", Why::NamedByDefinition, true)], "{told:?}");
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! For each cause: its prior, what lines speak for it (the strongest in full, the others by half: lines of one accident
 //! are not independent), what is known of the ground, and all that speaks against it. A line that a cause does not
-//! explain does not count against it: a log holds the traces of several things.
+//! explain does not count against it: a log holds the traces of several things. But a cause that loses nothing stands
+//! behind those that explain the damage which was seen, however surely a line names it: then two things are going on.
 //! What it must not do: say more than the text does. A first suspect without a clear lead is no answer.
 //! Where to look next: `crate::causes` for the weights.
 
@@ -19,6 +20,8 @@ const LEAD_TOLD_BY_DEFINITION: i32 = 3;
 /// What a finding of `check` that speaks for a cause adds to it, once, where the ground that it names does not count there
 /// already.
 const FINDING_DECIBANS: i32 = 8;
+/// Refusals that no cause in an application makes: where nothing is damaged, these have to be explained.
+const REFUSED_BY_STORAGE: &[&str] = &["shared-memory-refused", "lock-refused"];
 /// A suspect further behind the first is not worth a line: a hundred to one.
 const BEHIND_MAX: i32 = 20;
 /// How many are shown.
@@ -72,6 +75,8 @@ pub struct Suspect<'s> {
     pub certainty: Certainty,
     /// All weights together, in decibans; only differences between suspects mean something.
     pub decibans: i32,
+    /// It explains its own lines and not the damage (or the refusal of the storage) that was seen as well.
+    pub is_beside: bool,
     /// What was counted.
     pub support: Vec<Support<'s>>,
 }
@@ -90,13 +95,18 @@ pub struct Support<'s> {
 }
 
 impl Diagnosis<'_> {
-    /// By how much the first suspect leads, in decibans.
+    /// By how much the first suspect leads those that explain the same, in decibans.
     pub fn lead(&self) -> i32 {
         match self.suspects.as_slice() {
-            [first, second, ..] => first.decibans - second.decibans,
-            [_] => i32::MAX,
+            [first, second, ..] if first.is_beside == second.is_beside => first.decibans - second.decibans,
+            [_, ..] => i32::MAX,
             [] => 0,
         }
+    }
+
+    /// A suspect that explains its own lines and not the damage; then two things are going on.
+    pub fn beside(&self) -> Option<&Suspect<'_>> {
+        self.suspects.iter().find(|suspect| suspect.is_beside)
     }
 }
 
@@ -124,14 +134,43 @@ pub fn suspects<'s>(scan: &'s Scan, given: &'s [Given]) -> Diagnosis<'s> {
     if found.iter().any(by_lines) {
         found.retain(by_lines);
     }
-    found.sort_by(|a, b| b.decibans.cmp(&a.decibans).then(a.cause.name.cmp(b.cause.name)));
-    let best = found.first().map_or(0, |first| first.decibans);
-    found.retain(|suspect| best - suspect.decibans <= BEHIND_MAX);
-    found.truncate(SUSPECTS_MAX);
+    set_beside(scan, &mut found);
+    let found = order(found);
     let damage = scan.kinds.iter().any(|kind| kind.signature.gravity == Gravity::Damage);
     let mut diagnosis = Diagnosis { answer: Answer::Nothing, damage, suspects: found };
     diagnosis.answer = answer(scan, &diagnosis);
     diagnosis
+}
+
+/// Marks what explains nothing of the damage, or where there is none of what storage refused.
+fn set_beside(scan: &Scan, found: &mut [Suspect<'_>]) {
+    let is_damage = |kind: &Kind| kind.signature.gravity == Gravity::Damage;
+    let is_refusal = |kind: &Kind| REFUSED_BY_STORAGE.contains(&kind.signature.name);
+    let damaged = scan.kinds.iter().any(is_damage);
+    if !damaged && !scan.kinds.iter().any(is_refusal) {
+        return;
+    }
+    for suspect in found {
+        let lines = suspect.support.iter().filter(|one| one.decibans > 0).filter_map(|one| one.kind);
+        let explains = lines.into_iter().any(|kind| if damaged { is_damage(kind) } else { is_refusal(kind) });
+        suspect.is_beside = !explains && !suspect.cause.loses;
+    }
+}
+
+/// The most likely first, those beside the damage behind all others; two of them are kept, so that it can be said.
+fn order(mut found: Vec<Suspect<'_>>) -> Vec<Suspect<'_>> {
+    found.sort_by(|a, b| {
+        (a.is_beside.cmp(&b.is_beside)).then(b.decibans.cmp(&a.decibans)).then(a.cause.name.cmp(b.cause.name))
+    });
+    let (mut beside, mut found): (Vec<_>, Vec<_>) = found.into_iter().partition(|suspect| suspect.is_beside);
+    for group in [&mut found, &mut beside] {
+        let best = group.first().map_or(0, |first| first.decibans);
+        group.retain(|suspect| best - suspect.decibans <= BEHIND_MAX);
+    }
+    found.truncate(SUSPECTS_MAX - beside.len().min(2));
+    found.extend(beside);
+    found.truncate(SUSPECTS_MAX);
+    found
 }
 
 fn answer(scan: &Scan, diagnosis: &Diagnosis<'_>) -> Answer {
@@ -143,6 +182,10 @@ fn answer(scan: &Scan, diagnosis: &Diagnosis<'_>) -> Answer {
         // A version, a mount, a rollout in a log is no complaint; a kernel's own account of an accident is one.
         Some(Gravity::Context) if !by_definition => return Answer::Hints,
         Some(_) => {}
+    }
+    // Nothing that is left explains the damage.
+    if diagnosis.suspects.first().is_some_and(|first| first.is_beside) {
+        return Answer::CannotBeTold;
     }
     let enough = if by_definition { LEAD_TOLD_BY_DEFINITION } else { LEAD_TOLD };
     if diagnosis.lead() >= enough { Answer::Told } else { Answer::CannotBeTold }
@@ -181,7 +224,7 @@ fn suspect<'s>(
     if !support.iter().any(|one| one.decibans > 0) {
         return None;
     }
-    Some(Suspect { cause, certainty, decibans: cause.prior + sum(&support), support })
+    Some(Suspect { cause, certainty, decibans: cause.prior + sum(&support), is_beside: false, support })
 }
 
 const fn of_ground(ground: Ground, decibans: i32) -> Support<'static> {
@@ -232,6 +275,32 @@ mod tests {
             "storage-server-away",
             Answer::Told,
         );
+    }
+
+    #[test]
+    fn a_harmless_cause_is_not_told_for_damage() {
+        let snapshot = "database is locked (517)";
+        let malformed = "database disk image is malformed";
+        for (lines, beside) in [
+            (&[malformed, snapshot][..], "busy-made-by-application"),
+            (&["kernel: Out of memory: Killed process 12 (app) total-vm:1kB", malformed], "killed-for-memory"),
+            (&["file is not a database (26)", "database table is locked"], "busy-made-by-application"),
+            (&["btreeInitPage() returns error code 11", "database or disk is full"], "disk-full"),
+            (&["disk I/O error (5386)", snapshot], "busy-made-by-application"),
+        ] {
+            let scan = scanned(lines);
+            let diagnosis = suspects(&scan, &[]);
+            let first = &diagnosis.suspects[0];
+            assert!(!first.is_beside && first.cause.name != beside, "{lines:?}: {}", first.cause.name);
+            assert_eq!(diagnosis.beside().map(|one| one.cause.name), Some(beside), "{lines:?}");
+            assert_eq!(diagnosis.answer, Answer::CannotBeTold, "{lines:?}");
+        }
+        let unlinked = "(28) file unlinked while open: /data/app.db";
+        let (moved, directory) =
+            ("attempt to write a readonly database (1032)", "attempt to write a readonly database (1544)");
+        for lines in [&[unlinked, malformed, snapshot][..], &[moved, directory]] {
+            suspects_first(lines, &[], "files-replaced-while-open", Answer::Told);
+        }
     }
 
     #[test]

@@ -145,6 +145,8 @@ struct Looking {
     not_seen: BTreeMap<String, usize>,
     /// Databases by file.
     index: BTreeMap<Identity, usize>,
+    /// Files that were held of databases at the look before: they are looked at, and their names or holders decide.
+    was: BTreeMap<Identity, usize>,
     /// Files that belong to no database that can be told, so that each is asked about once.
     refused: BTreeSet<Identity>,
     /// The mount table of whoever looks, and of each other mount namespace.
@@ -169,6 +171,7 @@ impl Looking {
             live: Live::default(),
             not_seen: BTreeMap::new(),
             index: BTreeMap::new(),
+            was: BTreeMap::new(),
             refused: BTreeSet::new(),
             own,
             own_namespace: process::namespace("self", "mnt").unwrap_or_default(),
@@ -270,7 +273,7 @@ impl Looking {
         let numbers = std::fs::read_dir("/proc").into_iter().flatten().flatten();
         let mut numbers: Vec<u32> = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
         numbers.sort_unstable();
-        let wanted = (!any).then(|| self.index.keys().copied().collect::<Vec<Identity>>());
+        let wanted = (!any).then(|| self.index.keys().chain(self.was.keys()).copied().collect::<Vec<Identity>>());
         self.not_seen.retain(|what, _| !what.starts_with(HIDDEN));
         let seen: Vec<Seen> = numbers.into_iter().filter_map(|pid| self.process(pid, wanted.clone())).collect();
         for _ in seen.iter().filter(|seen| seen.hidden) {
@@ -280,9 +283,15 @@ impl Looking {
     }
 
     fn process(&mut self, pid: u32, wanted: Option<Vec<Identity>>) -> Option<Seen> {
+        let known = self.kept.known_of(pid);
         for turn in 0..HANGS_MAX {
             let dead = self.asker.dead.clone();
-            match self.asker.ask(&Question::Process { pid, wanted: wanted.clone(), dead: dead.clone() }) {
+            match self.asker.ask(&Question::Process {
+                pid,
+                wanted: wanted.clone(),
+                known: known.clone(),
+                dead: dead.clone(),
+            }) {
                 Ok(seen) => {
                     self.untouched(&seen);
                     return seen;
@@ -473,7 +482,7 @@ impl Looking {
         let said = |(what, count): (String, usize)| if count > 1 { format!("{what} ({count} times)") } else { what };
         self.live.not_seen = std::mem::take(&mut self.not_seen).into_iter().map(said).collect();
         self.kept.asker = Some(self.asker);
-        self.kept.remember(&self.index, &self.live);
+        self.kept.remember(&self.index, &self.live, &self.more);
         (Looked { live: self.live, ..self.more }, self.kept)
     }
 }

@@ -118,6 +118,8 @@ struct Planned {
 }
 
 struct Plan {
+    /// What bears a name of the database's and is no file.
+    no_files: Vec<String>,
     ways: Vec<Way>,
     sets: Vec<Planned>,
 }
@@ -134,7 +136,7 @@ struct Stamp {
 impl Plan {
     fn of(database: &Path, directory: &Path, holders: &Holders) -> Self {
         let name = database.file_name().map(PathBuf::from).unwrap_or_else(|| PathBuf::from("database"));
-        let mut plan = Self { ways: Vec::new(), sets: Vec::new() };
+        let mut plan = Self { no_files: no_files(database), ways: Vec::new(), sets: Vec::new() };
         let originals = directory.join("originals").join(&name);
         let there = |piece: &Piece| fs::symlink_metadata(piece.of(database)).is_ok_and(|found| found.is_file());
         let own = Piece::ALL.into_iter().filter(there);
@@ -225,6 +227,7 @@ impl Plan {
     fn done(&self, set: &Planned) -> Set {
         let path = |at: Option<usize>| Some(self.ways.get(at?)?.copied.as_ref()?.to.clone());
         let problems = set.own.iter().filter_map(|at| self.ways[*at].problem.clone());
+        let no_files = self.no_files.iter().filter(|_| set.generation.is_none());
         Set {
             name: set.name.clone(),
             files: set.own.iter().filter_map(|at| self.ways[*at].copied.clone()).collect(),
@@ -232,10 +235,21 @@ impl Plan {
             wal: path(set.wal),
             journal: path(set.journal),
             fits: set.reasons.is_empty(),
-            because: set.reasons.iter().cloned().chain(problems).collect(),
+            because: set.reasons.iter().cloned().chain(problems).chain(no_files.cloned()).collect(),
             generation: set.generation.clone(),
         }
     }
+}
+
+/// A link is not followed: where it leads is another database's directory.
+fn no_files(database: &Path) -> Vec<String> {
+    let one = |piece: Piece| {
+        let path = piece.of(database);
+        let kind = fs::symlink_metadata(&path).ok()?.file_type();
+        let is = if kind.is_symlink() { "a symbolic link" } else { "no regular file" };
+        (!kind.is_file()).then(|| format!("`{}` is {is} and was not copied", path.display()))
+    };
+    Piece::ALL.into_iter().filter_map(one).collect()
 }
 
 /// Why database and log of a set may not fit together.

@@ -123,7 +123,8 @@ pub fn of(database: &Path) -> Result<Holders, LabError> {
     let mut holders = Holders { not_seen, ..Holders::default() };
     let mut by_files: BTreeMap<Vec<FileIdentity>, Generation> = BTreeMap::new();
     for opener in live.openers.iter().filter(|opener| is_of(&live, opener, database, present[0])) {
-        let generations = generations(opener, &present);
+        let whole = with_its_database(&live, opener, &mut holders.not_seen);
+        let generations = generations(&whole, &present);
         holders.processes.push(Holder {
             pid: opener.pid,
             command: opener.command.clone(),
@@ -165,6 +166,29 @@ fn is_of(live: &Live, opener: &LiveOpener, path: &Path, present: Option<FileIden
     (present.is_some() && (holds_it || is == present)) || Path::new(&database.path) == path
 }
 
+/// SQLite holds the database file of every log that it holds: where none goes by this name, it was renamed, and goes by
+/// another one.
+fn with_its_database(live: &Live, opener: &LiveOpener, not_seen: &mut Vec<String>) -> LiveOpener {
+    let mut whole = opener.clone();
+    let holds = |one: &LiveOpener, which: &str| one.held.iter().any(|held| held.which == which);
+    if !holds(opener, "wal") || holds(opener, "db") {
+        return whole;
+    }
+    let others = live.openers.iter().filter(|one| one.pid == opener.pid && holds(one, "db") && !holds(one, "wal"));
+    let mut databases: Vec<_> = others.flat_map(|one| one.held.iter().filter(|held| held.which == "db")).collect();
+    databases.sort_by_key(|held| (held.device, held.inode));
+    databases.dedup_by_key(|held| (held.device, held.inode));
+    match databases[..] {
+        [database] => whole.held.push(database.clone()),
+        _ => not_seen.push(format!(
+            "the database file that the -wal of process {} belongs to: it has {} that could be",
+            opener.pid,
+            databases.len()
+        )),
+    }
+    whole
+}
+
 /// What one process holds apart from the files at the path: one for each database file and log of it. Several at once
 /// are rare; each log is then put with each database.
 fn generations(opener: &LiveOpener, present: &[Option<FileIdentity>; 4]) -> Vec<Generation> {
@@ -192,7 +216,8 @@ fn generations(opener: &LiveOpener, present: &[Option<FileIdentity>; 4]) -> Vec<
             if held.is_empty() && (has_present[1] || of(Piece::Wal).next().is_some()) {
                 continue;
             }
-            held.extend(of(Piece::Shm).chain(of(Piece::Journal)));
+            // A journal without its name is of a transaction that is over, unless its database has lost its name too.
+            held.extend(of(Piece::Shm).chain(of(Piece::Journal).filter(|_| database.is_some())));
             if !held.is_empty() {
                 let of_present_database = database.is_none();
                 let of_present_log = wal.is_none() && has_present[1];
@@ -263,5 +288,25 @@ mod tests {
     fn a_replaced_database_is_one_with_its_log() {
         apart(&[("db", 10, 0), ("wal", 20, 0), ("shm", 30, 0)], &[(&[10, 20, 30], false)]);
         apart(&[("db", 10, 0)], &[(&[10], false)]);
+    }
+
+    #[test]
+    fn a_journal_without_its_name_is_no_generation_of_a_present_database() {
+        apart(&[("db", 1, 1), ("journal", 40, 0)], &[]);
+        apart(&[("db", 1, 1), ("journal", 40, 1), ("journal", 41, 0)], &[]);
+        apart(&[("db", 10, 0), ("journal", 40, 0)], &[(&[10, 40], false)]);
+    }
+
+    #[test]
+    fn a_renamed_database_is_found_by_its_log() {
+        let of = |held: &[(&str, u64, u64)]| opener(held);
+        let openers = vec![of(&[("db", 10, 1)]), of(&[("wal", 2, 1), ("shm", 3, 1)])];
+        let live = Live { openers, ..Live::default() };
+        let mut not_seen = Vec::new();
+        let whole = with_its_database(&live, &live.openers[1], &mut not_seen);
+        let present = [1, 2, 3, 4].map(|inode| Some(device_and_inode((8, 1), inode)));
+        let found = generations(&whole, &present);
+        assert!(found.len() == 1 && found[0].held[0].identity.1 == 10 && found[0].of_present_log, "{found:?}");
+        assert!(not_seen.is_empty(), "{not_seen:?}");
     }
 }

@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use walproof_format::sqlite::db_header::{DB_HEADER_SIZE, DbHeader};
 use walproof_format::sqlite::journal;
+use walproof_format::sqlite::wal::FrameHeader;
+use walproof_format::sqlite::wal_header::{WAL_HEADER_SIZE, WalHeader};
 
 use super::Source;
 use super::copying::Set;
 use super::place::{FreshFile, cannot_write};
-use super::snapshot::{Log, Lost, Origin, Snapshot};
+use super::snapshot::{Frames, Log, Lost, Origin, Snapshot};
 use crate::error::LabError;
 
 /// A database that was put together.
@@ -35,6 +37,8 @@ pub struct Recovered {
     pub lost: Lost,
     /// Pages of the database file that are as another set's log has them, and that this one's log never had.
     pub pages_of_other_logs: u64,
+    /// Why commits of its log are not in it.
+    pub log_left_out: Option<String>,
     /// What was done with a rollback journal.
     pub journal: Option<String>,
 }
@@ -81,10 +85,38 @@ pub fn recover(set: &Set, all: &[Set], directory: &Path) -> Result<Result<Recove
         commits: log.as_ref().map_or(0, |log| log.commits.len() as u64),
         change_counter: made.change_counter,
         lost,
+        log_left_out: left_out(open(&set.wal)?, log.as_ref(), snapshot.page_size())?,
         pages_of_other_logs: of_other_logs(set, all, &snapshot)?,
         journal,
         path: fresh.finish()?,
     }))
+}
+
+/// Frames that end a transaction, behind where the chain of checksums breaks: recovery passes over them. Frames of an
+/// earlier generation have other salts, and are in the database already.
+fn left_out(source: Option<Source>, log: Option<&Log>, page_size: u32) -> Result<Option<String>, LabError> {
+    let Some(source) = source.filter(|source| source.bytes > 0) else { return Ok(None) };
+    let mut bytes = [0; WAL_HEADER_SIZE];
+    let length = source.read_at(&mut bytes, 0)?;
+    let header = WalHeader::parse(&bytes[..length]);
+    let damaged = !header.damage.is_empty();
+    let mut frames = Frames::of(&source, page_size, log.map_or(1, |log| log.summary.frames_committed + 1));
+    let mut ends = 0_u64;
+    loop {
+        let frame = frames.read_next()?;
+        let Some(seen) = FrameHeader::parse(frame).filter(|_| frame.len() > page_size as usize) else { break };
+        let of_this = damaged || Some(seen.salts) == header.salts;
+        ends += u64::from(of_this && seen.page > 0 && seen.commit_pages > 0);
+    }
+    Ok(match (damaged, ends) {
+        (true, _) => {
+            Some(format!("the header of its log is damaged: {ends} frames behind it say that they end a transaction"))
+        }
+        (false, 0) => None,
+        (false, _) => {
+            Some(format!("its log is damaged: {ends} frames behind the damage say that they end a transaction"))
+        }
+    })
 }
 
 /// What SQLite would do at the next opening; none when there is nothing to roll back.

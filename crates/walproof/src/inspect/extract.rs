@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
+use walproof_format::sqlite::db_header::DB_MAGIC;
 use walproof_lab::error::LabError;
 use walproof_lab::rescue::Source;
 use walproof_lab::rescue::holders::Piece;
@@ -75,6 +76,7 @@ fn once(database: &Path, wanted: &Wanted<'_>) -> Result<Extracted, LabError> {
         false => Err(not_to_be_had(database, &log, &commit, lost)),
     };
     refuse(&snapshot.lost_now()?)?;
+    refuse_without_header(database, &snapshot)?;
     let originals = Piece::ALL.map(|piece| piece.of(database));
     let fresh = FreshFile::create(&place(wanted, database), &originals)?;
     let lost = snapshot.write_to(&fresh.file, fresh.path())?;
@@ -87,6 +89,17 @@ fn once(database: &Path, wanted: &Wanted<'_>) -> Result<Extracted, LabError> {
         lost,
         path: fresh.finish()?,
     })
+}
+
+/// Also with `--partial`: nothing can open what has no first page.
+fn refuse_without_header(database: &Path, snapshot: &Snapshot<'_>) -> Result<(), LabError> {
+    let mut first = vec![0; snapshot.page_size() as usize];
+    snapshot.read(1, &mut first)?;
+    if first.starts_with(&DB_MAGIC) {
+        return Ok(());
+    }
+    let because = "page 1 is not a database's: neither the log up to this commit nor the database file has one";
+    Err(LabError::path("refused to extract from", database, because, "a commit whose log holds page 1: `--commits`"))
 }
 
 /// A directory that is there gets a file of a telling name.

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use walproof_format::sqlite::db_header::DB_MAGIC;
 use walproof_lab::error::LabError;
 use walproof_lab::rescue::Source;
 use walproof_lab::rescue::copying::{Set, copy_all};
@@ -40,6 +41,8 @@ struct Made {
     #[serde(flatten)]
     recovered: Recovered,
     objects: Vec<Touched>,
+    /// Whether its first page begins as a database's.
+    is_database: bool,
     /// Faults of its structure that walking over its pages found.
     faults: u64,
     first_faults: Vec<String>,
@@ -69,7 +72,10 @@ pub fn salvage(database: &Path, directory: &Path) -> Result<Salvaged, LabError> 
     }
     let originals = Piece::ALL.map(|piece| piece.of(database));
     let directory = fresh_directory(directory, &originals)?;
-    let sets = copy_all(database, &directory, &holders)?;
+    let sets = copy_all(database, &directory, &holders).inspect_err(|_| {
+        // Only when nothing is in it yet.
+        let _ = std::fs::remove_dir(&directory);
+    })?;
     let (mut recovered, mut failed) = (Vec::new(), Vec::new());
     for set in &sets {
         // The copies are what counts: a disk that is full by now takes nothing from them.
@@ -106,9 +112,15 @@ fn look_into(recovered: Recovered) -> Result<Made, LabError> {
     Ok(Made {
         objects: map.as_ref().map(|map| whose::touched(map, 1..=map.page_count)).unwrap_or_default(),
         faults: map.as_ref().map_or(0, |map| map.fault_count),
+        is_database: is_database(source.as_ref())?,
         first_faults: map.iter().flat_map(|map| map.faults.iter().take(5)).map(ToString::to_string).collect(),
         recovered,
     })
+}
+
+fn is_database(source: Option<&Source>) -> Result<bool, LabError> {
+    let mut start = [0; DB_MAGIC.len()];
+    Ok(source.map_or(Ok(0), |source| source.read_at(&mut start, 0))? == start.len() && start == DB_MAGIC)
 }
 
 fn compare(all: &[Made]) -> Result<Vec<Difference>, LabError> {
@@ -174,12 +186,25 @@ fn story(salvaged: &Salvaged) -> Vec<String> {
             if deleted { "deleted, they are gone when it ends" } else { "renamed, or seen through another mount" }
         ));
     }
+    if salvaged.log_is_of_another_database() {
+        lines.push(
+            "the -wal at the path belongs to that process's database, not to the file at the path: what was recovered of `originals` may be a mixture of two databases, do not use it"
+                .to_owned(),
+        );
+    }
     if holders.stranded.is_empty() && holders.not_seen.is_empty() {
         lines.push("no process holds another generation of its files".to_owned());
     }
     lines.extend(holders.not_seen.iter().map(|missed| format!("not seen: {missed}")));
     for set in salvaged.sets.iter().filter(|set| !set.because.is_empty()) {
         lines.push(format!("`{}`: {}", set.name, set.because.join("; ")));
+    }
+    lines.extend(salvaged.recovered.iter().flat_map(not_whole));
+    for set in salvaged.sets.iter().filter(|set| set.generation.is_none() && log_is_missing(set, &salvaged.database)) {
+        lines.push(format!(
+            "the -wal could not be copied: commits in it are not in what was recovered of `{}`",
+            set.name
+        ));
     }
     let with_commits = salvaged.recovered.iter().filter(|made| made.recovered.commits > 0).count();
     if with_commits > 1 {
@@ -198,6 +223,20 @@ fn story(salvaged: &Salvaged) -> Vec<String> {
     lines
 }
 
+/// What a recovered file lacks.
+fn not_whole(made: &Made) -> Vec<String> {
+    let path = made.recovered.path.display();
+    let no_database = format!("{path} is no database: its first page does not begin as one");
+    let left_out = made.recovered.log_left_out.as_ref();
+    let left_out = left_out.map(|why| format!("{why}; what was committed there is not in {path}"));
+    (!made.is_database).then_some(no_database).into_iter().chain(left_out).collect()
+}
+
+/// Whether a log lies at the path, and no copy of it was had.
+fn log_is_missing(set: &Set, database: &str) -> bool {
+    set.wal.is_none() && Piece::Wal.of(Path::new(database)).symlink_metadata().is_ok()
+}
+
 fn next(salvaged: &Salvaged) -> Vec<String> {
     let mut lines = Vec::new();
     let stranded: Vec<String> =
@@ -212,11 +251,18 @@ fn next(salvaged: &Salvaged) -> Vec<String> {
                 .to_owned(),
         );
     }
-    for made in &salvaged.recovered {
+    for made in salvaged.recovered.iter().filter(|made| made.is_database) {
         lines.push(format!("sqlite3 {} 'PRAGMA integrity_check'", crate::render::quoted(&made.recovered.path)));
     }
     if salvaged.recovered.len() > 1 {
         lines.push("compare what they hold; commits that were acknowledged may be in either".to_owned());
+    }
+    if !salvaged.whole() {
+        lines.push(
+            "leave the database and its -wal where they are: what was recovered is not all, or not sound (see the story)"
+                .to_owned(),
+        );
+        return lines;
     }
     lines.push(
         "to put one back: stop every process that has the database open, move the database, -wal, -shm and -journal away together, then copy the recovered file to its name, alone, with its owner and mode"
@@ -231,8 +277,14 @@ impl Salvaged {
     /// Whether something could be put together, and all that was seen was saved and fits together.
     pub fn whole(&self) -> bool {
         !self.recovered.is_empty()
+            && !self.log_is_of_another_database()
             && self.sets.iter().all(|set| set.because.is_empty())
-            && self.recovered.iter().all(|made| made.recovered.lost.is_empty() && made.faults == 0)
+            && self.recovered.iter().all(|made| made.whole())
+    }
+
+    /// Whether a process writes the log at the path for a database file that is not the one at the path.
+    fn log_is_of_another_database(&self) -> bool {
+        self.holders.stranded.iter().any(|one| one.of_present_log && !one.of_present_database)
     }
 
     /// Prints it.
@@ -317,6 +369,11 @@ impl Salvaged {
 }
 
 impl Made {
+    fn whole(&self) -> bool {
+        let recovered = &self.recovered;
+        self.is_database && self.faults == 0 && recovered.lost.is_empty() && recovered.log_left_out.is_none()
+    }
+
     fn words(&self) -> String {
         let recovered = &self.recovered;
         let mut parts = vec![
@@ -327,7 +384,8 @@ impl Made {
             },
             format!("change counter {}", recovered.change_counter.map_or("unknown".into(), |n| thousands(n.into()))),
             match self.faults {
-                0 => "no fault in its structure was seen".to_owned(),
+                _ if !self.is_database => "no database: its first page does not begin as one".to_owned(),
+                0 => "no fault in its structure was seen, run PRAGMA integrity_check on it".to_owned(),
                 faults => format!("{} in its structure", several(faults, "fault")),
             },
         ];

@@ -1,7 +1,7 @@
 //! What was recognised and what it may be, as lines for people. It must not conclude anything; the judge does.
 
 use walproof_format::sqlite::error_code;
-use walproof_judge::logs::{Alarm, Answer, Given, Kind, Place, Scan, Suspect, Timeline, Why};
+use walproof_judge::logs::{Alarm, Answer, Diagnosis, Given, Kind, Place, Scan, Suspect, Timeline, Why};
 
 use super::Outcome;
 use crate::render::{several, thousands};
@@ -31,6 +31,7 @@ pub fn show(outcome: &Outcome<'_>) {
     scan.kinds.iter().for_each(|kind| show_kind(sources, kind));
     show_timeline(sources, scan);
     line("answer", answer(outcome));
+    show_beside(diagnosis);
     if diagnosis.damage {
         line(
             "",
@@ -115,12 +116,13 @@ fn length(ms: i64) -> String {
 
 /// An alarm of `--follow`, in four lines.
 pub fn alarm(sources: &[String], alarm: &Alarm<'_>) {
-    let Alarm { cause, why, certainty, answer, damage, kind } = alarm;
+    let Alarm { cause, why, certainty, answer, damage, is_beside, kind } = alarm;
     let harm = if cause.loses { "can lose data" } else { "loses nothing by itself" };
     let clear = if *answer == Answer::Told { "leads clearly" } else { "cannot be told from this alone" };
     let rank = match why {
         Why::First => clear.to_owned(),
         Why::Overtakes(before) => format!("overtakes {before}; {clear}"),
+        Why::NamedByDefinition if *is_beside => format!("named by a line; does not explain the {}", seen_too(*damage)),
         Why::NamedByDefinition => "named by a line; not the first suspect".to_owned(),
     };
     line("alarm", &format!("{} ({}; {harm}; {rank}): {}", cause.name, certainty.word(), cause.line));
@@ -145,6 +147,22 @@ fn answer(outcome: &Outcome<'_>) -> &'static str {
     }
 }
 
+/// That two things are going on, where they are.
+fn show_beside(diagnosis: &Diagnosis<'_>) {
+    let Some(beside) = diagnosis.beside() else { return };
+    let (name, seen) = (beside.cause.name, seen_too(diagnosis.damage));
+    if diagnosis.suspects.first().is_some_and(|first| first.is_beside) {
+        line("", &format!("{name} explains its own lines; the {seen} is explained by nothing that is known here"));
+    } else {
+        line("", &format!("two things are going on: {name} explains its own lines and does not explain the {seen}"));
+    }
+}
+
+/// What a suspect that stands beside does not explain.
+const fn seen_too(damage: bool) -> &'static str {
+    if damage { "damage that was seen" } else { "refusal of the storage that was seen" }
+}
+
 fn show_kind(sources: &[String], kind: &Kind) {
     let code = kind.code.map(|code| format!(", SQLITE_{}", error_code::quoted(code))).unwrap_or_default();
     let errno = kind.errno.map(|errno| format!(", {errno}")).unwrap_or_default();
@@ -164,7 +182,11 @@ fn place(sources: &[String], place: &Place) -> String {
 
 fn show_suspect(sources: &[String], number: usize, suspect: &Suspect<'_>) {
     let cause = suspect.cause;
-    let harm = if cause.loses { "can lose data" } else { "loses nothing by itself" };
+    let harm = match (cause.loses, suspect.is_beside) {
+        (true, _) => "can lose data",
+        (false, false) => "loses nothing by itself",
+        (false, true) => "loses nothing by itself; explains its own lines only",
+    };
     let certainty = suspect.certainty.word();
     line(&format!("suspect {number}"), &format!("{} ({certainty}; {harm}): {}", cause.name, cause.line));
     let (speaks_for, against): (Vec<_>, Vec<_>) = suspect.support.iter().partition(|one| one.decibans > 0);

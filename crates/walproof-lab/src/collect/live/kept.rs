@@ -9,16 +9,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use walproof_judge::mountinfo::mount_of;
-use walproof_judge::sharing::live::Live;
+use walproof_judge::sharing::live::{Live, LiveDatabase};
 
 use super::asking::{Asker, Device, Silence};
 use super::containers::{self, Inspected};
 use super::openers::Library;
 use super::pods::{self, Pod};
-use super::process::Seen;
+use super::process::{Held, Known, Seen, beside};
 use super::question::{self, Identity, Question};
 use super::{LiveTarget, Looking};
 use crate::error::LabError;
+use crate::runtimes::pidfd::start_ticks;
 
 /// A container or pod that is not there is asked for again after this time, and so is what a directory holds.
 const AGAIN: Duration = Duration::from_secs(3);
@@ -46,6 +47,12 @@ pub struct Kept {
     pub libraries: HashMap<Mapping, Library>,
     /// Databases by their files.
     remembered: BTreeMap<Identity, String>,
+    /// What was held of databases at the look before, by process, with the database's name.
+    held: BTreeMap<u32, Vec<(Known, String)>>,
+    /// The same of the look that goes on: process, database, descriptor.
+    holding: Vec<(u32, usize, Known)>,
+    /// Databases that are watched by their path, while they lie there or somebody has them open.
+    by_path: BTreeSet<String>,
     named: BTreeMap<(String, String), Tried>,
     targets: BTreeMap<(String, String), Named>,
     pods: BTreeMap<(String, String), (Instant, Answer<Pod>)>,
@@ -113,15 +120,32 @@ impl Kept {
     }
 
     /// After a look: the files of the databases that were seen.
-    pub(super) fn remember(&mut self, index: &BTreeMap<Identity, usize>, live: &Live) {
+    pub(super) fn remember(&mut self, index: &BTreeMap<Identity, usize>, live: &Live, more: &Looked) {
         let held = |is: &Identity| {
             live.openers.iter().flat_map(|opener| &opener.held).any(|held| (held.device, held.inode) == *is)
         };
         let lies = |is: &Identity, at: usize| {
             live.databases[at].file.as_ref().is_some_and(|file| (file.device, file.inode) == *is)
         };
+        self.by_path.clone_from(&more.by_path);
+        self.held = self.holding.drain(..).fold(BTreeMap::new(), |mut all: BTreeMap<_, Vec<_>>, (pid, at, known)| {
+            all.entry(pid).or_default().push((known, live.databases[at].path.clone()));
+            all
+        });
         let kept = index.iter().filter(|(is, at)| lies(is, **at) || held(is));
         self.remembered = kept.map(|(is, at)| (*is, live.databases[*at].path.clone())).collect();
+    }
+
+    /// An opener of the look that goes on.
+    pub(super) fn holds(&mut self, seen: &Seen, path: &str, database: usize) {
+        let of = |held: &&Held| held.which != "journal" && (held.path == path || beside(&held.path) == Some(path));
+        let known = seen.held.iter().filter(of).map(|held| Known { ticks: seen.ticks, held: held.clone() });
+        self.holding.extend(known.map(|known| (seen.pid, database, known)));
+    }
+
+    /// What is known of the descriptors of a process.
+    pub(super) fn known_of(&self, pid: u32) -> Vec<Known> {
+        self.held.get(&pid).into_iter().flatten().map(|(known, _)| known.clone()).collect()
     }
 
     /// The name that a file had before.
@@ -207,13 +231,39 @@ impl Looking {
         mount.is_some_and(|mount| self.asker.dead.contains(&mount.device))
     }
 
-    /// Files that were a database's at the look before, and are not at its path any more: somebody has them open.
+    /// Databases of which somebody had something open at the look before, and still may: they are looked for by their
+    /// names and descriptors, also when nothing lies at the path any more. An inode alone is nobody's: that of a file
+    /// which nobody has open any more is given to another.
     pub(super) fn remembered(&mut self) {
-        for (is, name) in self.kept.remembered.clone() {
-            let at = self.live.databases.iter().position(|one| one.path == name);
-            if let Some(at) = at {
-                self.index.entry(is).or_insert(at);
+        for (pid, held) in &self.kept.held {
+            for (known, name) in held.iter().filter(|(known, _)| known.held.which == "db") {
+                let is = known.held.is;
+                let at = self.live.databases.iter().position(|one| one.path == *name);
+                // What lies on storage that does not answer is kept as it was by whoever watches.
+                let is_silent = self.asker.dead.contains(&is.0);
+                let lives = || !is_silent && start_ticks(*pid) == Some(known.ticks);
+                let at = at.or_else(|| {
+                    (self.kept.by_path.contains(name) && lives()).then(|| {
+                        self.more.by_path.insert(name.clone());
+                        self.live.databases.push(LiveDatabase { path: name.clone(), ..LiveDatabase::default() });
+                        self.live.databases.len() - 1
+                    })
+                });
+                if let Some(at) = at {
+                    self.was.entry(is).or_insert(at);
+                }
             }
         }
+    }
+
+    /// The database whose file a process held through the same descriptor at the look before.
+    pub(super) fn held_before(&self, seen: &Seen, held: &[&Held]) -> Option<usize> {
+        let before = self.kept.held.get(&seen.pid)?.iter().filter(|(known, _)| known.ticks == seen.ticks);
+        let same = |one: &Held, was: &Held| {
+            was.which == "db" && (one.fd, one.is, one.born, &one.path) == (was.fd, was.is, was.born, &was.path)
+        };
+        let mut found = before.filter(|(known, _)| held.iter().any(|one| same(one, &known.held)));
+        let (_, name) = found.next()?;
+        self.live.databases.iter().position(|one| one.path == *name)
     }
 }

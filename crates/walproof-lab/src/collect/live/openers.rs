@@ -67,6 +67,7 @@ impl<'a> Machine<'a> {
             for opener in self.databases(seen, any) {
                 if let Some(opener) = self.complete(seen, opener) {
                     self.looking.more.of_process(seen);
+                    self.looking.kept.holds(seen, &opener.path, opener.database);
                     self.looking.live.openers.push(opener);
                 }
             }
@@ -78,6 +79,9 @@ impl<'a> Machine<'a> {
             && let Some(known) = self.looking.index.get(&is)
         {
             return Some(*known);
+        }
+        if let Some(known) = self.looking.held_before(seen, &holding.held) {
+            return Some(known);
         }
         let unknown = holding.is.is_some_and(|is| self.looking.refused.contains(&is));
         if unknown || (!any && holding.is.is_some() && !self.looking.again) {
@@ -119,7 +123,7 @@ impl<'a> Machine<'a> {
         let mount = database.mount.clone().or_else(|| self.mount(seen, holding.path, &holding.held));
         // A name that leads through a process that has ended since stays its name.
         let name = at_path.or(holding.is).and_then(|is| self.looking.kept.name_of(is)).cloned();
-        let path = name.unwrap_or(database.path);
+        let path = name.filter(|_| database.path.starts_with("/proc/")).unwrap_or(database.path);
         self.looking.add(LiveDatabase { mount, path, ..database }, holding.is)
     }
 
@@ -337,7 +341,17 @@ mod tests {
 
     fn held(fd: u32, path: &str, which: &str, inode: u64) -> Held {
         let (path, which) = (path.to_owned(), which.to_owned());
-        Held { fd, path, which, is: ((8, 1), inode), link_count: 1, read_only: false, mount: None, locks: Some(vec![]) }
+        Held {
+            fd,
+            path,
+            which,
+            is: ((8, 1), inode),
+            link_count: 1,
+            read_only: false,
+            mount: None,
+            locks: Some(vec![]),
+            born: None,
+        }
     }
 
     #[test]

@@ -64,6 +64,8 @@ pub struct Held {
     pub which: String,
     /// The file.
     pub is: Identity,
+    /// When the file was made, if its file system tells: the number of one that is gone is given to another.
+    pub born: Option<(i64, u32)>,
     /// Names of the file.
     pub link_count: u64,
     /// Opened for reading alone.
@@ -72,6 +74,15 @@ pub struct Held {
     pub mount: Option<u32>,
     /// Locks taken through it: exclusive, first byte, last byte. `None`: they could not be read.
     pub locks: Option<Vec<(bool, u64, u64)>>,
+}
+
+/// A descriptor that was a database's at the look before, under a name that it may have lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// When its process was started.
+    pub ticks: u64,
+    /// As it was.
+    pub held: Held,
 }
 
 /// Who a process is.
@@ -94,7 +105,13 @@ pub struct Person {
 }
 
 /// Looks at what a process has open; `None`: it is gone.
-pub fn look(pid: u32, wanted: Option<&[Identity]>, dead: &[Device], mouth: &mut Mouth) -> Option<Seen> {
+pub fn look(
+    pid: u32,
+    wanted: Option<&[Identity]>,
+    known: &[Known],
+    dead: &[Device],
+    mouth: &mut Mouth,
+) -> Option<Seen> {
     let ticks = start_ticks(pid)?;
     let mut seen = Seen {
         pid,
@@ -118,7 +135,8 @@ pub fn look(pid: u32, wanted: Option<&[Identity]>, dead: &[Device], mouth: &mut 
     let numbers = descriptors.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let links: Vec<(u32, String)> = numbers.filter_map(|fd| Some((fd, link(pid, fd)?))).collect();
     let bases = links.iter().filter_map(|(_, link)| beside(undeleted(link).0)).collect();
-    let mut eye = Eye { pid, root, wanted, bases, dead, mounts: None, magic: HashMap::new(), mouth };
+    let known: Vec<&Held> = known.iter().filter(|one| one.ticks == ticks).map(|one| &one.held).collect();
+    let mut eye = Eye { pid, root, wanted, known, bases, dead, mounts: None, magic: HashMap::new(), mouth };
     for (fd, link) in &links {
         match eye.descriptor(*fd, link) {
             Look::Held(held) => seen.held.push(held),
@@ -164,6 +182,7 @@ struct Eye<'a> {
     pid: u32,
     root: String,
     wanted: Option<&'a [Identity]>,
+    known: Vec<&'a Held>,
     /// Paths that something else which this process has open ends beside.
     bases: BTreeSet<&'a str>,
     dead: &'a [Device],
@@ -184,12 +203,25 @@ impl Eye<'_> {
         let Some(found) = attributes(&by).filter(|found| found.regular) else { return Look::Other };
         // A name that really ends so has a name.
         let path = if found.link_count == 0 { undeleted(link).0 } else { link };
-        let Some(which) = self.which(path, &by, &found) else { return Look::Other };
+        // A file that was renamed or deleted while it is held is the same one.
+        let known = self
+            .known
+            .iter()
+            .copied()
+            .find(|known| (known.fd, known.is, known.born) == (fd, found.is, found.born) && found.born.is_some());
+        let (path, which) = match known {
+            Some(known) => (known.path.clone(), known.which.clone()),
+            None => match self.which(path, &by, &found) {
+                Some(which) => (inside(path, &self.root).to_owned(), which.to_owned()),
+                None => return Look::Other,
+            },
+        };
         Look::Held(Held {
             fd,
-            path: inside(path, &self.root).to_owned(),
-            which: which.to_owned(),
+            path,
+            which,
             is: found.is,
+            born: found.born,
             link_count: found.link_count,
             read_only: told.as_ref().is_some_and(|told| told.read_only),
             mount: told.as_ref().and_then(|told| told.mount),
@@ -269,6 +301,7 @@ fn lock(line: &str) -> Option<(bool, u64, u64)> {
 struct Attributes {
     regular: bool,
     is: Identity,
+    born: Option<(i64, u32)>,
     link_count: u64,
     size_bytes: u64,
 }
@@ -280,10 +313,13 @@ fn attributes(path: &str) -> Option<Attributes> {
     // A server is not asked: what is known must do.
     let flags = libc::AT_STATX_DONT_SYNC;
     // SAFETY: a valid C string and a valid out-pointer.
-    let code = unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), flags, libc::STATX_BASIC_STATS, &mut answer) };
+    let code = unsafe {
+        libc::statx(libc::AT_FDCWD, path.as_ptr(), flags, libc::STATX_BASIC_STATS | libc::STATX_BTIME, &mut answer)
+    };
     (code == 0).then(|| Attributes {
         regular: u32::from(answer.stx_mode) & libc::S_IFMT == libc::S_IFREG,
         is: ((answer.stx_dev_major, answer.stx_dev_minor), answer.stx_ino),
+        born: (answer.stx_mask & libc::STATX_BTIME != 0).then_some((answer.stx_btime.tv_sec, answer.stx_btime.tv_nsec)),
         link_count: answer.stx_nlink.into(),
         size_bytes: answer.stx_size,
     })

@@ -40,6 +40,8 @@ pub enum Question {
         pid: u32,
         /// Only these files, and what lies beside databases; `None`: whatever is a database.
         wanted: Option<Vec<Identity>>,
+        /// What of it is known from the look before.
+        known: Vec<process::Known>,
         /// File systems that are not to be touched.
         dead: Vec<Device>,
     },
@@ -73,8 +75,8 @@ pub fn answer(question: &Question, mouth: &mut Mouth, glancer: &mut Glancer) -> 
         Question::Databases(path) => serde_json::to_value(file::databases(path)),
         Question::Database { ways, is, held, log } => serde_json::to_value(file::look(ways, *is, *held, *log, mouth)),
         Question::Glance(at) => serde_json::to_value(glancer.glance(at)),
-        Question::Process { pid, wanted, dead } => {
-            serde_json::to_value(process::look(*pid, wanted.as_deref(), dead, mouth))
+        Question::Process { pid, wanted, known, dead } => {
+            serde_json::to_value(process::look(*pid, wanted.as_deref(), known, dead, mouth))
         }
         Question::Person(pid) => serde_json::to_value(process::person(*pid)),
         Question::Mounts(pid) => serde_json::to_value(mounts(*pid)),

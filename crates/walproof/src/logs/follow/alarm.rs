@@ -58,7 +58,7 @@ impl Teller {
     }
 
     fn document(&self, alarm: &Alarm<'_>) -> Value {
-        let Alarm { cause, why, certainty, answer, damage, kind } = alarm;
+        let Alarm { cause, why, certainty, answer, damage, is_beside, kind } = alarm;
         let place = &kind.first;
         let (reason, overtakes) = match why {
             Why::First => ("first", None),
@@ -76,6 +76,7 @@ impl Teller {
             "is_told": *answer == Answer::Told,
             "loses_data": cause.loses,
             "points_at_damage": damage,
+            "is_beside": is_beside,
             "signature": kind.signature.name,
             "code": kind.code,
             "source": self.sources.get(place.source as usize),

@@ -87,7 +87,9 @@ impl BareLoop {
     /// As `Worker::step`.
     fn step(&mut self) -> Result<()> {
         if self.connection.is_none() {
-            self.until_reopen = 1 + self.below(2 * u64::from(self.workload.reopen_every));
+            let every = u64::from(self.workload.reopen_every);
+            // As for agents, 0 is never.
+            self.until_reopen = if every == 0 { u64::MAX } else { 1 + self.below(2 * every) };
             let opened = open(&self.path, &self.workload, self.random, &self.stop, &self.frames);
             self.connection = busy_is_fine(opened)?;
             return Ok(());

@@ -132,7 +132,10 @@ impl Tmux {
     }
 
     fn ask(&self, words: &[&str]) -> Output {
-        Command::new("tmux").args(["-L", &self.socket]).args(words).env_remove("TMUX").output().expect("tmux")
+        // Whatever language whoever runs the tests has.
+        let mut tmux = Command::new("tmux");
+        tmux.args(["-u", "-L", &self.socket]).args(words).env_remove("TMUX").env("LC_ALL", "C.UTF-8");
+        tmux.output().expect("tmux")
     }
 
     fn says(&self, format: &str) -> String {

@@ -45,16 +45,22 @@ pub fn assert_engine_is_clean(name: &str) {
         return;
     }
     let left = eventually_empty(|| {
-        let label = ["ps", "--all", "--filter", "label=walproof.run", "--format", "{{.Label \"walproof.run\"}}"];
+        let containers = engine(name, &["ps", "--all", "--filter", "label=walproof.run", "--quiet"]);
         let images = engine(name, &["images", "--format", "{{.Repository}}:{{.Tag}}"]);
         let images = images.lines().filter_map(|tag| tag.split_once("walproof:run-").map(|(_, run)| run.to_owned()));
-        let containers = engine(name, &label);
-        let runs: Vec<String> = containers.lines().map(str::to_owned).chain(images).collect();
+        let runs: Vec<String> = containers.lines().filter_map(|id| run_of(name, id)).chain(images).collect();
         // Looked at last: a run has its folder from before it makes anything until after it is gone.
         let noted = noted_runs();
         runs.into_iter().filter(|run| !noted.contains(run)).collect()
     });
     assert!(left.is_empty(), "left on {name} of runs {left:?}");
+}
+
+/// The run that a container is of; `None`: it is gone. Podman 4 has no `.Label` in the format of its lists.
+fn run_of(name: &str, id: &str) -> Option<String> {
+    let format = ["container", "inspect", "--format", "{{index .Config.Labels \"walproof.run\"}}", id];
+    let output = Command::new(name).args(format).stdin(Stdio::null()).output().expect("it is installed");
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 #[test]

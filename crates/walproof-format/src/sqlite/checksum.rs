@@ -88,7 +88,7 @@ pub fn vectors() -> String {
 fn dots(bytes: &[u8], big_endian: bool, seed: Checksum) -> Checksum {
     let whole = bytes.len() - bytes.len() % 8;
     let mut sum = seed;
-    // A loop, no closure: one would be compiled by itself, without the vectors.
+    // A loop, and all of it inlined: with a closure, and `word` not inlined, half the speed of the serial form was seen.
     for block in bytes[..whole].chunks(BLOCK_WORDS * 4) {
         sum = if big_endian { dot::<true>(block, sum) } else { dot::<false>(block, sum) };
     }

@@ -96,15 +96,15 @@ fn broken_promise(alarm: &str, name: &str, changes: &[(u64, bool, Raised)]) -> O
         Some("quiet") if own.is_some() => Some("raises its alarm".to_owned()),
         Some("quiet" | "notice") if loud.is_some() => Some("raises something above a notice".to_owned()),
         Some("quiet") => None,
-        _ => late(own?).or_else(|| unnamed(own?)),
+        _ => late(name, own?).or_else(|| unnamed(own?)),
     }
     .or_else(|| (own.is_none() && !name.starts_with("quiet")).then(|| "does not raise its alarm".to_owned()))
 }
 
-/// A loop takes as long as its turns.
-fn late((at, _, one): &(u64, bool, Raised)) -> Option<String> {
+/// A loop takes as long as its turns, and steps as long as three of them.
+fn late(name: &str, (at, _, one): &(u64, bool, Raised)) -> Option<String> {
     let lasts_ms = at.saturating_sub((CALM - 1) * EVERY_MS + 30);
-    let slow = lasts_ms > 2_000 && one.alarm != "restart-loop";
+    let slow = lasts_ms > 2_000 && one.alarm != "restart-loop" && !name.contains("-by-steps-");
     slow.then(|| format!("raises its alarm only after {lasts_ms} ms"))
 }
 

@@ -226,10 +226,36 @@ const TESTS: &[Test] = &[
     ("a-log-that-was-renamed-is-still-one", a_log_that_was_renamed_is_still_one),
     ("an-inode-that-came-again-is-another-file", an_inode_that_came_again_is_another_file),
     ("openers-come-and-go", openers_come_and_go),
+    ("what-was-deleted-from-a-directory-is-forgotten", what_was_deleted_from_a_directory_is_forgotten),
     ("storage-that-does-not-answer-holds-nobody", storage_that_does_not_answer_holds_nobody),
     ("nothing-of-a-database-is-changed", nothing_of_a_database_is_changed),
     ("the-trace-tells-holds-and-refusals", the_trace_tells_holds_and_refusals),
 ];
+
+/// What was named is waited for; what lay in a directory that was named is not.
+fn what_was_deleted_from_a_directory_is_forgotten() -> Outcome {
+    let folder = Folder::new();
+    let [gone, stays, named] = ["gone.db", "stays.db", "named.db"].map(|name| folder.at(name));
+    for path in [&gone, &stays, &named] {
+        drop(Party::in_wal(path));
+    }
+    let outside = Folder::new();
+    let waited_for = outside.at("named.db");
+    fs::rename(&named, &waited_for).expect("renamed");
+    let targets = [&folder.0, &waited_for].map(|path| LiveTarget::Path(path.clone())).to_vec();
+    let settings = WatchSettings { targets, every: Duration::from_millis(100), trace: false, tracefs: None };
+    let mut watcher = started(settings);
+    until(&mut watcher, |moment| [&gone, &stays, &waited_for].iter().all(|path| at(moment, path).is_some()));
+    for path in [&gone, &waited_for] {
+        for suffix in ["", "-wal", "-shm"] {
+            let _ = fs::remove_file(format!("{}{suffix}", path.display()));
+        }
+    }
+    let (moment, _) = until(&mut watcher, |moment| at(moment, &gone).is_none());
+    assert!(at(&moment, &stays).is_some_and(|one| one.file.is_some()), "{:?}", moment.databases);
+    assert!(at(&moment, &waited_for).is_some_and(|one| one.file.is_none()), "{:?}", moment.databases);
+    Ok(())
+}
 
 fn what_is_seen_is_what_sqlite_reports() -> Outcome {
     for page_bytes in [512, 4096, 65536] {

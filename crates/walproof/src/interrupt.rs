@@ -18,6 +18,11 @@ pub fn install() -> &'static AtomicBool {
     &INTERRUPTED
 }
 
+/// Whether a signal came since [`install`].
+pub fn came() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
 extern "C" fn note(_: libc::c_int) {
     INTERRUPTED.store(true, Ordering::Relaxed);
 }

@@ -32,6 +32,8 @@ struct Outcome<'r> {
     scan: &'r Scan,
     diagnosis: &'r Diagnosis<'r>,
     taken: &'r Taken,
+    /// What could not be read: silence of the rest says less.
+    errors: &'r [LabError],
 }
 
 /// Runs it; exit codes in docs/logs.md.
@@ -55,11 +57,11 @@ pub fn run(flags: &LogsFlags) -> Result<i32, LabError> {
     });
     let diagnosis = suspects(&scan, &taken.given);
     let names: Vec<String> = sources.iter().map(Source::name).collect();
-    let outcome = Outcome { sources: &names, scan: &scan, diagnosis: &diagnosis, taken: &taken };
+    let outcome = Outcome { sources: &names, scan: &scan, diagnosis: &diagnosis, taken: &taken, errors: &errors };
     match (flags.json, flags.follow) {
-        (true, true) => say!("{}", document::summary(&outcome, &errors)),
+        (true, true) => say!("{}", document::summary(&outcome)),
         (true, false) => {
-            say!("{}", serde_json::to_string_pretty(&document::of(&outcome, &errors)).expect("plain data"));
+            say!("{}", serde_json::to_string_pretty(&document::of(&outcome)).expect("plain data"));
         }
         (false, _) => show::show(&outcome),
     }
@@ -170,5 +172,19 @@ fn not_text(start: &[u8]) -> Option<(&'static str, &'static str)> {
         (b"\xfe\xff", "it is UTF-16", "`iconv -f utf-16 -t utf-8 FILE | walproof logs`"),
     ];
     let found = FORMS.iter().find(|(magic, ..)| start.starts_with(magic));
-    found.map(|(_, what, instead)| (*what, *instead))
+    found.map(|(_, what, instead)| (*what, *instead)).or_else(|| wide_letters(start))
+}
+
+/// UTF-16 without a mark: every other byte of what people write in it is zero.
+fn wide_letters(start: &[u8]) -> Option<(&'static str, &'static str)> {
+    let pairs = start[..start.len().min(4096)].as_chunks::<2>().0;
+    let with_zero = |at: usize| {
+        pairs.len() >= 8
+            && pairs.iter().filter(|pair| pair[at] == 0 && pair[1 - at] != 0).count() * 10 >= pairs.len() * 7
+    };
+    match (with_zero(1), with_zero(0)) {
+        (true, _) => Some(("it looks like UTF-16", "`iconv -f utf-16le -t utf-8 FILE | walproof logs`")),
+        (_, true) => Some(("it looks like UTF-16", "`iconv -f utf-16be -t utf-8 FILE | walproof logs`")),
+        _ => None,
+    }
 }

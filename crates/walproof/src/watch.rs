@@ -25,6 +25,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use walproof_judge::watch::alarms::Level;
+use walproof_judge::watch::moment::Watched;
 use walproof_judge::watch::{Changes, Thresholds, Watching};
 use walproof_lab::error::LabError;
 use walproof_lab::watch::{WatchSettings, Watcher};
@@ -145,10 +146,8 @@ impl Outcome {
         let moment = watching.latest();
         self.begun |= moment.openers_looked_ms > 0 || moment.elapsed_ms >= BEGIN_MAX_MS;
         self.worst = self.worst.max(watching.active().iter().map(|alarm| alarm.level).max());
-        let seen = |watched: &walproof_judge::watch::moment::Watched| {
-            watched.silent_ms.is_none() && (watched.file.is_some() || !watched.openers.is_empty())
-        };
-        self.seen |= watching.latest().databases.iter().any(seen);
+        let is_seen = |watched: &Watched| watched.silent_ms.is_none() && watched.shows_a_database();
+        self.seen |= watching.latest().databases.iter().any(is_seen);
     }
 
     fn code(&self, fail_on: Level) -> i32 {

@@ -119,7 +119,16 @@ fn misuse_says_what_to_do() {
     run(&["logs", "--with", "colour=red"], b"").assert_says(2, &["runtime"]);
     let packed = folder.file("a.log.gz", b"\x1f\x8b\x08rest");
     run(&["logs", &packed], b"").assert_says(2, &["zcat", "because: it is compressed"]);
-    run(&["logs", "/nowhere/at/all.log"], b"").assert_says(2, &["cannot read `/nowhere/at/all.log`"]);
+    for (order, wide) in [("le", [b"database is locked\n".as_slice(), &[]]), ("be", [&[], b"database is locked\n"])] {
+        let letters =
+            wide[0].iter().flat_map(|letter| [*letter, 0]).chain(wide[1].iter().flat_map(|letter| [0, *letter]));
+        let unmarked = folder.file("wide.log", &letters.collect::<Vec<u8>>());
+        run(&["logs", &unmarked], b"").assert_says(2, &["it looks like UTF-16", &format!("iconv -f utf-16{order}")]);
+    }
+    let absent = run(&["logs", "/nowhere/at/all.log"], b"");
+    absent.assert_says(2, &["cannot read `/nowhere/at/all.log`", "could not be read to its end"]);
+    let beside = run(&["logs", "/nowhere/at/all.log", "-"], b"well\n");
+    beside.assert_says(2, &["nothing that matters in what could be read; some of what was named could not be"]);
     let unknown = run(&["logs", "--with", "fs=neverheard"], b"x\n");
     unknown.assert_says(0, &["names nothing that is known to matter"]);
 }

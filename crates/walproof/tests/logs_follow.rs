@@ -7,12 +7,12 @@
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -106,6 +106,13 @@ impl Following {
         // SAFETY: a plain system call on a child of this test that was not waited for.
         unsafe { libc::kill(self.child.id().cast_signed(), libc::SIGINT) };
         self.summary()
+    }
+
+    /// Ctrl-C, whatever is said.
+    fn end_and_wait(&mut self) {
+        // SAFETY: a plain system call on a child of this test that was not waited for.
+        unsafe { libc::kill(self.child.id().cast_signed(), libc::SIGINT) };
+        self.child.wait().expect("it ends");
     }
 
     /// What is said at the end, without any alarm before it.
@@ -248,18 +255,18 @@ fn a_followed_container_is_ended_with_us() {
     let document = following.end();
     assert_eq!(seen(&document, "disk-full"), 1);
     let pid: i32 = fs::read_to_string(folder.path("pid")).expect("it ran").trim().parse().expect("a number");
-    // SAFETY: signal 0 only asks.
-    let is_there = || unsafe { libc::kill(pid, 0) } == 0 && !is_dead(pid);
-    let end = std::time::Instant::now() + MINUTE;
-    while is_there() {
-        assert!(std::time::Instant::now() < end, "`docker logs --follow` still runs");
+    let end = Instant::now() + MINUTE;
+    while is_there(pid) {
+        assert!(Instant::now() < end, "`docker logs --follow` still runs");
         thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// Ended, and nobody has asked for its status yet.
-fn is_dead(pid: i32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
+/// Runs; one that has ended and whose status nobody asked for does not.
+fn is_there(pid: i32) -> bool {
+    let is_zombie = fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "));
+    // SAFETY: signal 0 only asks.
+    !is_zombie && unsafe { libc::kill(pid, 0) } == 0
 }
 
 #[test]
@@ -280,6 +287,48 @@ echo '2024-01-02T03:04:06Z database disk image is malformed'"#;
     assert!(asked.contains("--namespace shop --container app --since=1h -- db-0\n"), "{asked}");
     assert!(asked.contains("--unit app --output json") && asked.contains("--dmesg --output json"), "{asked}");
     assert!(asked.contains("--since=-1h"), "{asked}");
+}
+
+/// A misspelt unit is as silent as one that is well.
+#[test]
+fn a_unit_that_the_journal_does_not_know_is_no_quiet_one() {
+    let folder = Folder::new();
+    let entry = r#"{"__REALTIME_TIMESTAMP":"1704164645123000","MESSAGE":"up"}"#;
+    // Knows one unit, which said nothing in the last hour.
+    let script = r#"case "$*" in *app*--since*|*app*--follow*) ;; *app*) echo 'ENTRY' ;; esac
+case "$*" in *--follow*) exec sleep 300 ;; esac"#;
+    folder.program("journalctl", &script.replace("ENTRY", entry));
+    let known = folder.run(&["logs", "unit:app", "--since", "1h"]);
+    assert_eq!(known.status.code(), Some(0), "{}", String::from_utf8_lossy(&known.stderr));
+    for name in ["unit:ap", "kernel:"] {
+        let unknown = folder.run(&["logs", name]);
+        let error = String::from_utf8_lossy(&unknown.stderr).into_owned();
+        assert!(unknown.status.code() == Some(2) && error.contains("the journal shows no entry of it"), "{error}");
+    }
+    let mut following = folder.follow(&["unit:ap"]);
+    assert_eq!(following.line(), "walproof: nothing yet of `unit:ap`");
+    following.end_and_wait();
+}
+
+/// The user's command gets some seconds to end, not its whole time.
+#[test]
+fn an_interrupt_does_not_wait_for_the_users_command() {
+    let folder = Folder::new();
+    let pid = folder.path("pid");
+    let mut following =
+        folder.follow(&["-", "--exec", &format!("echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 25")]);
+    following.input.as_mut().expect("a pipe").write_all(BUSY.as_bytes()).expect("written");
+    assert_eq!(following.alarm().0, "busy-made-by-application");
+    let began = Instant::now();
+    while !Path::new(&pid).exists() {
+        assert!(began.elapsed() < MINUTE, "the command never began");
+        thread::sleep(Duration::from_millis(10));
+    }
+    let began = Instant::now();
+    following.end_and_wait();
+    assert!(began.elapsed() < Duration::from_secs(20), "it waited {:?}", began.elapsed());
+    let pid: i32 = fs::read_to_string(&pid).expect("its number").trim().parse().expect("a number");
+    assert!(!is_there(pid), "the user's command still runs");
 }
 
 #[test]

@@ -372,6 +372,13 @@ fn one_report_has_an_exit_code() {
     };
     let (code, said) = once(&[], &folder.at("absent.db"));
     assert_eq!(code, Some(3), "{said}");
+    for (text, why) in
+        [("", "it is empty, and nobody has it open"), ("something else", "no database, or an encrypted one")]
+    {
+        fs::write(folder.at("other.db"), text).expect("a file");
+        let (code, said) = once(&[], &folder.at("other.db"));
+        assert!(code == Some(3) && said.contains(why), "{code:?} {said}");
+    }
     let holder = Holder::of(&database);
     let (code, said) = once(&["--fail-on", "warning"], &database);
     assert_eq!(code, Some(0), "{said}");

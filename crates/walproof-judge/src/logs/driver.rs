@@ -32,6 +32,12 @@ pub static DRIVERS: &[(&str, &str)] = &[
     ("sqliteerror:", "Node better-sqlite3"),
     ("error: sqlite_", "Node node-sqlite3"),
     ("sqlstate[hy000]", "PHP PDO"),
+    ("sqlite3::exec(", "PHP SQLite3"),
+    ("sqlite3::query(", "PHP SQLite3"),
+    ("sqlite3::querysingle(", "PHP SQLite3"),
+    ("sqlite3::prepare(", "PHP SQLite3"),
+    ("sqlite3::open(", "PHP SQLite3"),
+    ("sqlite3stmt::execute(", "PHP SQLite3"),
     ("sqlite3::", "Ruby sqlite3"),
     ("exqlite", "Elixir exqlite"),
     (") (sqlite_", "Go modernc.org/sqlite"),
@@ -59,6 +65,9 @@ mod tests {
             ("[error: sqlite_busy: database is locked]", Some("Node node-sqlite3")),
             ("database is locked (5) (sqlite_busy)", Some("Go modernc.org/sqlite")),
             ("sqlstate[hy000]: general error: 5 database is locked", Some("PHP PDO")),
+            ("php warning:  sqlite3::exec(): database is locked in /app/a.php on line 3", Some("PHP SQLite3")),
+            ("php warning:  sqlite3stmt::execute(): unable to execute statement: disk i/o error", Some("PHP SQLite3")),
+            ("sqlite3::busyexception: database is locked", Some("Ruby sqlite3")),
             ("database is locked", None),
         ] {
             assert_eq!(of(&Seen::of(text)), driver, "{text}");

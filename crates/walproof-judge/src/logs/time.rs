@@ -3,6 +3,7 @@
 //! ```text
 //! 2024-01-02T03:04:05.123456789Z      2024-01-02 03:04:05,123        2024/01/02 03:04:05
 //! Jan  2 03:04:05                     Tue Jan  2 03:04:05 2024       02/Jan/2024:03:04:05 +0000
+//! Jan 02, 2024 3:04:05 AM             02-Jan-2024 03:04:05 UTC
 //! I0102 03:04:05.123456               01-02 03:04:05.678             [12345.678901]
 //! 1704164645 1704164645.123           1704164645123
 //! ```
@@ -30,7 +31,8 @@ impl Time {
         let text = self.text.as_bytes();
         let is_number = text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
         let offset = text.iter().rposition(|byte| matches!(byte, b'+' | b'-')).filter(|at| *at > 10);
-        is_number || matches!(text.last(), Some(b'Z' | b'z')) || offset.is_some_and(|at| text.len() - at <= 6)
+        let is_utc = matches!(text.last(), Some(b'Z' | b'z')) || text.ends_with(b"UTC") || text.ends_with(b"GMT");
+        is_number || is_utc || offset.is_some_and(|at| text.len() - at <= 6)
     }
 }
 
@@ -85,7 +87,7 @@ fn at(text: &[u8], first: bool, bracket: bool) -> Option<Time> {
 }
 
 fn numeric(text: &[u8], first: bool, bracket: bool) -> Option<Time> {
-    let found = full_date(text).or_else(|| web_server(text)).or_else(|| logcat(text));
+    let found = full_date(text).or_else(|| day_first(text)).or_else(|| logcat(text));
     found.or_else(|| if bracket { since_boot(text) } else { None }).or_else(|| {
         let length = text.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
         first.then(|| since_1970(std::str::from_utf8(&text[..length.min(32)]).ok()?)).flatten()
@@ -109,10 +111,11 @@ fn full_date(text: &[u8]) -> Option<Time> {
     finished(&text[..end], year, month, day, of_day - offset)
 }
 
-/// `02/Jan/2024:03:04:05 +0000`.
-fn web_server(text: &[u8]) -> Option<Time> {
+/// `02/Jan/2024:03:04:05 +0000` of web servers, `02-Jan-2024 03:04:05 UTC` of PHP.
+fn day_first(text: &[u8]) -> Option<Time> {
     let (day, month, year) = (digits(text, 0, 2)?, month(text.get(3..6)?)?, digits(text, 7, 4)?);
-    if text.get(2) != Some(&b'/') || text.get(11) != Some(&b':') {
+    let marks = (*text.get(2)?, *text.get(6)?, *text.get(11)?);
+    if !matches!(marks, (b'/', b'/', b':') | (b'-', b'-', b' ')) {
         return None;
     }
     let (of_day, after) = clock(text, 12)?;
@@ -151,6 +154,9 @@ fn klog(text: &[u8]) -> Option<Time> {
 fn named_month(text: &[u8]) -> Option<Time> {
     let begin = if month(text.get(..3)?).is_some() { 0 } else { 4 };
     let month = month(text.get(begin..begin + 3)?)?;
+    if begin == 0 && text.get(6) == Some(&b',') {
+        return half_days(text, month);
+    }
     let day_text = std::str::from_utf8(text.get(begin + 4..begin + 6)?).ok()?;
     let day: i64 = day_text.trim_start().parse().ok()?;
     let (of_day, end) = clock(text, begin + 7)?;
@@ -158,6 +164,23 @@ fn named_month(text: &[u8]) -> Option<Time> {
         Some(year) => finished(&text[..end + 5], year, month, day, of_day),
         None => yearless(&text[..end]),
     }
+}
+
+/// `Jan 02, 2024 3:04:05 AM` of `java.util.logging`.
+fn half_days(text: &[u8], month: i64) -> Option<Time> {
+    let (day, year) = (digits(text, 4, 2)?, digits(text, 8, 4)?);
+    // The hour has one digit or two.
+    let hour_digits = if text.get(14) == Some(&b':') { 1 } else { 2 };
+    let padded = [&b"0"[..2 - hour_digits], text.get(13..13 + hour_digits + 6)?].concat();
+    let (of_day, _) = clock(&padded, 0).filter(|(of_day, _)| (3_600_000..13 * 3_600_000).contains(of_day))?;
+    let end = 13 + hour_digits + 9;
+    let of_half_day = of_day % (12 * 3_600_000);
+    let of_day = match text.get(end - 3..end)? {
+        b" AM" => of_half_day,
+        b" PM" => of_half_day + 12 * 3_600_000,
+        _ => return None,
+    };
+    finished(&text[..end], year, month, day, of_day)
 }
 
 /// `hh:mm:ss` with a fraction, as milliseconds of the day, and where it ends.
@@ -179,8 +202,11 @@ fn clock(text: &[u8], at: usize) -> Option<(i64, usize)> {
     }
 }
 
-/// `Z`, `+01:00` or `+0100`, as milliseconds, and where it ends.
+/// `Z`, `UTC`, `+01:00` or `+0100`, as milliseconds, and where it ends.
 fn zone(text: &[u8], at: usize) -> Option<(i64, usize)> {
+    if matches!(text.get(at..at + 3), Some(b"UTC" | b"GMT")) {
+        return Some((0, at + 3));
+    }
     let sign = match text.get(at)? {
         b'Z' | b'z' => return Some((0, at + 1)),
         b'+' => 1,
@@ -252,6 +278,12 @@ mod tests {
         reads("[Tue Jan  2 03:04:05 2024] x", "Tue Jan  2 03:04:05 2024", S);
         reads("::1 - - [02/Jan/2024:03:04:05 +0000] x", "02/Jan/2024:03:04:05 +0000", S);
         reads("1704164645.123 x", "1704164645.123", MS);
+        reads("[02-Jan-2024 03:04:05 UTC] PHP Warning:  x", "02-Jan-2024 03:04:05 UTC", S);
+        reads("[02-Jan-2024 03:04:05 Europe/Berlin] PHP Warning:  x", "02-Jan-2024 03:04:05", S);
+        reads("Jan 02, 2024 3:04:05 AM org.app.Main run", "Jan 02, 2024 3:04:05 AM", S);
+        reads("Jan 02, 2024 12:04:05 AM x", "Jan 02, 2024 12:04:05 AM", S.map(|ms| ms - 3 * 3_600_000));
+        reads("Jan 02, 2024 12:04:05 PM x", "Jan 02, 2024 12:04:05 PM", S.map(|ms| ms + 9 * 3_600_000));
+        reads("Jan 02, 2024 11:04:05 PM x", "Jan 02, 2024 11:04:05 PM", S.map(|ms| ms + 20 * 3_600_000));
     }
 
     #[test]
@@ -259,6 +291,7 @@ mod tests {
         let zoned = |line: &str| of_line(line.as_bytes()).expect("a time").has_zone();
         assert!(zoned("2024-01-02T03:04:05.123456789Z x") && zoned("2024-01-02T04:04:05.123+01:00 x"));
         assert!(zoned("1704164645.123 x") && zoned("[02/Jan/2024:03:04:05 -0500] x"));
+        assert!(zoned("[02-Jan-2024 03:04:05 UTC] x") && !zoned("[02-Jan-2024 03:04:05 Europe/Berlin] x"));
         assert!(!zoned("2024-01-02 03:04:05,123 x") && !zoned("Tue Jan  2 03:04:05 2024"));
     }
 

@@ -294,6 +294,13 @@ impl Watched {
         let index = self.index.as_ref()?;
         Some(index.max_frame.saturating_sub(index.backfilled_frames))
     }
+
+    /// Whether it was seen to be one: by its first bytes, by other files of a database, or by somebody who has it open.
+    pub fn shows_a_database(&self) -> bool {
+        let has_magic = self.header.as_ref().is_some_and(|header| header.has_magic);
+        let others = [&self.wal, &self.shm, &self.journal];
+        has_magic || others.iter().any(|file| file.is_some()) || !self.openers.is_empty()
+    }
 }
 
 impl WatchedOpener {

@@ -1,8 +1,10 @@
 //! Where a series of numbers goes: a robust slope, and when a disk that fills is full.
 //!
 //! The slope is the median of the slopes of all pairs of points (Theil and Sen): a third of the points may lie anywhere.
-//! A direction is believed only if nine pairs of ten agree on it, and is followed for no more than twenty times the time
-//! in which it was seen: two seconds of a burst say nothing about the next hour.
+//! A direction is believed only if nine pairs of ten that differ agree on it, and is followed for no more than twenty times
+//! the time in which it was seen: two seconds of a burst say nothing about the next hour. What falls in steps (a log that
+//! is written anew until a checkpoint adds to the database) has many pairs that do not differ; a fall at one moment, or at
+//! two, is no direction.
 //!
 //! What it must not do: alarm; take a number that was not seen for zero.
 //! Where to look next: `past.rs`, whose points these are; `alarms/disk_filling.rs`.
@@ -19,6 +21,8 @@ const AGREED: f64 = 0.9;
 const TIMES_SEEN: u64 = 20;
 /// The times that are looked back for a disk that fills, longest first: what is seen over a longer time is surer.
 const WINDOWS_MS: [u64; 4] = [600_000, 60_000, 10_000, 2_500];
+/// Moments at which it must have fallen.
+const STEPS_MIN: usize = 3;
 /// Fewer points, or a shorter time, are no trend.
 const POINTS_MIN: usize = 4;
 const SPAN_MS_MIN: u64 = 1_000;
@@ -28,8 +32,10 @@ const SPAN_MS_MIN: u64 = 1_000;
 pub struct Trend {
     /// For each millisecond.
     pub slope_per_ms: f64,
-    /// The share of pairs in which the later one is smaller, 0 to 1.
+    /// Of the pairs that differ the share in which the later one is smaller, 0 to 1.
     pub falls: f64,
+    /// How often one is smaller than the one just before.
+    pub steps: usize,
     /// From the first point to the last.
     pub span_ms: u64,
 }
@@ -39,9 +45,10 @@ pub fn trend(points: &[(u64, f64)]) -> Option<Trend> {
     let points = &thinned(points);
     let later = |at: usize| points[at + 1..].iter().map(move |two| (points[at], *two));
     let pairs = (0..points.len()).flat_map(later).filter(|(one, two)| two.0 > one.0);
-    let (mut slopes, mut falls) = (Vec::new(), 0_u32);
+    let (mut slopes, mut falls, mut differ) = (Vec::new(), 0_u32, 0_u32);
     for (one, two) in pairs {
         falls += u32::from(two.1 < one.1);
+        differ += u32::from(two.1 != one.1);
         slopes.push((two.1 - one.1) / (two.0 - one.0) as f64);
     }
     if slopes.is_empty() {
@@ -50,7 +57,8 @@ pub fn trend(points: &[(u64, f64)]) -> Option<Trend> {
     slopes.sort_unstable_by(f64::total_cmp);
     let (low, high) = (slopes[(slopes.len() - 1) / 2], slopes[slopes.len() / 2]);
     let span_ms = points.last()?.0.saturating_sub(points.first()?.0);
-    Some(Trend { slope_per_ms: (low + high) / 2.0, falls: f64::from(falls) / slopes.len() as f64, span_ms })
+    let steps = points.windows(2).filter(|two| two[1].1 < two[0].1).count();
+    Some(Trend { slope_per_ms: (low + high) / 2.0, falls: f64::from(falls) / f64::from(differ.max(1)), steps, span_ms })
 }
 
 /// As many as are looked at, evenly, the first and the last among them.
@@ -93,8 +101,15 @@ impl DatabasePast {
         let now = last.free_bytes?;
         let free: Vec<(u64, f64)> =
             self.window(window_ms).filter_map(|point| Some((point.elapsed_ms, point.free_bytes? as f64))).collect();
-        let trend = trend(&free).filter(|trend| free.len() >= POINTS_MIN && trend.span_ms >= SPAN_MS_MIN)?;
-        if trend.falls < AGREED || trend.slope_per_ms >= 0.0 || !at_its_lowest(&free, now as f64) {
+        // What was before the first change says nothing about the speed.
+        let begins = free.windows(2).position(|two| two[0].1 != two[1].1).unwrap_or(0);
+        let free = &free[begins..];
+        let trend = trend(free).filter(|trend| free.len() >= POINTS_MIN && trend.span_ms >= SPAN_MS_MIN)?;
+        if trend.falls < AGREED
+            || trend.steps < STEPS_MIN
+            || trend.slope_per_ms >= 0.0
+            || !at_its_lowest(free, now as f64)
+        {
             return None;
         }
         // The cast saturates: a slope of next to nothing is full at the end of time.
@@ -102,7 +117,7 @@ impl DatabasePast {
         if within_ms > trend.span_ms.saturating_mul(TIMES_SEEN) {
             return None;
         }
-        let grows = self.wal_growth_bytes_per_second(window_ms).unwrap_or(0.0).max(0.0);
+        let grows = self.wal_growth_bytes_per_second(trend.span_ms).unwrap_or(0.0).max(0.0);
         let bytes_per_second = -trend.slope_per_ms * 1000.0;
         Some(Filling {
             full_at_unix_ms: last.unix_ms.saturating_add(within_ms),
@@ -212,6 +227,22 @@ mod tests {
         let idle = series(std::iter::repeat_n(3 * MIB, 1200));
         assert_eq!(idle.filling(), None);
         assert_eq!(DatabasePast::default().filling(), None);
+    }
+
+    /// A log that is written anew costs nothing; then a checkpoint adds to the database.
+    #[test]
+    fn a_disk_that_fills_in_steps_has_a_date_between_them() {
+        let free = |at: u64| 400 * MIB - at / 5 * 10 * MIB;
+        for looks in 40..120 {
+            let past = series((0..looks).map(free));
+            let full = past.filling().unwrap_or_else(|| panic!("nothing after {looks} looks"));
+            let left_ms = free(looks - 1) / MIB * 250;
+            assert!(full.within_ms.abs_diff(left_ms) < left_ms / 4 + 2_500, "{looks}: {full:?}, {left_ms} ms are left");
+        }
+        let one_step = series((0..40).map(|at| if at < 17 { 100 * MIB } else { 60 * MIB }));
+        assert_eq!(one_step.filling(), None, "something was copied there, once");
+        let two_steps = series((0..40).map(|at| 100 * MIB - at / 14 * 20 * MIB));
+        assert_eq!(two_steps.filling(), None);
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub const STORIES: &[Story] = &[
         });
     }),
     ("disk-filling", "raised-log-fills-it", log_fills_the_disk),
+    ("disk-filling", "raised-by-steps-of-checkpoints", checkpoints_fill_the_disk),
+    ("disk-filling", "quiet-something-was-copied-there", something_was_copied_there),
     ("disk-filling", "quiet-noise-and-a-burst", noise_and_a_burst),
     ("disk-filling", "quiet-full-by-nature", full_by_nature),
     ("frozen-lock-holder", "raised-paused-writer", |s| {
@@ -277,6 +279,35 @@ fn log_fills_the_disk(s: &mut Scene) {
         s.commit(1280);
         let free = s.db().free_bytes.unwrap_or_default();
         s.db().free_bytes = Some(free - 6 * MIB);
+    });
+}
+
+/// The log is written anew, which costs nothing; every third second a checkpoint adds to the database. Another database
+/// lies on the same disk.
+fn checkpoints_fill_the_disk(s: &mut Scene) {
+    let mut other = s.db().clone();
+    other.path = "/srv/other.db".into();
+    for file in [&mut other.file, &mut other.wal, &mut other.shm] {
+        file.as_mut().expect("a file").inode += 80;
+    }
+    for held in other.openers.iter_mut().flat_map(|opener| &mut opener.held) {
+        held.inode += 80;
+    }
+    s.now.databases.push(other);
+    s.calm(CALM).looks(50, |s, time| {
+        s.traffic(400);
+        let free = 300 * MIB - time / 6 * 20 * MIB;
+        for watched in &mut s.now.databases {
+            (watched.free_bytes, watched.total_bytes) = (Some(free), Some(1024 * MIB));
+        }
+    });
+}
+
+fn something_was_copied_there(s: &mut Scene) {
+    (s.db().free_bytes, s.db().total_bytes) = (Some(600 * MIB), Some(1024 * MIB));
+    s.calm(CALM).looks(40, |s, time| {
+        s.traffic(40);
+        s.db().free_bytes = Some(if time < 17 { 600 * MIB } else { 200 * MIB });
     });
 }
 

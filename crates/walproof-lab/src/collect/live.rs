@@ -233,7 +233,7 @@ impl Looking {
         if self.again && self.is_silent(&absolute) {
             return self.hangs(&shown);
         }
-        let found = match self.databases_of(absolute) {
+        let found = match self.databases_of(absolute.clone()) {
             Ok(Ok(found)) => found,
             Ok(Err(because)) => return self.not_seen(format!("`{shown}`: {because}")),
             Err(_) => return self.hangs(&shown),
@@ -241,15 +241,18 @@ impl Looking {
         if found.len() > DATABASES_MAX {
             self.not_seen(format!("`{shown}`: more than the first {DATABASES_MAX} of its {} databases", found.len()));
         }
-        for database in found.iter().take(DATABASES_MAX) {
-            let Some(way) = database.to_str() else {
-                self.not_seen(format!("`{}`: its name is no UTF-8", database.display()));
+        for database_path in found.iter().take(DATABASES_MAX) {
+            let Some(way) = database_path.to_str() else {
+                self.not_seen(format!("`{}`: its name is no UTF-8", database_path.display()));
                 continue;
             };
             let question = Question::Database { ways: vec![way.to_owned()], is: None, held: None, log: !self.again };
             match self.asker.ask::<Option<LiveDatabase>>(&question) {
                 Ok(Some(database)) => {
                     self.more.by_path.insert(way.to_owned());
+                    if *database_path != absolute && database_path.starts_with(&absolute) {
+                        self.more.in_directory.insert(way.to_owned());
+                    }
                     self.add(database, None);
                 }
                 Ok(None) => self.not_seen(format!("`{way}`: it went away while it was looked at")),

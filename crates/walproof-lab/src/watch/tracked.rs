@@ -13,11 +13,11 @@ use walproof_judge::watch::moment::{Event, HeldLock, Watched, WatchedContainer, 
 use super::finder::{Device, Found};
 use super::locks::{self, Of};
 use super::processes::{Cgroup, pid_inside};
-use crate::collect::live::{Glance, GlanceAt, HeldAt, Identity, shows_locks};
+use crate::collect::live::{Glance, GlanceAt, HeldAt, Identity, Looked, shows_locks};
 use crate::runtimes::cgroups::{self, Hierarchy};
 use crate::runtimes::pidfd::{is_zombie, start_ticks};
 
-/// A database that was found with a process or a container is forgotten this long after the last one closed it.
+/// A database that was found with a process, a container or in a directory is forgotten this long after the last one closed it.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
 
 /// A database.
@@ -135,7 +135,8 @@ impl Known {
             let at = self.place(database.path.clone(), || {
                 let device = database.mount.as_ref().map(|mount| mount.device);
                 let device = device.or(database.file.as_ref().map(|file| file.device)).unwrap_or_default();
-                (device, found.looked.by_path.contains(&database.path))
+                let Looked { by_path, in_directory, .. } = &found.looked;
+                (device, by_path.contains(&database.path) && !in_directory.contains(&database.path))
             });
             self.databases[at].last_found = found.ended;
             self.replace(at, openers, events);

@@ -7,6 +7,7 @@
 use std::io::{self, PipeReader, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,8 @@ pub struct Asked {
 enum First {
     Container(&'static str, String),
     Pod(String, String),
+    /// The selection of `journalctl`: what it has no entry of is as silent as what is well.
+    Journal(Vec<String>),
     Nothing,
 }
 
@@ -84,18 +87,14 @@ impl Asked {
 
     /// `journalctl --unit`.
     pub fn unit(unit: &str, flags: &LogsFlags) -> Self {
-        let mut arguments = words(&["--unit", unit]);
-        arguments.extend(journal(flags));
-        Self { name: format!("unit:{unit}"), program: "journalctl", arguments, first: First::Nothing }
+        Self::journal(format!("unit:{unit}"), words(&["--unit", unit]), flags)
     }
 
     /// `journalctl --dmesg`, or `dmesg` where there is none.
     pub fn kernel(flags: &LogsFlags) -> Self {
         let name = "kernel:".to_owned();
         if find_program("journalctl").is_some() {
-            let mut arguments = words(&["--dmesg"]);
-            arguments.extend(journal(flags));
-            return Self { name, program: "journalctl", arguments, first: First::Nothing };
+            return Self::journal(name, words(&["--dmesg"]), flags);
         }
         let mut arguments = words(&["--time-format", "iso"]);
         if let Some(since) = &flags.since {
@@ -105,6 +104,26 @@ impl Asked {
             arguments.push("--follow".into());
         }
         Self { name, program: "dmesg", arguments, first: First::Nothing }
+    }
+
+    /// What journald keeps of a selection; the flags are the same for units and the kernel.
+    fn journal(name: String, selection: Vec<String>, flags: &LogsFlags) -> Self {
+        let mut arguments = selection.clone();
+        arguments.extend(words(&["--output", "json", "--output-fields", "MESSAGE", "--no-pager", "--quiet"]));
+        if let Some(since) = &flags.since {
+            let since = if is_length(since) { format!("-{since}") } else { since.clone() };
+            arguments.push(format!("--since={since}"));
+        }
+        match (flags.tail, flags.follow) {
+            (Some(tail), _) => arguments.push(format!("--lines={tail}")),
+            // Followed, it would begin with the last ten.
+            (None, true) => arguments.push("--no-tail".into()),
+            (None, false) => {}
+        }
+        if flags.follow {
+            arguments.push("--follow".into());
+        }
+        Self { name, program: "journalctl", arguments, first: First::Journal(selection) }
     }
 
     /// Starts it.
@@ -122,6 +141,7 @@ impl Asked {
         match &self.first {
             First::Container(engine, name) => live::container_is_there(engine, name).map_err(failed)?,
             First::Pod(namespace, pod) => drop(live::manifest_of_pod(namespace, pod)?),
+            First::Journal(selection) => self.journal_has(&program, selection)?,
             First::Nothing => {}
         }
         let (reader, writer) = io::pipe().map_err(|error| failed(error.to_string()))?;
@@ -132,25 +152,31 @@ impl Asked {
         let child = command.spawn().map_err(|error| failed(error.to_string()))?;
         Ok(Running { child, reader, asked: self.clone(), last_words: Vec::new(), has_begun: false, is_over: false })
     }
-}
 
-/// The flags of journald that are the same for units and the kernel.
-fn journal(flags: &LogsFlags) -> Vec<String> {
-    let mut arguments = words(&["--output", "json", "--output-fields", "MESSAGE", "--no-pager", "--quiet"]);
-    if let Some(since) = &flags.since {
-        let since = if is_length(since) { format!("-{since}") } else { since.clone() };
-        arguments.push(format!("--since={since}"));
+    /// Whether the journal has anything of a selection, whenever it was. One that is followed may begin later: a note.
+    fn journal_has(&self, program: &Path, selection: &[String]) -> Result<(), LabError> {
+        let mut last = Command::new(program);
+        last.args(selection).args(["--lines=1", "--output=cat", "--no-pager", "--quiet"]);
+        let shown = format!("`journalctl {}`", selection.join(" "));
+        let failed = |because: String, try_this: String| {
+            LabError::new(format!("cannot read the log of `{}`", self.name), because, try_this)
+        };
+        let out = last.stdin(Stdio::null()).output().map_err(|error| failed(error.to_string(), shown.clone()))?;
+        if !out.status.success() {
+            let words = String::from_utf8_lossy(&out.stderr).trim().lines().next_back().unwrap_or_default().to_owned();
+            return Err(failed(format!("{}: {words}", out.status), shown));
+        }
+        if !out.stdout.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        let because = "the journal shows no entry of it: the name may be another, or this user may not read it";
+        let try_this = format!("{shown} as root, or `systemctl list-units --all` for names");
+        if self.arguments.iter().any(|argument| argument == "--follow") {
+            eprintln!("walproof: nothing yet of `{}`\nbecause: {because}\ntry: {try_this}", self.name);
+            return Ok(());
+        }
+        Err(failed(because.to_owned(), try_this))
     }
-    match (flags.tail, flags.follow) {
-        (Some(tail), _) => arguments.push(format!("--lines={tail}")),
-        // Followed, it would begin with the last ten.
-        (None, true) => arguments.push("--no-tail".into()),
-        (None, false) => {}
-    }
-    if flags.follow {
-        arguments.push("--follow".into());
-    }
-    arguments
 }
 
 /// `10m`, not a date.

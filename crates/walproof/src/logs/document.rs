@@ -4,7 +4,6 @@ use serde::Serialize;
 use walproof_format::sqlite::error_code;
 use walproof_judge::finding::Certainty;
 use walproof_judge::logs::{Ground, Kind, Place, Scan, Support, Suspect, Timeline};
-use walproof_lab::error::LabError;
 
 use super::Outcome;
 
@@ -130,15 +129,15 @@ struct Counted<'a> {
 }
 
 /// The last line of `--follow --json`.
-pub fn summary(outcome: &Outcome<'_>, errors: &[LabError]) -> String {
+pub fn summary(outcome: &Outcome<'_>) -> String {
     let version = super::follow::VERSION;
-    let document = of(outcome, errors);
+    let document = of(outcome);
     serde_json::json!({ "walproof_logs_follow": version, "event": "summary", "document": document }).to_string()
 }
 
 /// The document of what was read.
-pub fn of<'a>(outcome: &Outcome<'a>, errors: &[LabError]) -> Document<'a> {
-    let Outcome { sources, scan, diagnosis, taken } = *outcome;
+pub fn of<'a>(outcome: &Outcome<'a>) -> Document<'a> {
+    let Outcome { sources, scan, diagnosis, taken, errors } = *outcome;
     Document {
         walproof_logs: VERSION,
         answer: diagnosis.answer.word(),

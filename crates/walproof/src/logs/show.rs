@@ -11,7 +11,7 @@ const FULL_MAX: usize = 3;
 
 /// Prints it.
 pub fn show(outcome: &Outcome<'_>) {
-    let Outcome { sources, scan, diagnosis, taken } = outcome;
+    let Outcome { sources, scan, diagnosis, taken, errors: _ } = outcome;
     say!("walproof logs {}", sources.join(" "));
     let formats: Vec<&str> = scan.formats.iter().map(|format| format.word()).collect();
     let formats = if formats.is_empty() { String::new() } else { format!(", {}", formats.join(" and ")) };
@@ -138,6 +138,12 @@ pub fn alarm(sources: &[String], alarm: &Alarm<'_>) {
 fn answer(outcome: &Outcome<'_>) -> &'static str {
     let by_facts = outcome.scan.kinds.is_empty() && !outcome.diagnosis.suspects.is_empty();
     match outcome.diagnosis.answer {
+        Answer::Nothing if outcome.errors.len() >= outcome.sources.len() => {
+            "none: what was named could not be read to its end"
+        }
+        Answer::Nothing if !outcome.errors.is_empty() => {
+            "nothing that matters in what could be read; some of what was named could not be"
+        }
         Answer::Nothing if by_facts => "nothing was recognised; what follows rests on the given facts alone",
         Answer::Nothing => "nothing that matters was recognised; that is no proof of health",
         Answer::Harmless => "harmless: what a sound database goes through as well",

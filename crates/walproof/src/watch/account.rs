@@ -223,5 +223,15 @@ pub fn not_seen(watching: &Watching) -> Vec<String> {
         Some(Err(why)) => Some(format!("locks that are held between two looks: {why}")),
         _ => None,
     };
-    moment.not_seen.iter().map(|what| harmless(what)).chain(trace.map(|text| harmless(&text))).collect()
+    let none = moment.databases.iter().filter_map(no_database);
+    moment.not_seen.iter().cloned().chain(none).chain(trace).map(|text| harmless(&text)).collect()
+}
+
+/// A file that shows nothing of a database.
+fn no_database(watched: &Watched) -> Option<String> {
+    let file = watched.file.as_ref().filter(|_| watched.silent_ms.is_none() && !watched.shows_a_database())?;
+    Some(match file.size_bytes {
+        0 => format!("`{}`: it is empty, and nobody has it open", watched.path),
+        _ => format!("`{}`: no database, or an encrypted one: SQLite's first 16 bytes are not there", watched.path),
+    })
 }

@@ -28,8 +28,42 @@ const NO_ROOM_BYTES: u64 = 16 << 20;
 /// File systems that are full by nature.
 const FULL_BY_NATURE: &[&str] = &["erofs", "iso9660", "romfs", "squashfs", "udf"];
 
+/// One alarm for a disk, whatever lies on it: of the database whose log grows most, among those that say the most.
 fn look(seen: &Seen<'_>) -> Vec<Found> {
-    seen.databases().filter_map(|(watched, past)| fills(seen, watched, past)).map(Found::from).collect()
+    let mut disks: Vec<(Disk, Vec<(Raised, f64)>)> = Vec::new();
+    for (watched, past) in seen.databases() {
+        let Some(raised) = fills(seen, watched, past) else { continue };
+        let grows = past.wal_growth_bytes_per_second(SURE_MS).unwrap_or(0.0);
+        let disk = watched.file.as_ref().map_or_else(|| Disk::Of(&watched.path), |file| Disk::Device(file.device));
+        match disks.iter_mut().find(|(known, _)| *known == disk) {
+            Some((_, found)) => found.push((raised, grows)),
+            None => disks.push((disk, vec![(raised, grows)])),
+        }
+    }
+    disks.into_iter().filter_map(|(_, found)| one_of(found)).map(Found::from).collect()
+}
+
+/// What databases may have in common.
+#[derive(PartialEq)]
+enum Disk<'a> {
+    Device((u32, u32)),
+    /// Whose device is not known has one of its own.
+    Of(&'a str),
+}
+
+/// It is about the first, so that it stays one alarm while another takes the lead.
+fn one_of(found: Vec<(Raised, f64)>) -> Option<Raised> {
+    let about = found.first()?.0.about.clone();
+    let names: Vec<String> = found.iter().filter_map(|(raised, _)| raised.database.clone()).collect();
+    let leads = |a: &(Raised, f64), b: &(Raised, f64)| a.0.level.cmp(&b.0.level).then(a.1.total_cmp(&b.1));
+    // Of equals the last would be taken.
+    let (mut raised, _) = found.into_iter().rev().max_by(leads)?;
+    let others = names.iter().filter(|name| Some(*name) != raised.database.as_ref());
+    let others: Vec<String> = others.map(|name| format!("`{name}`")).collect();
+    if !others.is_empty() {
+        raised.witness.push(format!("also on it: {}", others.join(", ")));
+    }
+    Some(Raised { about, ..raised })
 }
 
 fn fills(seen: &Seen<'_>, watched: &Watched, past: &DatabasePast) -> Option<Raised> {

@@ -72,6 +72,8 @@ pub struct Looked {
     pub containers: BTreeMap<usize, (String, Option<String>)>,
     /// Databases that are watched by their path: they are waited for when they are gone.
     pub by_path: BTreeSet<String>,
+    /// Of these, what was found in a directory that was named: when they are gone, they are gone.
+    pub in_directory: BTreeSet<String>,
     /// File systems that were not touched, or did not answer: what lies on them was not found, whatever it is.
     pub untouched: BTreeSet<Device>,
 }

@@ -139,11 +139,14 @@ pub(super) fn delete(run: &RunId, folder: &Path, tools: &[NotedTool], containers
 /// Runs that the installed engines know something of: their containers by label, their images by tag.
 pub(super) fn runs_on(engine: &NotedEngine) -> BTreeSet<RunId> {
     let label = format!("label={LABEL}");
-    let format = format!("{{{{.Label \"{LABEL}\"}}}}");
-    let containers = engine.ask(&["ps", "--all", "--filter", &label, "--format", &format]).unwrap_or_default();
+    // One by one: podman 4 has no `.Label` in the format of its lists.
+    let format = format!("{{{{index .Config.Labels \"{LABEL}\"}}}}");
+    let ids = engine.ask(&["ps", "--all", "--filter", &label, "--quiet"]).unwrap_or_default();
+    let run_of = |id: &str| engine.ask(&["container", "inspect", "--format", &format, id]).ok();
+    let containers: Vec<String> = ids.lines().filter_map(run_of).collect();
     let images = engine.ask(&["images", "--format", "{{.Repository}}:{{.Tag}}"]).unwrap_or_default();
     let tags = images.lines().filter_map(|line| line.trim().strip_prefix(IMAGE_PREFIX));
-    containers.lines().chain(tags).filter_map(|digits| RunId::parse(digits.trim())).collect()
+    containers.iter().map(String::as_str).chain(tags).filter_map(|digits| RunId::parse(digits.trim())).collect()
 }
 
 /// The engines that can be asked here.

@@ -14,11 +14,14 @@ use walproof_judge::logs::{Alarm, Answer, Why};
 use super::super::show;
 use super::end_group;
 use crate::arguments::LogsFlags;
+use crate::interrupt;
 
 /// The version of a line.
 pub const VERSION: u32 = 1;
 /// How long the user's command may take.
 const EXEC: Duration = Duration::from_secs(30);
+/// How long it may still take after Ctrl-C.
+const AFTER_INTERRUPT: Duration = Duration::from_secs(2);
 
 /// Tells alarms.
 pub struct Teller {
@@ -104,8 +107,11 @@ fn run(exec: &str, cause: &str, document: &Value) {
     };
     // Whoever does not read it gets it not.
     let _ = child.stdin.take().map(|mut input| writeln!(input, "{document}"));
-    let end = Instant::now() + EXEC;
+    let (mut end, mut is_short) = (Instant::now() + EXEC, false);
     loop {
+        if interrupt::came() && !is_short {
+            (end, is_short) = (end.min(Instant::now() + AFTER_INTERRUPT), true);
+        }
         match child.try_wait() {
             Ok(Some(status)) if status.success() => return,
             Ok(Some(status)) => {
@@ -116,7 +122,11 @@ fn run(exec: &str, cause: &str, document: &Value) {
             _ => {
                 end_group(child.id().cast_signed());
                 let _ = child.wait();
-                eprintln!("walproof: `{exec}` was ended\nbecause: it took {} s\ntry: a shorter one", EXEC.as_secs());
+                let because = match is_short {
+                    true => "walproof was interrupted, and it did not end soon".to_owned(),
+                    false => format!("it took {} s", EXEC.as_secs()),
+                };
+                eprintln!("walproof: `{exec}` was ended\nbecause: {because}\ntry: a shorter one");
                 return;
             }
         }

@@ -116,14 +116,13 @@ impl Known {
     pub fn take(&mut self, found: Found, events: &mut Vec<Event>) {
         let hierarchies = cgroups::hierarchies();
         let before = std::mem::take(&mut self.containers);
-        let live = found.looked.live;
+        let Looked { live, processes, containers: told, by_path, in_directory, untouched } = found.looked;
         self.not_seen = live.not_seen;
-        let told = &found.looked.containers;
         let containers = live.containers.into_iter().enumerate();
         self.containers = containers.map(|(at, container)| contained(container, told.get(&at), &hierarchies)).collect();
         let mut openers: Vec<Vec<Opener>> = live.databases.iter().map(|_| Vec::new()).collect();
         for opener in live.openers {
-            let Some((ticks, cgroup)) = found.looked.processes.get(&opener.pid) else { continue };
+            let Some((ticks, cgroup)) = processes.get(&opener.pid) else { continue };
             // Whoever ended since is not brought back.
             if start_ticks(opener.pid) == Some(*ticks) {
                 let container = opener.container.and_then(|at| self.containers.get(at));
@@ -135,13 +134,12 @@ impl Known {
             let at = self.place(database.path.clone(), || {
                 let device = database.mount.as_ref().map(|mount| mount.device);
                 let device = device.or(database.file.as_ref().map(|file| file.device)).unwrap_or_default();
-                let Looked { by_path, in_directory, .. } = &found.looked;
                 (device, by_path.contains(&database.path) && !in_directory.contains(&database.path))
             });
             self.databases[at].last_found = found.ended;
             self.replace(at, openers, events);
         }
-        self.unfound(found.ended, &found.looked.untouched, &before, events);
+        self.unfound(found.ended, &untouched, &before, events);
         self.learn();
     }
 

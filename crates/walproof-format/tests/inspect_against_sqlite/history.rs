@@ -52,6 +52,8 @@ pub struct Life {
     pub wal: bool,
     /// Commits of this generation of the log.
     pub known: Vec<Known>,
+    /// The salts of this generation.
+    generation: Vec<u8>,
     encoding: &'static str,
     tables: usize,
     pinned: bool,
@@ -90,7 +92,19 @@ impl Life {
         writer.execute_batch(schema).expect("a schema");
         let other = open();
         other.execute_batch("PRAGMA wal_autocheckpoint=0").expect("settings");
-        Self { folder, random, page_size, writer, other, wal, known: Vec::new(), encoding, tables: 0, pinned: false }
+        Self {
+            folder,
+            random,
+            page_size,
+            writer,
+            other,
+            wal,
+            known: Vec::new(),
+            generation: Vec::new(),
+            encoding,
+            tables: 0,
+            pinned: false,
+        }
     }
 
     pub fn describe(&self) -> String {
@@ -132,6 +146,14 @@ impl Life {
     /// Remembers what SQLite reads now.
     fn note(&mut self) {
         let last_frame = if self.wal { self.log_state().0 } else { 0 };
+        let log = std::fs::read(self.folder.path("live.db-wal")).unwrap_or_default();
+        let generation = log.get(16..24).unwrap_or_default();
+        if generation != self.generation {
+            // A log is begun anew once the database has all of it, also by a commit longer than all of the log before.
+            self.generation = generation.to_vec();
+            let before = self.known.last().map(|known| Known { last_frame: 0, ..*known });
+            self.known = before.into_iter().collect();
+        }
         if self.known.last().is_some_and(|known| known.last_frame > last_frame) {
             self.known.clear();
         }

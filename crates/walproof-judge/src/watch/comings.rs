@@ -4,6 +4,9 @@
 //! Behind a supervisor the first process stays, and what comes and goes below it is not told from programs that are
 //! started for each piece of work: that is no restart.
 //!
+//! The cgroup of a container whose only process is killed is gone before it is read. Then the machine's own count rises
+//! while a process of the container ends: whose kill it was is inferred where one container alone fits.
+//!
 //! What it must not do: take a container that closed its database for one that ended; remember what has been gone for an
 //! hour.
 //! Where to look next: `alarms/restart_loop.rs`, `alarms/out_of_memory_kill.rs`.
@@ -21,6 +24,25 @@ const RESTARTS_MAX: usize = 32;
 /// Containers that are remembered; those that were not seen for the longest time go first.
 const CONTAINERS_MAX: usize = 1024;
 
+/// A kill that the machine counts and a process that ends belong together within this time.
+const TOGETHER_MS: u64 = 2_000;
+
+/// A kill that was inferred.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct InferredKill {
+    /// What the container used when it was last looked at.
+    pub memory_bytes: Option<u64>,
+    /// Its limit.
+    pub limit_bytes: u64,
+}
+
+impl InferredKill {
+    /// Whether its memory was nearly used up.
+    pub fn was_near(&self) -> bool {
+        self.memory_bytes.is_some_and(|bytes| bytes >= self.limit_bytes / 4 * 3)
+    }
+}
+
 /// What is remembered of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ContainerPast {
@@ -32,6 +54,8 @@ pub struct ContainerPast {
     pub restarts_ms: VecDeque<u64>,
     /// When memory last ran out, in the same way.
     pub oom_ms: Option<u64>,
+    /// Why that is thought, where no cgroup told of it.
+    pub inferred: Option<InferredKill>,
     /// What its first process runs, and where.
     pub command: String,
     /// The database that its first process has open.
@@ -42,6 +66,12 @@ pub struct ContainerPast {
     first: Option<(u32, u64)>,
     #[serde(skip)]
     counter: Option<u64>,
+    /// Memory in use and the limit at the last look that told them.
+    #[serde(skip)]
+    memory: (Option<u64>, Option<u64>),
+    /// When a process of it that had a database open ended, and whether that was its first one.
+    #[serde(skip)]
+    ended: Option<(u64, bool)>,
     #[serde(skip)]
     seen_ms: u64,
 }
@@ -50,6 +80,8 @@ pub struct ContainerPast {
 #[derive(Clone, Debug, Default)]
 pub struct Comings {
     containers: BTreeMap<String, ContainerPast>,
+    /// Kills that no container accounts for, and when the last was counted.
+    elsewhere: Option<(u64, u64)>,
 }
 
 impl Comings {
@@ -65,6 +97,7 @@ impl Comings {
         for event in &moment.events {
             self.event(event, moment);
         }
+        self.infer(moment.elapsed_ms);
         for one in &moment.containers {
             self.kills(one, moment.elapsed_ms);
         }
@@ -101,6 +134,8 @@ impl Comings {
 
     fn kills(&mut self, one: &WatchedContainer, now_ms: u64) {
         let past = self.entry(&one.container.name, now_ms);
+        past.memory.0 = one.memory_bytes.or(past.memory.0);
+        past.memory.1 = one.container.memory_limit_bytes;
         let Some(counter) = one.oom_kills else { return };
         if let Some(before) = past.counter {
             // A container that was made anew has a cgroup that counts from zero.
@@ -110,13 +145,51 @@ impl Comings {
         past.counter = Some(counter);
     }
 
-    /// Events say what counters cannot: of a container that is not in the list any more, or was not before.
     fn event(&mut self, event: &Event, moment: &Moment) {
-        let Event::OutOfMemory { container, kills } = event else { return };
-        let counts = |one: &WatchedContainer| one.container.name == *container && one.oom_kills.is_some();
-        let past = self.entry(container, moment.elapsed_ms);
-        if past.counter.is_none() || !moment.containers.iter().any(counts) {
-            past.killed(*kills, moment.elapsed_ms);
+        match event {
+            // Events say what counters cannot: of a container that is not in the list any more, or was not before.
+            Event::OutOfMemory { container, kills } => {
+                let counts = |one: &WatchedContainer| one.container.name == *container && one.oom_kills.is_some();
+                let past = self.entry(container, moment.elapsed_ms);
+                if past.counter.is_none() || !moment.containers.iter().any(counts) {
+                    past.killed(*kills, moment.elapsed_ms);
+                }
+            }
+            Event::OutOfMemoryElsewhere { kills } => {
+                let before = self.elsewhere.map_or(0, |(kills, _)| kills);
+                self.elsewhere = Some((before.saturating_add(*kills), moment.elapsed_ms));
+            }
+            Event::Closed { pid, container: Some(container), ended: true, .. } => {
+                let past = self.entry(container, moment.elapsed_ms);
+                let was_first = past.first.is_some_and(|first| first.0 == *pid);
+                let before = past.ended.is_some_and(|(at, first)| first && at == moment.elapsed_ms);
+                past.ended = Some((moment.elapsed_ms, was_first || before));
+            }
+            _ => {}
+        }
+    }
+
+    /// Whose kill it was that only the machine counted. It must have a limit, and have lost its first process or been near
+    /// the limit; where two containers fit, nothing is said.
+    fn infer(&mut self, now_ms: u64) {
+        let recent = |at: u64| now_ms.saturating_sub(at) <= TOGETHER_MS;
+        let Some((kills, _)) = self.elsewhere.filter(|(_, at)| recent(*at)) else {
+            self.elsewhere = None;
+            return;
+        };
+        let fits = |past: &ContainerPast| {
+            let (at, was_first) = past.ended.filter(|(at, _)| recent(*at))?;
+            let inferred = InferredKill { memory_bytes: past.memory.0, limit_bytes: past.memory.1? };
+            let counted = past.oom_ms.is_some_and(|oom| oom >= at);
+            (!counted && (was_first || inferred.was_near())).then_some(inferred)
+        };
+        let mut fitting: Vec<(&mut ContainerPast, InferredKill)> =
+            self.containers.values_mut().filter_map(|past| fits(past).map(|inferred| (past, inferred))).collect();
+        if let [(past, inferred)] = &mut fitting[..] {
+            past.killed(kills, now_ms);
+            past.inferred = Some(std::mem::take(inferred));
+            past.ended = None;
+            self.elsewhere = None;
         }
     }
 
@@ -144,6 +217,7 @@ impl ContainerPast {
         self.oom_kills = self.oom_kills.saturating_add(more);
         if more > 0 {
             self.oom_ms = Some(now_ms);
+            self.inferred = None;
         }
     }
 }

@@ -224,6 +224,12 @@ pub enum Event {
         /// How many since the look before.
         kills: u64,
     },
+    /// Processes somewhere on the machine were killed because memory ran out, and no container that is seen counts them:
+    /// the cgroup of one that ends with its only process is removed before it can be read.
+    OutOfMemoryElsewhere {
+        /// How many since the look before.
+        kills: u64,
+    },
     /// A lock was taken and released again, as the kernel's trace told: exact, where looks alone may miss it. All of one
     /// look are told together.
     LockHeld {

@@ -248,7 +248,7 @@ fn database_of(event: &Event) -> Option<&str> {
         | Event::Closed { database, .. }
         | Event::LockHeld { database, .. }
         | Event::LockRefused { database, .. } => Some(database),
-        Event::OutOfMemory { .. } => None,
+        Event::OutOfMemory { .. } | Event::OutOfMemoryElsewhere { .. } => None,
     }
 }
 
@@ -346,7 +346,7 @@ impl DatabasePast {
                 self.refusals.push_back(Refusal { elapsed_ms, lock, pid, container, times });
                 cut(&mut self.refusals, REFUSALS_MAX);
             }
-            Event::OutOfMemory { .. } => {}
+            Event::OutOfMemory { .. } | Event::OutOfMemoryElsewhere { .. } => {}
         }
     }
 

@@ -12,7 +12,7 @@ pub mod stories;
 use walproof_format::sqlite::lock_bytes::Lock;
 use walproof_judge::sharing::live::{JournalFamilyWord, LiveContainer, LiveFile, LiveHeld, LiveMount};
 use walproof_judge::watch::moment::{
-    HeaderSeen, HeldLock, IndexSeen, Moment, Runs, Watched, WatchedContainer, WatchedOpener,
+    Event, HeaderSeen, HeldLock, IndexSeen, Moment, Runs, Watched, WatchedContainer, WatchedOpener,
 };
 
 /// Between two looks.
@@ -226,6 +226,14 @@ impl Scene {
         if self.db().openers.is_empty() {
             self.delete_sidecars();
         }
+    }
+
+    /// A process ends, without closing anything.
+    pub fn ends(&mut self, pid: u32, container: &str) {
+        let database = self.db().path.clone();
+        let command = self.opener(pid).command.clone();
+        self.db().openers.retain(|one| one.pid != pid);
+        self.now.events.push(Event::Closed { database, pid, container: Some(container.into()), command, ended: true });
     }
 
     /// The first process of an empty database makes log and index.

@@ -215,6 +215,7 @@ fn wild_container(dice: &mut Dice) -> WatchedContainer {
 fn wild_event(dice: &mut Dice) -> Event {
     let (database, container, pid) = (name(dice), dice.maybe(name), dice.roll(3) as u32);
     match dice.roll(4) {
+        0 if dice.roll(2) == 0 => Event::OutOfMemoryElsewhere { kills: dice.wild() },
         0 => Event::OutOfMemory { container: name(dice), kills: dice.wild() },
         1 => Event::Closed { database, pid, container, command: name(dice), ended: true },
         2 => Event::LockRefused { database, lock: lock(dice), pid, container, times: dice.wild() },

@@ -97,6 +97,10 @@ pub const STORIES: &[Story] = &[
         });
     }),
     ("out-of-memory-kill", "raised-worker-killed", worker_killed),
+    ("out-of-memory-kill", "raised-container-gone-with-its-cgroup", |s| container_gone(s, 90, true)),
+    ("out-of-memory-kill", "notice-it-used-little", |s| container_gone(s, 20, true)),
+    ("out-of-memory-kill", "quiet-nothing-of-ours-ended", |s| container_gone(s, 90, false)),
+    ("out-of-memory-kill", "quiet-of-two-that-ended", two_containers_gone),
     ("out-of-memory-kill", "quiet-kills-of-before", |s| {
         s.now.containers[1].oom_kills = Some(7);
         s.calm(CALM + 4);
@@ -380,6 +384,34 @@ fn worker_killed(s: &mut Scene) {
         if time == 0 {
             s.now.containers[1].oom_kills = Some(1);
             s.now.events.push(Event::OutOfMemory { container: "worker".into(), kills: 1 });
+        }
+    });
+}
+
+/// The worker may use 100 MiB; the machine counts a kill, and its process and its cgroup are gone.
+fn container_gone(s: &mut Scene, used_mib: u64, ends: bool) {
+    s.now.containers[1].container.memory_limit_bytes = Some(100 * MIB);
+    s.now.containers[1].memory_bytes = Some(used_mib * MIB);
+    s.calm(CALM).looks(6, |s, time| {
+        if time == 0 {
+            s.now.events.push(Event::OutOfMemoryElsewhere { kills: 1 });
+        }
+        if time == 1 && ends {
+            s.ends(202, "worker");
+            s.now.containers.truncate(1);
+        }
+    });
+}
+
+fn two_containers_gone(s: &mut Scene) {
+    for one in &mut s.now.containers {
+        one.container.memory_limit_bytes = Some(100 * MIB);
+    }
+    s.calm(CALM).looks(6, |s, time| {
+        if time == 0 {
+            s.ends(202, "worker");
+            s.ends(101, "web");
+            s.now.events.push(Event::OutOfMemoryElsewhere { kills: 1 });
         }
     });
 }

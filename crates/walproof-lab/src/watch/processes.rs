@@ -72,6 +72,12 @@ impl Cgroup {
     }
 }
 
+/// Processes of the whole machine that were killed because memory ran out, here or there, since it started.
+pub fn oom_kills_of_machine() -> Option<u64> {
+    let text = fs::read_to_string("/proc/vmstat").ok()?;
+    text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
+}
+
 fn usage(folder: &Path) -> Option<u64> {
     let read = |name: &str| fs::read_to_string(folder.join(name)).ok();
     read("memory.current").or_else(|| read("memory.usage_in_bytes"))?.trim().parse().ok()

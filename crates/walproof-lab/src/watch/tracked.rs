@@ -12,7 +12,7 @@ use walproof_judge::watch::moment::{Event, HeldLock, Watched, WatchedContainer, 
 
 use super::finder::{Device, Found};
 use super::locks::{self, Of};
-use super::processes::{Cgroup, pid_inside};
+use super::processes::{Cgroup, oom_kills_of_machine, pid_inside};
 use crate::collect::live::{Glance, GlanceAt, HeldAt, Identity, Looked, shows_locks};
 use crate::runtimes::cgroups::{self, Hierarchy};
 use crate::runtimes::pidfd::{is_zombie, start_ticks};
@@ -68,6 +68,7 @@ pub struct Known {
     spellings: BTreeMap<Identity, String>,
     /// OOM kills by container, also of those that are gone: the count of one that comes back begins anew.
     oom_kills: BTreeMap<(String, String), u64>,
+    machine: MachineKills,
 }
 
 impl Tracked {
@@ -262,8 +263,11 @@ impl Known {
         files
     }
 
-    /// Reads what the cgroups of containers tell; kills since the look before are events.
+    /// Reads what the cgroups of containers tell, and the machine; kills since the look before are events.
     pub fn memory(&mut self, events: &mut Vec<Event>) {
+        // First: what a cgroup counts afterwards is ahead of it for one look, and not the other way round.
+        let of_machine = oom_kills_of_machine();
+        let mut explained = 0;
         for one in &mut self.containers {
             let container = &one.watched.container;
             one.watched.memory_bytes = one.cgroup.memory_bytes();
@@ -276,9 +280,34 @@ impl Known {
             one.watched.oom_kills = Some(kills);
             let new = kills.saturating_sub(before.unwrap_or(kills));
             if new > 0 {
+                explained += new;
                 events.push(Event::OutOfMemory { container: container.name.clone(), kills: new });
             }
         }
+        let kills = self.machine.unexplained(of_machine, explained);
+        if kills > 0 {
+            events.push(Event::OutOfMemoryElsewhere { kills });
+        }
+    }
+}
+
+/// What the machine counts, of which the cgroups that are seen account for a part: one that is removed with its last
+/// process is never seen to count it.
+#[derive(Default)]
+struct MachineKills {
+    counted: Option<u64>,
+    /// Cgroups told of so many before the machine did.
+    ahead: u64,
+}
+
+impl MachineKills {
+    /// Since it was asked before.
+    fn unexplained(&mut self, counted: Option<u64>, explained: u64) -> u64 {
+        let before = std::mem::replace(&mut self.counted, counted);
+        let more = counted.zip(before).map_or(0, |(now, before)| now.saturating_sub(before));
+        let known = explained + std::mem::take(&mut self.ahead);
+        self.ahead = explained.saturating_sub(more);
+        more.saturating_sub(known)
     }
 }
 
@@ -332,4 +361,28 @@ fn opened(opener: LiveOpener, started_ticks: u64, container: Option<String>, cgr
         ..WatchedOpener::default()
     };
     Opener { watched, container, cgroup, shows_locks: shows_locks(&fstype) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kills_that_no_cgroup_tells_of_are_those_of_others() {
+        let mut machine = MachineKills::default();
+        // (what the machine counts, what cgroups told of since, what is left)
+        for (counted, explained, left) in [
+            (Some(360), 0, 0),
+            (Some(361), 1, 0),
+            (Some(363), 0, 2),
+            // The cgroup was read after the machine's count, which follows.
+            (Some(363), 1, 0),
+            (Some(364), 0, 0),
+            (Some(365), 0, 1),
+            (None, 1, 0),
+            (Some(400), 0, 0),
+        ] {
+            assert_eq!(machine.unexplained(counted, explained), left, "{counted:?}, {explained}");
+        }
+    }
 }

@@ -183,6 +183,7 @@ pub fn event(event: &Event) -> String {
             format!("{how} {database}: {} {command}", who(pid, container))
         }
         Event::OutOfMemory { container, kills } => format!("out of memory: {kills} killed in {container}"),
+        Event::OutOfMemoryElsewhere { kills } => format!("out of memory: {kills} killed somewhere on this machine"),
         Event::LockHeld { database, lock, exclusive, pid, container, held_us, .. } => {
             let how = if *exclusive { "" } else { " shared" };
             let held = *held_us as f64 / 1000.0;
@@ -198,7 +199,10 @@ pub fn event(event: &Event) -> String {
 /// Whether it is worth a line: locks come and go by the thousand, and are long ones only when held for a second.
 pub fn is_of_note(event: &Event) -> bool {
     match event {
-        Event::Opened { .. } | Event::Closed { .. } | Event::OutOfMemory { .. } => true,
+        Event::Opened { .. }
+        | Event::Closed { .. }
+        | Event::OutOfMemory { .. }
+        | Event::OutOfMemoryElsewhere { .. } => true,
         Event::LockHeld { held_us, exclusive, .. } => *exclusive && *held_us >= 1_000_000,
         Event::LockRefused { .. } => false,
     }

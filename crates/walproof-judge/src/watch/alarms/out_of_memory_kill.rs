@@ -5,7 +5,7 @@
 
 use super::{Alarm, Found, Level, Seen, size, span};
 use crate::watch::Raised;
-use crate::watch::comings::ContainerPast;
+use crate::watch::comings::{ContainerPast, InferredKill};
 
 /// The alarm.
 pub static ALARM: Alarm = Alarm {
@@ -26,6 +26,14 @@ fn killed(seen: &Seen<'_>, name: &str, past: &ContainerPast) -> Option<Raised> {
         past.oom_kills,
         span(seen.lasts_ms(at))
     )];
+    if let Some(inferred) = &past.inferred {
+        let used = inferred.memory_bytes.map_or("an unknown part".to_owned(), size);
+        witness.push(format!(
+            "the machine counted the kill while a process of {name} ended, and nothing else that is watched did; it used {used} of {} before",
+            size(inferred.limit_bytes)
+        ));
+    }
+    let sure = past.inferred.as_ref().is_none_or(InferredKill::was_near);
     let one = seen.moment.containers.iter().find(|one| one.container.name == name);
     witness.extend(one.and_then(|one| {
         let (used, limit) = (one.memory_bytes?, one.container.memory_limit_bytes?);
@@ -33,13 +41,16 @@ fn killed(seen: &Seen<'_>, name: &str, past: &ContainerPast) -> Option<Raised> {
     }));
     Some(Raised {
         alarm: ALARM.name,
-        level: Level::Warning,
+        level: if sure { Level::Warning } else { Level::Notice },
         about: name.to_owned(),
         database: None,
         container: Some(name.to_owned()),
         pid: None,
         since_unix_ms: seen.unix_ms(at),
-        says: format!("memory ran out in container {name}, and the kernel killed a process of it"),
+        says: match past.inferred {
+            None => format!("memory ran out in container {name}, and the kernel killed a process of it"),
+            Some(_) => format!("memory ran out, and the kernel most likely killed a process of container {name}"),
+        },
         witness,
         try_this:
             "raise its limit, or let it use less (`PRAGMA cache_size`, `PRAGMA temp_store`); the next opener recovers \

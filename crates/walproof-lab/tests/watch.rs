@@ -20,10 +20,11 @@ use rusqlite::types::Value;
 use walproof_format::sqlite::lock_bytes::Lock;
 use walproof_judge::sharing::live::JournalFamilyWord;
 use walproof_judge::watch::moment::{Event, IndexSeen, Moment, Runs, Watched, WatchedOpener};
+use walproof_judge::watch::{Thresholds, Watching};
 use walproof_lab::clients::{Client, ClientOptions, Pages, Server, why_not_here};
 use walproof_lab::collect::live::{LOOK, LiveTarget, look_main};
 use walproof_lab::run::leavings::{RunDirectory, RunId};
-use walproof_lab::runtimes::{ContainerSpec, HELPER, Line, Mount, choose, helper_main};
+use walproof_lab::runtimes::{Container, ContainerSpec, HELPER, Line, Mount, choose, helper_main};
 use walproof_lab::watch::{WatchSettings, Watcher, clean_traces};
 
 const SERVE: &str = "serve-sql";
@@ -218,6 +219,7 @@ type Test = (&'static str, fn() -> Outcome);
 const TESTS: &[Test] = &[
     ("what-is-seen-is-what-sqlite-reports", what_is_seen_is_what_sqlite_reports),
     ("a-stopped-writer-is-seen-with-its-lock", a_stopped_writer_is_seen_with_its_lock),
+    ("a-container-out-of-memory-is-told", a_container_out_of_memory_is_told),
     ("a-frozen-container-is-seen-by-its-name", a_frozen_container_is_seen_by_its_name),
     ("deleted-sidecars-are-another-generation", deleted_sidecars_are_another_generation),
     ("a-replaced-database-is-one-with-two-files", a_replaced_database_is_one_with_two_files),
@@ -349,13 +351,9 @@ fn a_stopped_writer_is_seen_with_its_lock() -> Outcome {
     Ok(())
 }
 
-fn a_frozen_container_is_seen_by_its_name() -> Outcome {
+/// A container `web` of the embedded runtime whose only process has `/db/app.db` of a folder.
+fn web(run: &RunDirectory, folder: &Folder) -> Result<(Box<dyn Container>, Party), Skip> {
     let runtime = choose(Some("embedded")).map_err(|error| Skip("containers", error.because()))?;
-    let run = RunDirectory::create(&RunId::random()).map_err(|error| Skip("containers", error.because()))?;
-    let folder = Folder::new();
-    let path = folder.at("app.db");
-    let mut watcher = watch(&path);
-    assert!(next(&mut watcher).not_seen.iter().any(|what| what.contains("app.db")), "it is waited for");
     let spec = ContainerSpec {
         name: "web".to_owned(),
         mounts: vec![Mount::Bind { source: folder.0.clone(), destination: "/db".into(), read_only: false }],
@@ -366,9 +364,47 @@ fn a_frozen_container_is_seen_by_its_name() -> Outcome {
         program: None,
         likeness: None,
     };
-    let mut container = runtime.start(&run, &spec).unwrap_or_else(|error| panic!("{error}: {}", error.because()));
+    let mut container = runtime.start(run, &spec).unwrap_or_else(|error| panic!("{error}: {}", error.because()));
     let Line { to_agent, from_agent } = container.take_line().expect("the line");
-    let mut inside = Party { child: None, to: Box::new(to_agent), from: Box::new(BufReader::new(from_agent)) };
+    Ok((container, Party { child: None, to: Box::new(to_agent), from: Box::new(BufReader::new(from_agent)) }))
+}
+
+/// Whoever is killed because memory ran out is told by its container, whether or not its cgroup is still there.
+fn a_container_out_of_memory_is_told() -> Outcome {
+    let run = RunDirectory::create(&RunId::random()).map_err(|error| Skip("containers", error.because()))?;
+    let folder = Folder::new();
+    let path = folder.at("app.db");
+    let (container, mut inside) = web(&run, &folder)?;
+    inside.says("PRAGMA journal_mode = WAL", "wal");
+    let mut watcher = watch(&path);
+    let mut watching = Watching::new(Thresholds::default());
+    let pid = container.pid().expect("here");
+    until(&mut watcher, |moment| opener(moment, &path, pid).is_some());
+    // Far more than it may have; nobody waits for the answer.
+    writeln!(inside.to, "SELECT length(hex(zeroblob(200000000)))")
+        .and_then(|()| inside.to.flush())
+        .expect("it listens");
+    let began = Instant::now();
+    let told = loop {
+        assert!(began.elapsed() < HANG, "{:#?}", watching.latest());
+        let raised = watching.observe(next(&mut watcher)).raised;
+        if let Some(told) = raised.into_iter().find(|one| one.alarm == "out-of-memory-kill") {
+            break told;
+        }
+    };
+    assert_eq!(told.container.as_deref(), Some("web"), "{told:#?}");
+    drop((inside, container));
+    run.leave();
+    Ok(())
+}
+
+fn a_frozen_container_is_seen_by_its_name() -> Outcome {
+    let run = RunDirectory::create(&RunId::random()).map_err(|error| Skip("containers", error.because()))?;
+    let folder = Folder::new();
+    let path = folder.at("app.db");
+    let mut watcher = watch(&path);
+    assert!(next(&mut watcher).not_seen.iter().any(|what| what.contains("app.db")), "it is waited for");
+    let (mut container, mut inside) = web(&run, &folder)?;
     inside.says("PRAGMA journal_mode = WAL", "wal");
     inside.sql("CREATE TABLE t(x)");
     inside.sql("BEGIN IMMEDIATE");

@@ -34,11 +34,17 @@ pub struct InferredKill {
     pub memory_bytes: Option<u64>,
     /// Its limit.
     pub limit_bytes: u64,
+    /// How often kills of this container were inferred.
+    pub times: u64,
 }
 
 impl InferredKill {
-    /// Whether its memory was nearly used up.
-    pub fn was_near(&self) -> bool {
+    /// Whether its memory was nearly used up, or chance would have had to strike twice.
+    pub fn is_likely(&self) -> bool {
+        self.times > 1 || self.was_near()
+    }
+
+    fn was_near(&self) -> bool {
         self.memory_bytes.is_some_and(|bytes| bytes >= self.limit_bytes / 4 * 3)
     }
 }
@@ -179,15 +185,16 @@ impl Comings {
         };
         let fits = |past: &ContainerPast| {
             let (at, was_first) = past.ended.filter(|(at, _)| recent(*at))?;
-            let inferred = InferredKill { memory_bytes: past.memory.0, limit_bytes: past.memory.1? };
+            let inferred = InferredKill { memory_bytes: past.memory.0, limit_bytes: past.memory.1?, times: 1 };
             let counted = past.oom_ms.is_some_and(|oom| oom >= at);
             (!counted && (was_first || inferred.was_near())).then_some(inferred)
         };
         let mut fitting: Vec<(&mut ContainerPast, InferredKill)> =
             self.containers.values_mut().filter_map(|past| fits(past).map(|inferred| (past, inferred))).collect();
         if let [(past, inferred)] = &mut fitting[..] {
+            let before = past.inferred.as_ref().map_or(0, |before| before.times);
             past.killed(kills, now_ms);
-            past.inferred = Some(std::mem::take(inferred));
+            past.inferred = Some(InferredKill { times: before + 1, ..std::mem::take(inferred) });
             past.ended = None;
             self.elsewhere = None;
         }

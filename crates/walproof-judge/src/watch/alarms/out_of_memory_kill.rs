@@ -21,11 +21,10 @@ fn look(seen: &Seen<'_>) -> Vec<Found> {
 
 fn killed(seen: &Seen<'_>, name: &str, past: &ContainerPast) -> Option<Raised> {
     let at = past.oom_ms.filter(|at| seen.lasts_ms(*at) <= seen.thresholds.stays_ms)?;
-    let mut witness = vec![format!(
-        "{} processes were killed since the watch began, the last {} ago",
-        past.oom_kills,
-        span(seen.lasts_ms(at))
-    )];
+    let killed =
+        if past.oom_kills == 1 { "1 process was".to_owned() } else { format!("{} processes were", past.oom_kills) };
+    let ago = span(seen.lasts_ms(at));
+    let mut witness = vec![format!("{killed} killed since the watch began, the last {ago} ago")];
     if let Some(inferred) = &past.inferred {
         let used = inferred.memory_bytes.map_or("an unknown part".to_owned(), size);
         witness.push(format!(
@@ -33,7 +32,7 @@ fn killed(seen: &Seen<'_>, name: &str, past: &ContainerPast) -> Option<Raised> {
             size(inferred.limit_bytes)
         ));
     }
-    let sure = past.inferred.as_ref().is_none_or(InferredKill::was_near);
+    let sure = past.inferred.as_ref().is_none_or(InferredKill::is_likely);
     let one = seen.moment.containers.iter().find(|one| one.container.name == name);
     witness.extend(one.and_then(|one| {
         let (used, limit) = (one.memory_bytes?, one.container.memory_limit_bytes?);

@@ -61,7 +61,7 @@ impl Log {
 pub struct AtCommit<'a> {
     pub files: &'a Files,
     pub index: Option<&'a LogIndex>,
-    pub last_frame: u32,
+    pub last_frame: u64,
     pub page_count: u32,
     pub page_size: u32,
 }
@@ -125,10 +125,10 @@ pub fn compare(life: &mut Life, counts: &mut Counts) {
         assert_eq!(log.summary.database_pages, Some(header.database_pages));
     }
     look_ups(&files, &log, header.max_frame, counts);
-    commits(life, &files, &log, backfilled as u32, counts);
+    commits(life, &files, &log, backfilled as u64, counts);
     big_endian(life, &files, &log, counts);
     for _ in 0..3 {
-        torn(life, &files, backfilled as u32, counts);
+        torn(life, &files, backfilled as u64, counts);
     }
 }
 
@@ -143,7 +143,8 @@ fn look_ups(files: &Files, log: &Log, max_frame: u32, counts: &mut Counts) {
     }
     counts.blocks_beyond_first += u64::from(block_of(max_frame));
     for page in 1..=log.summary.database_pages.unwrap_or(0) + 3 {
-        let expected = log.index.newest(page, max_frame).map_or(Looked::Nowhere, Looked::At);
+        let expected =
+            log.index.newest(page, max_frame.into()).map_or(Looked::Nowhere, |frame| Looked::At(frame as u32));
         let found = newest(page, max_frame, big_endian, |number| block(number).map(Cow::Borrowed));
         assert_eq!(found, expected, "look-up of page {page}");
         counts.look_ups += 1;
@@ -151,10 +152,10 @@ fn look_ups(files: &Files, log: &Log, max_frame: u32, counts: &mut Counts) {
 }
 
 /// The database put together at each known commit is what SQLite read then.
-fn commits(life: &Life, files: &Files, log: &Log, backfilled: u32, counts: &mut Counts) {
+fn commits(life: &Life, files: &Files, log: &Log, backfilled: u64, counts: &mut Counts) {
     let copy = life.folder.path("copy.db");
     for commit in log.index.commits() {
-        let Some(known) = life.known.iter().find(|known| known.last_frame == i64::from(commit.last_frame)) else {
+        let Some(known) = life.known.iter().find(|known| known.last_frame == commit.last_frame as i64) else {
             continue;
         };
         if !log.index.overwritten_after(commit.last_frame, backfilled).is_empty() {
@@ -206,7 +207,7 @@ fn re_checksummed(wal: &[u8], page_size: usize, frames: u64) -> Vec<u8> {
 }
 
 /// A log cut anywhere, or with a byte changed: what we say that recovery keeps is what SQLite's recovery keeps.
-fn torn(life: &mut Life, files: &Files, backfilled: u32, counts: &mut Counts) {
+fn torn(life: &mut Life, files: &Files, backfilled: u64, counts: &mut Counts) {
     if files.wal.len() <= WAL_HEADER_SIZE {
         return;
     }
@@ -222,7 +223,7 @@ fn torn(life: &mut Life, files: &Files, backfilled: u32, counts: &mut Counts) {
     let log = Log::read(&other.wal);
     let kept = log.as_ref().map_or(0, |log| log.summary.frames_committed);
     let Some(known) = life.known.iter().find(|known| known.last_frame == kept as i64) else { return };
-    if !whole.index.overwritten_after(kept as u32, backfilled).is_empty() || (kept == 0 && backfilled > 0) {
+    if !whole.index.overwritten_after(kept, backfilled).is_empty() || (kept == 0 && backfilled > 0) {
         return;
     }
     match dump_of(&other, &life.folder.path("copy.db")) {

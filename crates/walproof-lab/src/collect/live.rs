@@ -31,7 +31,6 @@ use walproof_judge::sharing::live::{Live, LiveDatabase};
 pub use asking::{LOOK, look_main};
 pub(crate) use asking::{Line, Silence};
 pub(crate) use file::databases;
-pub use file::open_quietly;
 pub(crate) use glance::{Glance, GlanceAt, Glanced, HeldAt};
 pub(crate) use kept::{Kept, Looked};
 pub(crate) use openers::shows_locks;

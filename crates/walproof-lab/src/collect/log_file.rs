@@ -7,12 +7,13 @@
 //! that a third of the time was lost. `cargo xtask bench inspect` measures it.
 
 use std::fs::File;
-use std::io::{ErrorKind, Result};
-use std::os::unix::fs::FileExt;
+use std::io::Result;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use walproof_format::sqlite::wal::{CheckedFrame, FRAME_HEADER_SIZE, FrameCheck, FrameHeader};
 use walproof_format::sqlite::{checksum::Checksum, wal_header::WAL_HEADER_SIZE};
+
+use super::quiet::read_at_most;
 
 /// Bytes that are read at a time: they stay in the cache of one core.
 const PART_BYTES: usize = 256 << 10;
@@ -158,20 +159,6 @@ impl LogFile<'_> {
         let length = read_at_most(self.file, &mut header, self.offset(frame - 1))?;
         Ok(FrameHeader::parse(&header[..length]).map(|header| header.checksum))
     }
-}
-
-/// Fills as much of the buffer as the file has.
-pub fn read_at_most(file: &File, buffer: &mut [u8], offset: u64) -> Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
-            Ok(0) => break,
-            Ok(more) => filled += more,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 #[cfg(test)]

@@ -10,5 +10,6 @@ pub mod log_file;
 pub mod machine;
 pub mod manifests;
 pub mod programs;
+pub mod quiet;
 pub mod storage;
 pub mod usage;

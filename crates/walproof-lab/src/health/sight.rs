@@ -18,7 +18,7 @@ use walproof_format::sqlite::wal_index::WAL_INDEX_HEADER_SIZE;
 use walproof_judge::health::look::{Beside, Failed, Look, Why};
 
 use super::holders;
-use crate::collect::live::open_quietly;
+use crate::collect::quiet::open_quietly;
 
 /// Looks once.
 pub fn look(path: &Path, openers: bool) -> Look {

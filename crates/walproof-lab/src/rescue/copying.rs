@@ -17,9 +17,9 @@ use std::time::Duration;
 use serde::Serialize;
 use walproof_format::sqlite::wal_header::{WAL_HEADER_SIZE, WalHeader};
 
-use super::holders::{Generation, Holders, Piece};
+use super::holders::{Generation, Holders};
 use super::place::{cannot_write, free_bytes, sync_directory};
-use super::{FileIdentity, Source, read_at_most};
+use crate::collect::quiet::{FileIdentity, Part, Source, read_at_most};
 use crate::error::LabError;
 
 /// How often what does not hold still is copied.
@@ -34,7 +34,7 @@ const SPARE_BYTES: u64 = 16 << 20;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Copied {
     /// Which of the four.
-    pub piece: Piece,
+    pub piece: Part,
     /// Where it was read.
     pub from: PathBuf,
     /// Where the copy is.
@@ -79,7 +79,7 @@ pub fn copy_all(database: &Path, directory: &Path, holders: &Holders) -> Result<
     }
     for round in 1..=ROUNDS {
         let before = plan.stamps();
-        for piece in Piece::ALL {
+        for piece in Part::ALL {
             for way in plan.ways.iter_mut().filter(|way| way.piece == piece) {
                 way.copy()?;
             }
@@ -97,7 +97,7 @@ pub fn copy_all(database: &Path, directory: &Path, holders: &Holders) -> Result<
 
 /// One file and where it goes.
 struct Way {
-    piece: Piece,
+    piece: Part,
     from: PathBuf,
     is: Option<FileIdentity>,
     to: PathBuf,
@@ -138,8 +138,8 @@ impl Plan {
         let name = database.file_name().map(PathBuf::from).unwrap_or_else(|| PathBuf::from("database"));
         let mut plan = Self { no_files: no_files(database), ways: Vec::new(), sets: Vec::new() };
         let originals = directory.join("originals").join(&name);
-        let there = |piece: &Piece| fs::symlink_metadata(piece.of(database)).is_ok_and(|found| found.is_file());
-        let own = Piece::ALL.into_iter().filter(there);
+        let there = |piece: &Part| fs::symlink_metadata(piece.of(database)).is_ok_and(|found| found.is_file());
+        let own = Part::ALL.into_iter().filter(there);
         let own = own.map(|piece| plan.way(piece, piece.of(database), None, piece.of(&originals))).collect();
         plan.set("originals".into(), own, None, None);
         for generation in &holders.stranded {
@@ -148,14 +148,14 @@ impl Plan {
         plan
     }
 
-    fn way(&mut self, piece: Piece, from: PathBuf, is: Option<FileIdentity>, to: PathBuf) -> usize {
+    fn way(&mut self, piece: Part, from: PathBuf, is: Option<FileIdentity>, to: PathBuf) -> usize {
         let perishable = is.is_some();
         self.ways.push(Way { piece, from, is, to, perishable, copied: None, problem: None });
         self.ways.len() - 1
     }
 
     fn stranded(&mut self, generation: &Generation, directory: &Path, name: &Path) {
-        let Some(first) = generation.held.iter().find(|held| held.piece == Piece::Wal).or(generation.held.first())
+        let Some(first) = generation.held.iter().find(|held| held.piece == Part::Wal).or(generation.held.first())
         else {
             return;
         };
@@ -187,10 +187,10 @@ impl Plan {
         of_another: Option<(usize, Option<usize>)>,
         generation: Option<&Generation>,
     ) {
-        let of = |piece: Piece| own.iter().copied().find(|at| self.ways[*at].piece == piece);
-        let database = of(Piece::Database).or(of_another.map(|(at, _)| at).filter(|at| *at < self.ways.len()));
-        let wal = of(Piece::Wal).or(of_another.and_then(|(_, wal)| wal));
-        let journal = of(Piece::Journal);
+        let of = |piece: Part| own.iter().copied().find(|at| self.ways[*at].piece == piece);
+        let database = of(Part::Database).or(of_another.map(|(at, _)| at).filter(|at| *at < self.ways.len()));
+        let wal = of(Part::Wal).or(of_another.and_then(|(_, wal)| wal));
+        let journal = of(Part::Journal);
         let generation = generation.cloned();
         self.sets.push(Planned { name, own, database, wal, journal, generation, reasons: Vec::new() });
     }
@@ -243,13 +243,13 @@ impl Plan {
 
 /// A link is not followed: where it leads is another database's directory.
 fn no_files(database: &Path) -> Vec<String> {
-    let one = |piece: Piece| {
+    let one = |piece: Part| {
         let path = piece.of(database);
         let kind = fs::symlink_metadata(&path).ok()?.file_type();
         let is = if kind.is_symlink() { "a symbolic link" } else { "no regular file" };
         (!kind.is_file()).then(|| format!("`{}` is {is} and was not copied", path.display()))
     };
-    Piece::ALL.into_iter().filter_map(one).collect()
+    Part::ALL.into_iter().filter_map(one).collect()
 }
 
 /// Why database and log of a set may not fit together.

@@ -12,45 +12,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use walproof_judge::sharing::live::{Live, LiveOpener};
 
-use super::FileIdentity;
 use crate::collect::live::{self, LiveTarget};
+use crate::collect::quiet::{FileIdentity, Part};
 use crate::error::LabError;
-
-/// One of a database's four files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Piece {
-    /// The database file.
-    Database,
-    /// `-wal`.
-    Wal,
-    /// `-shm`.
-    Shm,
-    /// `-journal`.
-    Journal,
-}
-
-impl Piece {
-    /// All four.
-    pub const ALL: [Self; 4] = [Self::Database, Self::Wal, Self::Shm, Self::Journal];
-
-    /// What its name has after the database's.
-    pub const fn suffix(self) -> &'static str {
-        ["", "-wal", "-shm", "-journal"][self as usize]
-    }
-
-    /// Its path beside a database.
-    pub fn of(self, database: &Path) -> PathBuf {
-        let mut path = database.as_os_str().to_owned();
-        path.push(self.suffix());
-        path.into()
-    }
-
-    fn named(word: &str) -> Option<Self> {
-        let place = ["db", "wal", "shm", "journal"].iter().position(|name| *name == word)?;
-        Some(Self::ALL[place])
-    }
-}
 
 /// A process, in words for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -71,7 +35,7 @@ pub struct Holder {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HeldFile {
     /// Which of the four.
-    pub piece: Piece,
+    pub piece: Part,
     /// Who holds it.
     pub pid: u32,
     /// Its descriptor.
@@ -118,7 +82,7 @@ pub struct Holders {
 /// Looks at all processes. `database` is a path as this process sees it; the file need not be there any more.
 pub fn of(database: &Path) -> Result<Holders, LabError> {
     let live = live::look(&[LiveTarget::Host])?;
-    let present = Piece::ALL.map(|piece| identity(&piece.of(database)));
+    let present = Part::ALL.map(|piece| identity(&piece.of(database)));
     let not_seen = live.not_seen.iter().filter(|missed| may_hide_a_holder(missed)).cloned().collect();
     let mut holders = Holders { not_seen, ..Holders::default() };
     let mut by_files: BTreeMap<Vec<FileIdentity>, Generation> = BTreeMap::new();
@@ -195,7 +159,7 @@ fn generations(opener: &LiveOpener, present: &[Option<FileIdentity>; 4]) -> Vec<
     let mut other: Vec<HeldFile> = Vec::new();
     let mut has_present = [false; 4];
     for held in &opener.held {
-        let Some(piece) = Piece::named(&held.which) else { continue };
+        let Some(piece) = Part::held_as(&held.which) else { continue };
         let identity = identity_of(held);
         if Some(identity) == present[piece as usize] {
             has_present[piece as usize] = true;
@@ -203,21 +167,21 @@ fn generations(opener: &LiveOpener, present: &[Option<FileIdentity>; 4]) -> Vec<
             other.push(HeldFile { piece, pid: opener.pid, fd: held.fd, identity, names: held.link_count });
         }
     }
-    let of = |piece: Piece| other.iter().filter(move |held| held.piece == piece).cloned();
-    let with_none = |piece: Piece, none: bool| {
+    let of = |piece: Part| other.iter().filter(move |held| held.piece == piece).cloned();
+    let with_none = |piece: Part, none: bool| {
         let all: Vec<Option<HeldFile>> = of(piece).map(Some).collect();
         if none || all.is_empty() { [vec![None], all].concat() } else { all }
     };
-    let holds_present = has_present[0] || of(Piece::Database).next().is_none();
+    let holds_present = has_present[0] || of(Part::Database).next().is_none();
     let mut all = Vec::new();
-    for database in with_none(Piece::Database, holds_present) {
-        for wal in with_none(Piece::Wal, has_present[1]) {
+    for database in with_none(Part::Database, holds_present) {
+        for wal in with_none(Part::Wal, has_present[1]) {
             let mut held: Vec<HeldFile> = database.iter().chain(wal.iter()).cloned().collect();
-            if held.is_empty() && (has_present[1] || of(Piece::Wal).next().is_some()) {
+            if held.is_empty() && (has_present[1] || of(Part::Wal).next().is_some()) {
                 continue;
             }
             // A journal without its name is of a transaction that is over, unless its database has lost its name too.
-            held.extend(of(Piece::Shm).chain(of(Piece::Journal).filter(|_| database.is_some())));
+            held.extend(of(Part::Shm).chain(of(Part::Journal).filter(|_| database.is_some())));
             if !held.is_empty() {
                 let of_present_database = database.is_none();
                 let of_present_log = wal.is_none() && has_present[1];

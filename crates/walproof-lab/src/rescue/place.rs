@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::FileIdentity;
+use crate::collect::quiet::FileIdentity;
 use crate::error::LabError;
 
 /// What SQLite would lay over a database of that name.

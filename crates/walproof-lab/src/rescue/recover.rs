@@ -12,10 +12,10 @@ use walproof_format::sqlite::journal;
 use walproof_format::sqlite::wal::FrameHeader;
 use walproof_format::sqlite::wal_header::{WAL_HEADER_SIZE, WalHeader};
 
-use super::Source;
 use super::copying::Set;
 use super::place::{FreshFile, cannot_write};
 use super::snapshot::{Frames, Log, Lost, Origin, Snapshot};
+use crate::collect::quiet::Source;
 use crate::error::LabError;
 
 /// A database that was put together.
@@ -48,7 +48,7 @@ pub fn recover(set: &Set, all: &[Set], directory: &Path) -> Result<Result<Recove
     let open = |path: &Option<PathBuf>| path.as_deref().map_or(Ok(None), Source::open);
     let database = open(&set.database)?;
     let log = match open(&set.wal)? {
-        Some(source) => Log::read(source)?.filter(|log| !log.commits.is_empty()),
+        Some(source) => Log::read(source)?.filter(|log| !log.commits().is_empty()),
         None => None,
     };
     let header = database.as_ref().map(header_of).transpose()?;
@@ -63,7 +63,7 @@ pub fn recover(set: &Set, all: &[Set], directory: &Path) -> Result<Result<Recove
         return Ok(Err(words));
     }
     let snapshot = match (&log, &database, page_size) {
-        (Some(log), database, _) => Snapshot::at(log, database.as_ref(), &log.commits[log.commits.len() - 1]),
+        (Some(log), database, _) => Snapshot::at(log, database.as_ref(), &log.commits()[log.commits().len() - 1]),
         (None, Some(database), Some(size)) => Snapshot::of_file(database, size),
         (None, None, _) => return Ok(Err("it has neither a database file nor a log with a commit".into())),
         (None, Some(_), None) => return Ok(Err("its database has no header, and no log has another page 1".into())),
@@ -82,7 +82,7 @@ pub fn recover(set: &Set, all: &[Set], directory: &Path) -> Result<Result<Recove
         set: set.name.clone(),
         pages: u32::try_from(bytes / u64::from(snapshot.page_size())).unwrap_or(u32::MAX),
         page_size: snapshot.page_size(),
-        commits: log.as_ref().map_or(0, |log| log.commits.len() as u64),
+        commits: log.as_ref().map_or(0, |log| log.commits().len() as u64),
         change_counter: made.change_counter,
         lost,
         log_left_out: left_out(open(&set.wal)?, log.as_ref(), snapshot.page_size())?,

@@ -10,40 +10,28 @@
 //! again to its present end first; and a log or a database that was restarted or replaced meanwhile is an error. So what
 //! comes out is right, or refused.
 //!
-//! Memory: 4 bytes for each frame, some 20 for each page of the log. What it must not do: conclude anything, write to
+//! Memory: 12 bytes for each frame. What it must not do: conclude anything, write to
 //! what it reads.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 
 use serde::Serialize;
+use walproof_format::sqlite::log_pages::{LogCommit, LogIndex, LogIndexBuilder, page_offset};
 use walproof_format::sqlite::pages::{PageSource, lock_page};
 use walproof_format::sqlite::wal::{FRAME_HEADER_SIZE, FrameHeader, WalScan, WalSummary};
 use walproof_format::sqlite::wal_header::{WAL_HEADER_SIZE, WalHeader};
 
-use super::Source;
+use crate::collect::quiet::Source;
 use crate::error::LabError;
 
 /// Frames of a log that are kept account of: 64 GiB of pages of 4096 bytes.
-const FRAMES_MAX: usize = 16 << 20;
+const FRAMES_MAX: u64 = 16 << 20;
 /// Bytes that are copied at once.
 const CHUNK_BYTES: usize = 1 << 20;
-
-/// A transaction of a log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Commit {
-    /// Its place among the commits of the log, from 1.
-    pub number: u64,
-    /// Its first frame, from 1.
-    pub first_frame: u64,
-    /// Its last frame, which ends it.
-    pub last_frame: u64,
-    /// Database size in pages after it.
-    pub database_pages: u32,
-}
 
 /// A log, read to its end.
 #[derive(Debug)]
@@ -55,10 +43,8 @@ pub struct Log {
     pub page_size: u32,
     /// What it holds.
     pub summary: WalSummary,
-    /// What recovery keeps, one after the other.
-    pub commits: Vec<Commit>,
-    /// The page of each frame that recovery keeps, from the first.
-    pages: Vec<u32>,
+    /// What recovery keeps.
+    index: LogIndex,
 }
 
 impl Log {
@@ -68,8 +54,7 @@ impl Log {
         let length = source.read_at(&mut bytes, 0)?;
         let header = WalHeader::parse(&bytes[..length]);
         let (Some(mut scan), Some(page_size)) = (WalScan::new(&header), header.page_size) else { return Ok(None) };
-        let (mut commits, mut pages) = (Vec::new(), Vec::new());
-        let mut first_frame = 1;
+        let mut index = LogIndexBuilder::default();
         let mut frames = Frames::of(&source, page_size, 1);
         let rest = loop {
             let frame = frames.read_next()?;
@@ -77,21 +62,15 @@ impl Log {
             if !seen.valid {
                 continue;
             }
-            pages.push(seen.header.page);
-            if seen.header.commit_pages > 0 {
-                let (number, last_frame) = (commits.len() as u64 + 1, seen.number);
-                commits.push(Commit { number, first_frame, last_frame, database_pages: seen.header.commit_pages });
-                first_frame = last_frame + 1;
-            }
-            if pages.len() > FRAMES_MAX {
+            index.push(&seen.header);
+            if index.frames() > FRAMES_MAX {
                 let because = format!("it has more than {FRAMES_MAX} frames, of which no account is kept");
                 let try_this = "a checkpoint on a copy: open a copy of the database and its -wal with sqlite3";
                 return Err(LabError::path("cannot take apart", &source.path, because, try_this));
             }
         };
-        let summary = scan.finish(rest as u64);
-        pages.truncate(usize::try_from(summary.frames_committed).unwrap_or(usize::MAX));
-        Ok(Some(Self { source, header, page_size, summary, commits, pages }))
+        let (summary, index) = (scan.finish(rest as u64), index.finish());
+        Ok(Some(Self { source, header, page_size, summary, index }))
     }
 
     /// The file it was read from.
@@ -99,20 +78,24 @@ impl Log {
         &self.source
     }
 
+    /// What recovery keeps, one after the other.
+    pub fn commits(&self) -> &[LogCommit] {
+        self.index.commits()
+    }
+
     /// The page of a frame that recovery keeps.
     pub fn page_of(&self, frame: u64) -> Option<u32> {
-        self.pages.get(usize::try_from(frame.checked_sub(1)?).ok()?).copied()
+        self.index.page_of(frame)
     }
 
     /// A commit by its number.
-    pub fn commit(&self, number: u64) -> Option<&Commit> {
-        self.commits.get(usize::try_from(number.checked_sub(1)?).ok()?)
+    pub fn commit(&self, number: u64) -> Option<&LogCommit> {
+        self.commits().get(usize::try_from(number.checked_sub(1)?).ok()?)
     }
 
     /// The page of a frame: as many bytes as the buffer has.
     pub fn content(&self, frame: u64, page: &mut [u8]) -> Result<bool, LabError> {
-        let offset = offset_of(frame, self.page_size) + FRAME_HEADER_SIZE as u64;
-        Ok(self.source.read_at(page, offset)? == page.len())
+        Ok(self.source.read_at(page, page_offset(frame, self.page_size))? == page.len())
     }
 
     /// Whether the file still begins as it did: a log that was restarted has a new header.
@@ -122,10 +105,6 @@ impl Log {
         let header = WalHeader::parse(&bytes[..length]);
         Ok(header.salts == self.header.salts && header.damage.is_empty() && same_file(&self.source)?)
     }
-}
-
-fn offset_of(frame: u64, page_size: u32) -> u64 {
-    WAL_HEADER_SIZE as u64 + (frame - 1) * (FRAME_HEADER_SIZE as u64 + u64::from(page_size))
 }
 
 /// Whether its path still leads to it.
@@ -169,7 +148,7 @@ impl Read for At<'_> {
 impl<'a> Frames<'a> {
     /// From a frame on, counted from 1.
     pub fn of(source: &'a Source, page_size: u32, first: u64) -> Self {
-        let at = At { file: &source.file, offset: offset_of(first, page_size) };
+        let at = At { file: &source.file, offset: page_offset(first, page_size) - FRAME_HEADER_SIZE as u64 };
         let frame = vec![0; FRAME_HEADER_SIZE + page_size as usize];
         Self { reader: std::io::BufReader::with_capacity(256 << 10, at), source, frame }
     }
@@ -210,26 +189,19 @@ pub struct Snapshot<'a> {
     page_size: u32,
     pages: u32,
     last_frame: u64,
-    /// The newest frame of each page that has one.
-    newest: HashMap<u32, u32>,
 }
 
 impl<'a> Snapshot<'a> {
     /// As of a commit of a log.
-    pub fn at(log: &'a Log, database: Option<&'a Source>, commit: &Commit) -> Self {
-        let mut newest = HashMap::new();
-        let frames = log.pages.iter().take(usize::try_from(commit.last_frame).unwrap_or(usize::MAX));
-        for (index, page) in frames.enumerate() {
-            newest.insert(*page, index as u32 + 1);
-        }
+    pub fn at(log: &'a Log, database: Option<&'a Source>, commit: &LogCommit) -> Self {
         let (page_size, pages, last_frame) = (log.page_size, commit.database_pages, commit.last_frame);
-        Self { log: Some(log), database, page_size, pages, last_frame, newest }
+        Self { log: Some(log), database, page_size, pages, last_frame }
     }
 
     /// The file alone. `page_size` is a legal one.
     pub fn of_file(database: &'a Source, page_size: u32) -> Self {
         let pages = u32::try_from(database.bytes / u64::from(page_size)).unwrap_or(u32::MAX);
-        Self { log: None, database: Some(database), page_size, pages, last_frame: 0, newest: HashMap::new() }
+        Self { log: None, database: Some(database), page_size, pages, last_frame: 0 }
     }
 
     /// Bytes of a page.
@@ -250,7 +222,7 @@ impl<'a> Snapshot<'a> {
 
     /// The newest frame of a page.
     pub fn frame_of(&self, page: u32) -> Option<u64> {
-        self.newest.get(&page).map(|frame| u64::from(*frame))
+        self.log?.index.newest(page, self.last_frame)
     }
 
     /// Fills in a page, and tells where it came from.
@@ -331,7 +303,7 @@ impl<'a> Snapshot<'a> {
             }
             let Some(header) = FrameHeader::parse(frame) else { break };
             let number = header.page;
-            let of_file = (1..=end).contains(&number) && !self.newest.contains_key(&number);
+            let of_file = (1..=end).contains(&number) && self.frame_of(number).is_none();
             if !of_file || Some(header.salts) != log.header.salts || number == lock_page(self.page_size) {
                 continue;
             }
@@ -356,19 +328,26 @@ impl<'a> Snapshot<'a> {
     /// Pages that neither the file nor a frame holds.
     fn beyond_file(&self) -> Vec<(u32, u32)> {
         let first = self.file_pages().saturating_add(1);
-        let mut known: Vec<u32> =
-            self.newest.keys().copied().chain([lock_page(self.page_size)]).filter(|page| *page >= first).collect();
+        let with_frame = self.log.into_iter().flat_map(|log| log.index.pages_from(first, self.last_frame));
+        let mut known: Vec<u32> = with_frame.chain([lock_page(self.page_size)]).collect();
         known.sort_unstable();
-        let (mut all, mut next) = (Vec::new(), u64::from(first));
-        for page in known.into_iter().chain([self.pages.saturating_add(1)]).map(u64::from) {
-            let last = (page - 1).min(u64::from(self.pages));
-            if next <= last {
-                all.push((next as u32, last as u32));
-            }
-            next = next.max(page + 1);
-        }
-        all
+        gaps(first, self.pages, known)
     }
+}
+
+/// What of these pages is not among the known ones, which rise, in ranges.
+fn gaps(first: u32, last: u32, known: Vec<u32>) -> Vec<(u32, u32)> {
+    let (mut all, mut next) = (Vec::new(), u64::from(first));
+    for page in
+        known.into_iter().map(u64::from).chain([u64::from(last) + 1]).skip_while(|page| *page < u64::from(first))
+    {
+        let before = (page - 1).min(u64::from(last));
+        if next <= before {
+            all.push((next as u32, before as u32));
+        }
+        next = next.max(page + 1);
+    }
+    all
 }
 
 /// Which side of a copy failed.
@@ -447,11 +426,12 @@ mod tests {
 
     #[test]
     fn what_lies_beyond_the_file_is_told_without_counting_it_through() {
-        let newest = HashMap::from([(3, 1), (u32::MAX - 1, 2)]);
-        let snapshot = Snapshot { log: None, database: None, page_size: 4096, pages: u32::MAX, last_frame: 2, newest };
         let lock = lock_page(4096);
-        let expected = [(1, 2), (4, lock - 1), (lock + 1, u32::MAX - 2)];
-        assert_eq!(snapshot.beyond_file()[..3], expected);
-        assert_eq!(Snapshot { pages: 2, ..snapshot }.beyond_file(), [(1, 2)]);
+        let known = || vec![3, lock, u32::MAX - 1];
+        let expected = [(1, 2), (4, lock - 1), (lock + 1, u32::MAX - 2), (u32::MAX, u32::MAX)];
+        assert_eq!(gaps(1, u32::MAX, known()), expected);
+        assert_eq!(gaps(1, 2, known()), [(1, 2)]);
+        assert_eq!(gaps(4, 5, known()), [(4, 5)]);
+        assert_eq!(gaps(6, 5, known()), []);
     }
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 use walproof_format::sqlite::db_header::DB_MAGIC;
+use walproof_format::sqlite::log_pages::LogCommit;
+use walproof_lab::collect::quiet::{Part, Source};
 use walproof_lab::error::LabError;
-use walproof_lab::rescue::Source;
-use walproof_lab::rescue::holders::Piece;
 use walproof_lab::rescue::place::FreshFile;
-use walproof_lab::rescue::snapshot::{Commit, Log, Lost, Snapshot};
+use walproof_lab::rescue::snapshot::{Log, Lost, Snapshot};
 
 use super::weigh::Finding;
 use crate::render::{several, thousands};
@@ -30,7 +30,7 @@ pub struct Extracted {
     from: String,
     /// Where it is.
     pub path: PathBuf,
-    commit: Commit,
+    commit: LogCommit,
     commits_in_log: u64,
     bytes: u64,
     /// With `--partial`: pages that are not what they were.
@@ -77,14 +77,14 @@ fn once(database: &Path, wanted: &Wanted<'_>) -> Result<Extracted, LabError> {
     };
     refuse(&snapshot.lost_now()?)?;
     refuse_without_header(database, &snapshot)?;
-    let originals = Piece::ALL.map(|piece| piece.of(database));
+    let originals = Part::ALL.map(|piece| piece.of(database));
     let fresh = FreshFile::create(&place(wanted, database), &originals)?;
     let lost = snapshot.write_to(&fresh.file, fresh.path())?;
     refuse(&lost)?;
     Ok(Extracted {
         from: database.display().to_string(),
         commit,
-        commits_in_log: log.commits.len() as u64,
+        commits_in_log: log.commits().len() as u64,
         bytes: u64::from(snapshot.pages()) * u64::from(snapshot.page_size()),
         lost,
         path: fresh.finish()?,
@@ -113,7 +113,7 @@ fn place(wanted: &Wanted<'_>, database: &Path) -> PathBuf {
 
 /// The log of a database, read to its end.
 pub fn log_of(database: &Path) -> Result<Log, LabError> {
-    let path = Piece::Wal.of(database);
+    let path = Part::Wal.of(database);
     let fail = |because: &str, try_this: &str| Err(LabError::path("has no commits", &path, because, try_this));
     let Some(source) = Source::open(&path)? else {
         return fail(
@@ -131,9 +131,9 @@ pub fn log_of(database: &Path) -> Result<Log, LabError> {
 }
 
 /// The commit, or which there are.
-pub fn commit_of(log: &Log, number: u64) -> Result<Commit, LabError> {
+pub fn commit_of(log: &Log, number: u64) -> Result<LogCommit, LabError> {
     log.commit(number).copied().ok_or_else(|| {
-        let because = match log.commits.len() as u64 {
+        let because = match log.commits().len() as u64 {
             0 => "the log holds no commit".to_owned(),
             last => format!("the log holds commits 1 to {}", thousands(last)),
         };
@@ -141,7 +141,7 @@ pub fn commit_of(log: &Log, number: u64) -> Result<Commit, LabError> {
     })
 }
 
-fn not_to_be_had(database: &Path, log: &Log, commit: &Commit, lost: &Lost) -> LabError {
+fn not_to_be_had(database: &Path, log: &Log, commit: &LogCommit, lost: &Lost) -> LabError {
     let mut because = Vec::new();
     if !lost.overwritten.is_empty() {
         because.push(format!(
@@ -155,7 +155,7 @@ fn not_to_be_had(database: &Path, log: &Log, commit: &Commit, lost: &Lost) -> La
             shown(&lost.beyond_file)
         ));
     }
-    let last = log.commits.len() as u64;
+    let last = log.commits().len() as u64;
     let mut try_this = "`--partial`, which writes it all the same and lists these pages".to_owned();
     if commit.number < last {
         try_this += &format!("; a later commit (the last is {last}); a backup from before the checkpoint");

@@ -8,9 +8,9 @@
 //! A live database changes under the reader. Stamps of all files are taken before and after; what differs is named in
 //! `changed_while_read`, and a few looks are taken to find a quiet moment.
 
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::io::{Read, Seek, SeekFrom};
+use std::ops::Deref;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use walproof_format::sqlite::db_header::{DB_HEADER_SIZE, DbHeader};
 use walproof_format::sqlite::journal_header::{JOURNAL_HEADER_SIZE, JournalHeader, JournalState};
 use walproof_format::sqlite::wal_header::WAL_HEADER_SIZE;
 use walproof_format::sqlite::wal_index::{WAL_INDEX_HEADER_SIZE, WalIndex};
+use walproof_lab::collect::quiet::{FileIdentity, Part, Source};
 use walproof_lab::error::LabError;
 
 use super::log::{self, WalFile};
@@ -32,61 +33,6 @@ const LOOKED_AT_AGAIN_BYTES_MAX: u64 = 64 << 20;
 const ZEROS_BYTES_MAX: usize = 65_536;
 /// Bytes of the wal-index that tell whether it moved: both copies and nBackfill, not the read marks.
 const INDEX_STAMP_BYTES: usize = 100;
-
-/// One of the four files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Part {
-    /// The database file itself.
-    Database,
-    /// `-wal`.
-    Wal,
-    /// `-shm`.
-    Shm,
-    /// `-journal`.
-    Journal,
-}
-
-impl Part {
-    const ALL: [Self; 4] = [Self::Database, Self::Wal, Self::Shm, Self::Journal];
-
-    /// What its name has after the database's.
-    pub const fn suffix(self) -> &'static str {
-        match self {
-            Self::Database => "",
-            Self::Wal => "-wal",
-            Self::Shm => "-shm",
-            Self::Journal => "-journal",
-        }
-    }
-
-    /// What it is called in a sentence.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Database => "database file",
-            Self::Wal => "-wal",
-            Self::Shm => "-shm",
-            Self::Journal => "-journal",
-        }
-    }
-
-    /// Bytes at the start that tell whether it changed.
-    const fn stamp_bytes(self) -> usize {
-        match self {
-            Self::Database => DB_HEADER_SIZE,
-            Self::Wal => WAL_HEADER_SIZE,
-            Self::Shm => INDEX_STAMP_BYTES,
-            Self::Journal => JOURNAL_HEADER_SIZE,
-        }
-    }
-
-    /// The path of this file of a database.
-    pub fn of(self, database: &Path) -> PathBuf {
-        let mut path = database.as_os_str().to_owned();
-        path.push(self.suffix());
-        path.into()
-    }
-}
 
 /// A database's files as they were seen.
 #[derive(Debug, Serialize)]
@@ -150,21 +96,22 @@ pub struct JournalFile {
 
 /// A file at hand, with the stamp it had at first.
 pub struct Opened {
-    /// Where it is.
-    pub path: PathBuf,
-    /// The handle, read-only.
-    pub file: File,
-    /// Its size when it was opened; nothing is read beyond.
-    pub bytes: u64,
-    metadata: Metadata,
+    source: Source,
     stamp: Stamp,
+}
+
+impl Deref for Opened {
+    type Target = Source;
+
+    fn deref(&self) -> &Source {
+        &self.source
+    }
 }
 
 /// What tells one state of a file from another.
 #[derive(Debug, PartialEq, Eq)]
 struct Stamp {
-    /// Device and inode.
-    identity: (u64, u64),
+    identity: FileIdentity,
     bytes: u64,
     /// Seconds and nanoseconds; none for shared memory, where it lags behind.
     modified: Option<(i64, i64)>,
@@ -322,52 +269,27 @@ fn may_be_walked(seen: &Sighting) -> bool {
 
 /// Opens a regular file; `None` when there is none.
 fn open(path: &Path, part: Part) -> Result<Option<Opened>, LabError> {
-    let fail = |because: &dyn std::fmt::Display| {
-        LabError::path("cannot read", path, because, "as the user who owns it, or as root")
-    };
-    let file = match open_quietly(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(fail(&error)),
-    };
-    let metadata = file.metadata().map_err(|error| fail(&error))?;
-    if !metadata.is_file() {
-        return Err(LabError::path("cannot read", path, "it is no regular file", "the path of a database"));
-    }
-    let mut head = vec![0; part.stamp_bytes()];
-    let length = read_at_most(&file, &mut head, 0).map_err(|error| fail(&error))?;
+    let Some(source) = Source::open(path)? else { return Ok(None) };
+    let mut head = vec![0; stamp_bytes(part)];
+    let length = source.read_at(&mut head, 0)?;
     head.truncate(length);
     let stamp = Stamp {
-        identity: (metadata.dev(), metadata.ino()),
-        bytes: metadata.len(),
-        modified: (part != Part::Shm).then(|| (metadata.mtime(), metadata.mtime_nsec())),
+        identity: source.identity(),
+        bytes: source.bytes,
+        modified: (part != Part::Shm).then(|| source.modified()),
         head,
     };
-    Ok(Some(Opened { path: path.to_owned(), file, bytes: metadata.len(), metadata, stamp }))
+    Ok(Some(Opened { source, stamp }))
 }
 
-/// Read-only; without a new access time where the kernel lets us; without waiting when it is a pipe.
-pub fn open_quietly(path: &Path) -> std::io::Result<File> {
-    let with = |flags| OpenOptions::new().read(true).custom_flags(flags).open(path);
-    // Only the owner and root may ask for O_NOATIME.
-    with(libc::O_NONBLOCK | libc::O_NOATIME).or_else(|error| match error.kind() {
-        ErrorKind::PermissionDenied => with(libc::O_NONBLOCK),
-        _ => Err(error),
-    })
-}
-
-/// Fills as much of the buffer as the file has.
-pub fn read_at_most(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
-            Ok(0) => break,
-            Ok(more) => filled += more,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+/// Bytes at the start that tell whether it changed.
+const fn stamp_bytes(part: Part) -> usize {
+    match part {
+        Part::Database => DB_HEADER_SIZE,
+        Part::Wal => WAL_HEADER_SIZE,
+        Part::Shm => INDEX_STAMP_BYTES,
+        Part::Journal => JOURNAL_HEADER_SIZE,
     }
-    Ok(filled)
 }
 
 impl Opened {
@@ -376,25 +298,11 @@ impl Opened {
         &self.stamp.head
     }
 
-    /// [`read_at_most`], with an error that names the file.
-    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, LabError> {
-        read_at_most(&self.file, buffer, offset).map_err(|error| self.failed(&error))
-    }
-
     /// What is left from an offset to the size it had when it was opened.
     pub fn reader_from(&self, offset: u64) -> Result<impl Read + '_, LabError> {
-        let mut file = &self.file;
+        let mut file = &self.source.file;
         file.seek(SeekFrom::Start(offset)).map_err(|error| self.failed(&error))?;
         Ok(std::io::BufReader::with_capacity(256 << 10, file).take(self.bytes.saturating_sub(offset)))
-    }
-
-    fn modified(&self) -> (i64, i64) {
-        (self.metadata.mtime(), self.metadata.mtime_nsec())
-    }
-
-    /// The error of a read.
-    pub fn failed(&self, because: &std::io::Error) -> LabError {
-        LabError::path("cannot read", &self.path, because, "whether the storage answers: `dmesg`, the server's log")
     }
 }
 

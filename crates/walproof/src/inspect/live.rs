@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use walproof_judge::sharing::live::Live;
 use walproof_lab::collect::live::{LiveTarget, containers_called, look, places_of_stopped};
+use walproof_lab::collect::quiet::Part;
 use walproof_lab::error::LabError;
 
-use super::gather::Part;
 use super::targets::find;
 use crate::check::targets::{running, shown};
 

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use walproof_format::sqlite::db_header::DB_MAGIC;
+use walproof_lab::collect::quiet::{Part, Source};
 use walproof_lab::error::LabError;
-use walproof_lab::rescue::Source;
 use walproof_lab::rescue::copying::{Set, copy_all};
-use walproof_lab::rescue::holders::{self, Holders, Piece};
+use walproof_lab::rescue::holders::{self, Holders};
 use walproof_lab::rescue::place::{cannot_write, fresh_directory};
 use walproof_lab::rescue::recover::{Recovered, recover};
 use walproof_lab::rescue::snapshot::Snapshot;
@@ -60,7 +60,7 @@ struct Difference {
 /// Saves it.
 pub fn salvage(database: &Path, directory: &Path) -> Result<Salvaged, LabError> {
     let holders = holders::of(database)?;
-    let there = Piece::ALL.iter().any(|piece| piece.of(database).symlink_metadata().is_ok());
+    let there = Part::ALL.iter().any(|piece| piece.of(database).symlink_metadata().is_ok());
     if !there && holders.stranded.is_empty() {
         let because = match holders.not_seen.first() {
             Some(missed) => {
@@ -70,7 +70,7 @@ pub fn salvage(database: &Path, directory: &Path) -> Result<Salvaged, LabError> 
         };
         return Err(LabError::path("nothing to salvage of", database, because, "the path of the database, as root"));
     }
-    let originals = Piece::ALL.map(|piece| piece.of(database));
+    let originals = Part::ALL.map(|piece| piece.of(database));
     let directory = fresh_directory(directory, &originals)?;
     let sets = copy_all(database, &directory, &holders).inspect_err(|_| {
         // Only when nothing is in it yet.
@@ -234,7 +234,7 @@ fn not_whole(made: &Made) -> Vec<String> {
 
 /// Whether a log lies at the path, and no copy of it was had.
 fn log_is_missing(set: &Set, database: &str) -> bool {
-    set.wal.is_none() && Piece::Wal.of(Path::new(database)).symlink_metadata().is_ok()
+    set.wal.is_none() && Part::Wal.of(Path::new(database)).symlink_metadata().is_ok()
 }
 
 fn next(salvaged: &Salvaged) -> Vec<String> {

@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 
 use walproof_format::sqlite::journal;
 use walproof_format::sqlite::journal_header::JournalState;
+use walproof_lab::collect::quiet::{Part, Source};
 use walproof_lab::error::LabError;
-use walproof_lab::rescue::Source;
 use walproof_lab::rescue::snapshot::{Log, Snapshot};
 
-use super::gather::{Part, Sighting};
+use super::gather::Sighting;
 use super::whose;
 use crate::render::several;
 
@@ -31,7 +31,7 @@ fn log(seen: &Sighting) -> Result<Option<String>, LabError> {
     let database = Source::open(&seen.path)?.filter(|database| database.bytes <= UNASKED_BYTES_MAX);
     let Some(source) = Source::open(&Part::Wal.of(&seen.path))? else { return Ok(None) };
     let (Some(log), Some(database)) = (Log::read(source)?, database) else { return Ok(None) };
-    let Some(last) = log.commits.last() else { return Ok(None) };
+    let Some(last) = log.commits().last() else { return Ok(None) };
     let snapshot = Snapshot::at(&log, Some(&database), last);
     let Some(map) = whose::map(&snapshot, whose::PAGES_UNASKED_MAX) else { return Ok(None) };
     let pages: BTreeSet<u32> = (first..=last.last_frame).filter_map(|frame| log.page_of(frame)).collect();

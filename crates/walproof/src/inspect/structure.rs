@@ -6,11 +6,10 @@
 
 use serde::Serialize;
 use walproof_format::sqlite::owners::{Fault, OwnerMap, Wrong};
+use walproof_lab::collect::quiet::{Part, Source};
 use walproof_lab::error::LabError;
-use walproof_lab::rescue::Source;
 use walproof_lab::rescue::snapshot::{Log, Snapshot};
 
-use super::gather::Part;
 use super::whose;
 
 /// A log or a database that is larger is not walked over unasked.
@@ -37,7 +36,7 @@ pub fn read(database: &std::path::Path) -> Result<Option<Structure>, LabError> {
     let Some(file) = Source::open(database)?.filter(small) else { return Ok(None) };
     let Some(wal) = Source::open(&Part::Wal.of(database))?.filter(small) else { return Ok(None) };
     let Some(log) = Log::read(wal)? else { return Ok(None) };
-    let Some(last) = log.commits.last() else { return Ok(None) };
+    let Some(last) = log.commits().last() else { return Ok(None) };
     let Some(map) = whose::map(&Snapshot::at(&log, Some(&file), last), whose::PAGES_UNASKED_MAX) else {
         return Ok(None);
     };

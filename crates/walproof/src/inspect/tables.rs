@@ -8,12 +8,12 @@ use std::path::Path;
 
 use serde::Serialize;
 use walproof_format::sqlite::db_header::{DB_HEADER_SIZE, DbHeader};
+use walproof_format::sqlite::log_pages::LogCommit;
 use walproof_format::sqlite::owners::OwnerMap;
 use walproof_format::sqlite::wal::{FRAME_HEADER_SIZE, FrameHeader};
+use walproof_lab::collect::quiet::{Part, Source};
 use walproof_lab::error::LabError;
-use walproof_lab::rescue::Source;
-use walproof_lab::rescue::holders::Piece;
-use walproof_lab::rescue::snapshot::{Commit, Frames, Log, Origin, Snapshot};
+use walproof_lab::rescue::snapshot::{Frames, Log, Origin, Snapshot};
 
 use super::extract::{commit_of, log_of};
 use super::gather::Sighting;
@@ -61,7 +61,7 @@ fn has_no_log(seen: &Sighting) -> bool {
 #[derive(Debug, Serialize)]
 struct CommitRow {
     #[serde(flatten)]
-    commit: Commit,
+    commit: LogCommit,
     pages: u64,
     salts: String,
     /// Whether the database file has it; none: that could not be compared.
@@ -71,7 +71,7 @@ struct CommitRow {
 
 #[derive(Debug, Serialize)]
 struct Changes {
-    commit: Commit,
+    commit: LogCommit,
     #[serde(flatten)]
     pages: List<PageChange>,
 }
@@ -133,7 +133,7 @@ impl Tables {
         let database = Source::open(&seen.path)?;
         if !has_no_log(seen) && (flags.commits || flags.frames) || flags.commit.is_some() {
             let log = log_of(&seen.path)?;
-            let last = log.commits.last().copied();
+            let last = log.commits().last().copied();
             let map = last.and_then(|last| whose::map(&Snapshot::at(&log, database.as_ref(), &last), whose::PAGES_MAX));
             tables.commits = flags.commits.then(|| commits(&log, map.as_ref(), seen, flags.limit));
             tables.frames = flags.frames.then(|| frames(&log, map.as_ref(), flags.limit)).transpose()?;
@@ -147,14 +147,14 @@ impl Tables {
     }
 }
 
-fn distinct(log: &Log, commit: &Commit) -> BTreeSet<u32> {
+fn distinct(log: &Log, commit: &LogCommit) -> BTreeSet<u32> {
     (commit.first_frame..=commit.last_frame).filter_map(|frame| log.page_of(frame)).collect()
 }
 
 fn commits(log: &Log, map: Option<&OwnerMap>, seen: &Sighting, limit: usize) -> List<CommitRow> {
-    let left_out = log.commits.len().saturating_sub(limit);
+    let left_out = log.commits().len().saturating_sub(limit);
     let pending = seen.wal.as_ref().and_then(|wal| wal.pending.as_ref());
-    let row = |commit: &Commit| {
+    let row = |commit: &LogCommit| {
         let pages = distinct(log, commit);
         CommitRow {
             commit: *commit,
@@ -164,8 +164,8 @@ fn commits(log: &Log, map: Option<&OwnerMap>, seen: &Sighting, limit: usize) -> 
             pages: pages.len() as u64,
         }
     };
-    let rows = log.commits[left_out..].iter().map(row).collect();
-    List { all: log.commits.len() as u64, left_out: left_out as u64, rows }
+    let rows = log.commits()[left_out..].iter().map(row).collect();
+    List { all: log.commits().len() as u64, left_out: left_out as u64, rows }
 }
 
 fn frames(log: &Log, map: Option<&OwnerMap>, limit: usize) -> Result<List<FrameRow>, LabError> {
@@ -190,13 +190,13 @@ fn frames(log: &Log, map: Option<&OwnerMap>, limit: usize) -> Result<List<FrameR
     Ok(List { all: summary.frames, left_out, rows })
 }
 
-fn changes(log: &Log, database: Option<&Source>, commit: Commit, limit: usize) -> Result<Changes, LabError> {
+fn changes(log: &Log, database: Option<&Source>, commit: LogCommit, limit: usize) -> Result<Changes, LabError> {
     let now = Snapshot::at(log, database, &commit);
     let map = whose::map(&now, whose::PAGES_MAX);
     let before = match log.commit(commit.number - 1) {
         Some(before) => *before,
         // Nobody knows how large the database was before the log: as large as its file can tell.
-        None => Commit {
+        None => LogCommit {
             number: 0,
             first_frame: 1,
             last_frame: 0,
@@ -259,15 +259,15 @@ fn differences(old: &[u8], new: &[u8]) -> (u64, Vec<(usize, usize)>, u64) {
 }
 
 fn pages(path: &Path, database: Option<&Source>, limit: usize) -> Result<Pages, LabError> {
-    let log = match Source::open(&Piece::Wal.of(path))? {
-        Some(source) => Log::read(source)?.filter(|log| !log.commits.is_empty()),
+    let log = match Source::open(&Part::Wal.of(path))? {
+        Some(source) => Log::read(source)?.filter(|log| !log.commits().is_empty()),
         None => None,
     };
     let mut head = [0; DB_HEADER_SIZE];
     let length = database.map_or(Ok(0), |database| database.read_at(&mut head, 0))?;
     let size = DbHeader::parse(&head[..length]).page_size;
     let snapshot = match (&log, database, size) {
-        (Some(log), _, _) => Snapshot::at(log, database, &log.commits[log.commits.len() - 1]),
+        (Some(log), _, _) => Snapshot::at(log, database, &log.commits()[log.commits().len() - 1]),
         (None, Some(database), Some(size)) => Snapshot::of_file(database, size),
         _ => return Err(LabError::path("cannot list the pages of", path, "no page size is known", "`--salvage DIR`")),
     };

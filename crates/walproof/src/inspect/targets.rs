@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use walproof_format::sqlite::db_header::DB_MAGIC;
 use walproof_format::sqlite::journal_header::JOURNAL_MAGIC;
 use walproof_format::sqlite::wal_header::WAL_MAGIC;
+use walproof_lab::collect::quiet::{Part, open_quietly, read_at_most};
 use walproof_lab::error::LabError;
-
-use super::gather::{Part, open_quietly, read_at_most};
 
 /// Names after which an all-zero file is taken for a database that was one.
 const ENDINGS: &[&str] = &["db", "db3", "sqlite", "sqlite3"];

@@ -12,10 +12,11 @@ use walproof_format::sqlite::wal_header::WAL_HEADER_SIZE;
 use walproof_format::sqlite::wal_index::WalIndexCopy;
 use walproof_judge::finding::Certainty::{self, Documented, Proven, Suspected};
 
-use super::gather::{DatabaseFile, JournalFile, Part, ShmFile, Sighting};
+use super::gather::{DatabaseFile, JournalFile, ShmFile, Sighting};
 use super::live::Deleted;
 use super::log::{Pending, WalFile};
 use crate::render::{several, thousands};
+use walproof_lab::collect::quiet::Part;
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

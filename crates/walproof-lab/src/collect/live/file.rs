@@ -7,7 +7,7 @@
 //! Where to look next: `log.rs` for the log.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, Metadata, OpenOptions};
 use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -22,6 +22,7 @@ use super::asking::Mouth;
 use super::log;
 use super::process::{BESIDE, beside};
 use super::question::{Identity, mounts};
+use crate::collect::quiet::open_quietly;
 
 /// Directory entries looked at, at most.
 const ENTRIES_MAX: usize = 10_000;
@@ -74,16 +75,6 @@ fn has_magic(path: &Path) -> bool {
     is_regular(path)
         && open_quietly(path).and_then(|file| file.read_exact_at(&mut magic, 0)).is_ok()
         && magic == DB_MAGIC
-}
-
-/// Read-only; without a new access time where the kernel lets us; without waiting when it is a pipe.
-pub fn open_quietly(path: &Path) -> std::io::Result<File> {
-    let with = |flags| OpenOptions::new().read(true).custom_flags(flags).open(path);
-    // Only the owner and root may ask for O_NOATIME.
-    with(libc::O_NONBLOCK | libc::O_NOATIME).or_else(|error| match error.kind() {
-        ErrorKind::PermissionDenied => with(libc::O_NONBLOCK),
-        _ => Err(error),
-    })
 }
 
 /// Looks at a database by the first way that leads to it; `None`: none does, and nobody holds it.

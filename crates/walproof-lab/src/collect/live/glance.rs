@@ -23,9 +23,10 @@ use walproof_format::sqlite::wal_index::{WAL_INDEX_HEADER_SIZE, WalIndex};
 use walproof_judge::sharing::live::{JournalFamilyWord, LiveFile, LiveMount};
 use walproof_judge::watch::moment::{HeaderSeen, IndexSeen, Watched};
 
-use super::file::{identity, live_file, mount_at, open_quietly, space};
+use super::file::{identity, live_file, mount_at, space};
 use super::process::leads_to;
 use super::question::{Identity, mounts};
+use crate::collect::quiet::open_quietly;
 
 /// Looks at a wal-index until its copies agree: a writer is between them for less than a microsecond.
 const TRIES_MAX: u32 = 6;

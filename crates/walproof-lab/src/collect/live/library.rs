@@ -13,8 +13,8 @@ use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-use super::file::open_quietly;
 use super::maps::Mapped;
+use crate::collect::quiet::open_quietly;
 
 /// Larger files are read so far.
 const READ_BYTES_MAX: u64 = 200 << 20;

@@ -12,13 +12,12 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use crate::collect::quiet::open_quietly;
 use walproof_format::sqlite::db_header::DbHeader;
 use walproof_format::sqlite::wal::{FRAME_HEADER_SIZE, WalScan};
 use walproof_format::sqlite::wal_header::{WAL_HEADER_SIZE, WalHeader};
 use walproof_format::sqlite::wal_index::{WAL_INDEX_HEADER_SIZE, WalIndex};
 use walproof_judge::sharing::live::LiveDatabase;
-
-use super::file::open_quietly;
 
 /// How much of a log is read.
 const READ_BYTES_MAX: u64 = 64 << 20;

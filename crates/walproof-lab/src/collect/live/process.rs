@@ -18,9 +18,9 @@ use walproof_format::sqlite::db_header::DB_MAGIC;
 use walproof_judge::facts::Mount;
 
 use super::asking::{Device, LOOK, Mouth, NAME};
-use super::file::open_quietly;
 use super::maps::undeleted;
 use super::question::{Identity, mounts};
+use crate::collect::quiet::open_quietly;
 use crate::runtimes::pidfd::start_ticks;
 
 /// What lies beside a database.

@@ -16,7 +16,7 @@ use walproof_format::sqlite::wal::FRAME_HEADER_SIZE;
 use walproof_format::sqlite::wal_header::{WAL_HEADER_SIZE, WalHeader};
 use walproof_format::sqlite::wal_index::WalIndex;
 
-use super::look::{Look, Why};
+use super::look::{Gone, Look, Why};
 use super::{Answer, Finding, Question};
 
 /// A file that was written to within this time may be in the middle of a commit.
@@ -25,17 +25,20 @@ const AT_REST_MS: u64 = 5_000;
 const AUTOCHECKPOINT_FRAMES: u64 = 1_000;
 /// Pages that a journal of a small transaction takes.
 const JOURNAL_PAGES: u64 = 64;
-/// The name of the one finding that a stopped or busy writer can cause for long.
+/// The finding that a stopped or busy writer can cause for long.
 const UNSETTLED: &str = "index-unsettled";
+/// The finding that whoever closes last causes between the removal of a name and the closing of the file: for as long as
+/// a busy machine keeps it from running.
+const DELETED_FILE_HELD: &str = "deleted-file-held";
 
 /// Whether a finding may go away if only it is waited for.
 pub fn is_unsettled(name: &str) -> bool {
-    name == UNSETTLED
+    matches!(name, UNSETTLED | DELETED_FILE_HELD)
 }
 
-/// Everything that one look shows.
-pub fn findings(look: &Look, question: &Question) -> Vec<Finding> {
-    let mut found: Vec<Finding> = openers(look);
+/// Everything that one look shows; of files that lie there no more, these.
+pub fn findings(look: &Look, gone: &[Gone], question: &Question) -> Vec<Finding> {
+    let mut found: Vec<Finding> = openers(look, gone);
     if let Some(cannot) = unreadable(look, question) {
         found.push(cannot);
         return found;
@@ -268,14 +271,13 @@ fn needed_bytes(look: &Look) -> u64 {
 }
 
 /// What processes hold, if it was asked for.
-fn openers(look: &Look) -> Vec<Finding> {
+fn openers(look: &Look, all_gone: &[Gone]) -> Vec<Finding> {
     let Some(openers) = &look.openers else { return Vec::new() };
     let mut found = Vec::new();
-    if let Some(gone) = openers.gone.first() {
-        let says =
-            format!("pid {} holds a {} that lies there no more ({} such)", gone.pid, gone.file, openers.gone.len());
+    if let Some(gone) = all_gone.first() {
+        let says = format!("pid {} holds a {} that lies there no more ({} such)", gone.pid, gone.file, all_gone.len());
         let rescue = "restart nothing yet: commits may be in there alone; copy it from /proc/PID/fd first";
-        found.push(unhealthy("deleted-file-held", says, rescue));
+        found.push(unhealthy(DELETED_FILE_HELD, says, rescue));
     }
     if let Some(pid) = openers.stopped_writers.first() {
         let says = format!("pid {pid} holds a lock for writing and is stopped");

@@ -99,6 +99,9 @@ pub struct Gone {
     pub pid: u32,
     /// `app.db`, `app.db-wal`, `app.db-shm`: the name that it had.
     pub file: String,
+    /// Which one it is: whoever opens and closes all the time holds another one each time.
+    #[serde(default)]
+    pub inode: u64,
 }
 
 impl Look {

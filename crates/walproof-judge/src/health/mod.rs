@@ -15,7 +15,7 @@ pub mod look;
 
 use serde::{Deserialize, Serialize};
 
-use look::Look;
+use look::{Gone, Look};
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,7 +161,8 @@ pub fn another_look_after_ms(looks: &[Look], question: &Question, spent_ms: u64)
     let unsettled = findings.iter().any(|finding| conclude::is_unsettled(&finding.name));
     let matters = findings.iter().any(|finding| finding.answer(question.asked) != Answer::Healthy);
     let pause = PAUSE_MS << looks.len().min(6);
-    // A wal-index in the middle of a write has as long as there is; anything else a few looks.
+    // A wal-index in the middle of a write and a file in the middle of its closing have as long as there is; anything else
+    // a few looks.
     let goes_on = matters && (looks.len() < LOOKS_MIN || unsettled);
     (goes_on && spent_ms + pause <= question.settle_ms_max).then_some(pause)
 }
@@ -186,11 +187,22 @@ pub fn weigh(looks: &[Look], question: &Question) -> Option<Health> {
 
 /// What every look shows, in the words of the last one.
 fn persisting(looks: &[Look], question: &Question) -> Vec<Finding> {
-    let mut each = looks.iter().map(|look| conclude::findings(look, question));
+    let gone = gone_in_all(looks);
+    let mut each = looks.iter().map(|look| conclude::findings(look, &gone, question));
     let Some(first) = each.next() else { return Vec::new() };
     each.fold(first, |before, mut now| {
         now.retain(|finding| before.iter().any(|other| other.name == finding.name));
         now
+    })
+}
+
+/// Files without their names that the same process held at every look.
+fn gone_in_all(looks: &[Look]) -> Vec<Gone> {
+    let mut each = looks.iter().map(|look| look.openers.as_ref().map_or(&[][..], |openers| &openers.gone[..]));
+    let first = each.next().unwrap_or_default().to_vec();
+    each.fold(first, |mut before, now| {
+        before.retain(|one| now.contains(one));
+        before
     })
 }
 

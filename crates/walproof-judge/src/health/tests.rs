@@ -212,11 +212,28 @@ fn limits_count_only_where_they_were_given() {
     assert_eq!(name(Question { free_bytes_min: Some(2 << 30), ..ready() }), Some("disk-full".to_owned()));
 }
 
+fn holds_gone(pid: u32, inode: u64) -> Openers {
+    Openers { gone: vec![Gone { pid, file: "app.db-wal".to_owned(), inode }], ..Openers::default() }
+}
+
+/// Whoever opens and closes all the time is caught between the two now and then, each time with another file.
+#[test]
+fn a_file_that_lies_there_no_more_is_the_same_at_every_look() {
+    let look = |pid, inode| Look { openers: Some(holds_gone(pid, inode)), ..live() };
+    let answer = |looks: &[Look]| weigh(looks, &ready()).expect("a look").answer;
+    assert_eq!(answer(&[look(4, 7), look(4, 8), look(4, 9), look(5, 9)]), Answer::Healthy);
+    assert_eq!(answer(&[look(4, 7), live(), look(4, 7)]), Answer::Healthy);
+    let same = [look(4, 7), look(4, 7), look(4, 7), look(4, 7), look(4, 7)];
+    assert_eq!(answer(&same), Answer::Unhealthy);
+    // It has as long as there is.
+    assert!(another_look_after_ms(&same, &ready(), 100).is_some());
+    assert!(another_look_after_ms(&same, &ready(), ready().settle_ms_max).is_none());
+}
+
 #[test]
 fn only_a_stopped_writer_fails_liveness() {
     let openers = |openers| Look { openers: Some(openers), ..live() };
-    let gone = vec![Gone { pid: 4, file: "app.db-wal".to_owned() }];
-    unhealthy(&openers(Openers { gone, ..Openers::default() }), "deleted-file-held");
+    unhealthy(&openers(holds_gone(4, 7)), "deleted-file-held");
     let stopped = openers(Openers { stopped_writers: vec![4], ..Openers::default() });
     assert_eq!(answers(&stopped), (Answer::Unhealthy, Answer::Unhealthy, "stopped-writer".to_owned()));
     healthy(&openers(Openers { not_seen: 3, ..Openers::default() }));

@@ -120,9 +120,12 @@ fn held_but_gone(pid: u32, files: &[(String, Option<(u64, u64)>); 3], gone: &mut
         let Some((path, there)) = files.iter().find(|(path, _)| path == name) else { continue };
         // The word "(deleted)" alone proves nothing on some file systems.
         let Ok(held) = fs::metadata(descriptor.path()) else { continue };
-        if held.nlink() == 0 || *there != Some((held.dev(), held.ino())) {
+        let is = Some((held.dev(), held.ino()));
+        // It may have been made since the names were looked up.
+        let is_there = || fs::metadata(path).ok().map(|now| (now.dev(), now.ino())) == is;
+        if held.nlink() == 0 || (*there != is && !is_there()) {
             let file = path.rsplit('/').next().unwrap_or(path).to_owned();
-            let one = Gone { pid, file };
+            let one = Gone { pid, file, inode: held.ino() };
             if !gone.contains(&one) {
                 gone.push(one);
             }

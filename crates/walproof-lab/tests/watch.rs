@@ -19,6 +19,7 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 use walproof_format::sqlite::lock_bytes::Lock;
 use walproof_judge::sharing::live::JournalFamilyWord;
+use walproof_judge::watch::alarms::Level;
 use walproof_judge::watch::moment::{Event, IndexSeen, Moment, Runs, Watched, WatchedOpener};
 use walproof_judge::watch::{Thresholds, Watching};
 use walproof_lab::clients::{Client, ClientOptions, Pages, Server, why_not_here};
@@ -225,6 +226,7 @@ const TESTS: &[Test] = &[
     ("a-replaced-database-is-one-with-two-files", a_replaced_database_is_one_with_two_files),
     ("who-opens-for-each-request-has-what-lies-there", who_opens_for_each_request_has_what_lies_there),
     ("a-database-that-was-removed-is-still-watched", a_database_that_was_removed_is_still_watched),
+    ("a-database-that-was-renamed-is-told", a_database_that_was_renamed_is_told),
     ("a-log-that-was-renamed-is-still-one", a_log_that_was_renamed_is_still_one),
     ("an-inode-that-came-again-is-another-file", an_inode_that_came_again_is_another_file),
     ("openers-come-and-go", openers_come_and_go),
@@ -535,6 +537,49 @@ fn a_database_that_was_removed_is_still_watched() -> Outcome {
             assert_eq!(held.map(|held| held.1), Some(0), "{which}: {moment:#?}");
         }
         assert!(events.iter().all(|event| !matches!(event, Event::Closed { .. })), "{events:#?}");
+    }
+    Ok(())
+}
+
+/// Whether it is renamed before the watch begins or while it goes on, by a path or by its folder, and whether another
+/// file takes its place: the alarm is raised.
+fn a_database_that_was_renamed_is_told() -> Outcome {
+    for (of_folder, before, replaced) in
+        [(true, true, false), (true, false, false), (true, false, true), (false, false, false), (false, false, true)]
+    {
+        let folder = Folder::new();
+        let (path, old) = (folder.at("app.db"), folder.at("app.db.old"));
+        let mut holder = Party::in_wal(&path);
+        holder.sql("INSERT INTO t VALUES (1)");
+        let rename = || {
+            fs::copy(&path, folder.at("copy")).expect("copied");
+            fs::rename(&path, &old).expect("renamed");
+            if replaced {
+                fs::rename(folder.at("copy"), &path).expect("put there");
+            }
+        };
+        if before {
+            rename();
+        }
+        let mut watcher = watch(if of_folder { &folder.0 } else { &path });
+        let mut watching = Watching::new(Thresholds::default());
+        let began = Instant::now();
+        while !watching.latest().databases.iter().any(|one| !one.openers.is_empty()) {
+            assert!(began.elapsed() < HANG, "{:#?}", watching.latest());
+            watching.observe(next(&mut watcher));
+        }
+        if !before {
+            rename();
+        }
+        let told = loop {
+            assert!(began.elapsed() < HANG, "{of_folder} {before} {replaced} {:#?}", watching.latest());
+            let raised = watching.observe(next(&mut watcher)).raised;
+            if let Some(told) = raised.into_iter().find(|one| one.alarm == "database-replaced") {
+                break told;
+            }
+        };
+        assert_eq!((told.pid, told.level), (Some(holder.pid()), Level::Critical), "{told:#?}");
+        fs::rename(&old, &path).expect("put back");
     }
     Ok(())
 }

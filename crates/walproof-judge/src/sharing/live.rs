@@ -141,8 +141,10 @@ pub struct LiveOpener {
     pub group: u32,
     /// Further groups.
     pub groups: Vec<u32>,
-    /// The database's path, as the process sees it.
+    /// The database's path, as the process sees it: the name that it was opened by.
     pub path: String,
+    /// The name that the file has now, where its `-wal` or `-shm` bears another: it was renamed while it is open.
+    pub renamed_to: Option<String>,
     /// The mount it lies on, from the process's own mount table.
     pub mount: Option<LiveMount>,
     /// Its descriptors of the database, `-wal` and `-shm`.

@@ -126,8 +126,11 @@ pub struct WatchedOpener {
     pub container: Option<usize>,
     /// Effective user, as whoever watches sees it.
     pub user: u32,
-    /// The database's path, as the process sees it.
+    /// The database's path, as the process sees it: the name that it was opened by.
     pub path: String,
+    /// The name that the file has now, where its `-wal` or `-shm` bears another: it was renamed while it is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renamed_to: Option<String>,
     /// The mount it was opened through, from its own mount table.
     pub mount: Option<LiveMount>,
     /// Its descriptors of the database's files.

@@ -37,6 +37,20 @@ pub const STORIES: &[Story] = &[
             }
         });
     }),
+    ("database-replaced", "raised-renamed-with-its-log-left-behind", |s| {
+        s.calm(CALM).looks(6, |s, time| {
+            if time == 0 {
+                s.opener(202).renamed_to = Some("/data/app.db.old".into());
+            }
+        });
+    }),
+    ("database-replaced", "raised-renamed-away", |s| {
+        s.calm(CALM).looks(6, |s, time| {
+            if time == 0 {
+                s.db().file = None;
+            }
+        });
+    }),
     ("disk-filling", "raised-log-fills-it", log_fills_the_disk),
     ("disk-filling", "raised-by-steps-of-checkpoints", checkpoints_fill_the_disk),
     ("disk-filling", "quiet-something-was-copied-there", something_was_copied_there),

@@ -353,6 +353,7 @@ fn opened(opener: LiveOpener, started_ticks: u64, container: Option<String>, cgr
         container: opener.container,
         user: opener.user,
         path: opener.path,
+        renamed_to: opener.renamed_to,
         mount: opener.mount,
         held: opener.held,
         maps_shm: opener.maps_shm,

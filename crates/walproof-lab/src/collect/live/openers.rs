@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use walproof_format::sqlite::lock_bytes::Lock;
 use walproof_judge::facts::{LOCAL_FILE_SYSTEMS, Mount};
 use walproof_judge::mountinfo::mount_of;
 use walproof_judge::sharing::live::{LiveDatabase, LiveHeld, LiveLibrary, LiveLock, LiveMount, LiveOpener};
@@ -75,13 +76,14 @@ impl<'a> Machine<'a> {
     }
 
     fn database(&mut self, seen: &Seen, holding: &Holding<'_>, any: bool) -> Option<usize> {
+        // First: a file that was renamed lies there as a database of another name, and is not what it was opened as.
+        if let Some(known) = self.looking.held_before(seen, &holding.held) {
+            return Some(known);
+        }
         if let Some(is) = holding.is
             && let Some(known) = self.looking.index.get(&is)
         {
             return Some(*known);
-        }
-        if let Some(known) = self.looking.held_before(seen, &holding.held) {
-            return Some(known);
         }
         let unknown = holding.is.is_some_and(|is| self.looking.refused.contains(&is));
         if unknown || (!any && holding.is.is_some() && !self.looking.again) {
@@ -265,7 +267,43 @@ fn holdings(held: &[Held]) -> Vec<Holding<'_>> {
         let of = |is: Identity| held.iter().copied().filter(|one| one.which != "db" || one.is == is).collect();
         all.extend(files.iter().map(|is| Holding { path, is: Some(*is), held: of(*is) }));
     }
+    renamed(all)
+}
+
+/// A database that was renamed while it is open has another name than what lies beside it. Put together again where one
+/// database without sidecars and one pair of sidecars without a database are all there is, and both are locked as WAL
+/// mode locks them: whoever copies files has them open by chance.
+fn renamed(mut all: Vec<Holding<'_>>) -> Vec<Holding<'_>> {
+    let locked = |one: &Held, lock: Lock| {
+        let all = one.locks.iter().flatten();
+        all.flat_map(|(_, first, last)| Lock::within(&one.which, *first, *last)).any(|found| found == lock)
+    };
+    let has = |one: &Holding<'_>, which: &str, lock: Lock| {
+        one.held.iter().any(|held| held.which == which && held.link_count > 0 && locked(held, lock))
+    };
+    let bare = |one: &Holding<'_>| one.held.iter().all(|held| held.which == "db") && has(one, "db", Lock::Shared);
+    let orphaned = |one: &Holding<'_>| one.is.is_none() && has(one, "shm", Lock::Dms);
+    let only = |what: &dyn Fn(&Holding<'_>) -> bool| {
+        let mut found = all.iter().enumerate().filter(|(_, one)| what(one)).map(|(at, _)| at);
+        found.next().filter(|_| found.next().is_none())
+    };
+    if let Some((database, sidecars)) = only(&bare).zip(only(&orphaned)) {
+        let Holding { is, held, .. } =
+            std::mem::replace(&mut all[database], Holding { path: "", is: None, held: vec![] });
+        all[sidecars].is = is;
+        all[sidecars].held.extend(held);
+        all.remove(database);
+    }
     all
+}
+
+/// The name that a database has now, where its sidecars bear another.
+fn renamed_to(holding: &Holding<'_>) -> Option<String> {
+    let named = || holding.held.iter().filter(|one| one.link_count > 0);
+    let database = named().find(|one| one.which == "db")?;
+    let mut sidecars = named().filter(|one| matches!(&*one.which, "wal" | "shm")).peekable();
+    sidecars.peek()?;
+    sidecars.all(|one| beside(&one.link).is_some_and(|of| of != database.link)).then(|| database.link.clone())
 }
 
 /// An opener with what its descriptors tell.
@@ -282,6 +320,7 @@ fn opener(seen: &Seen, holding: &Holding<'_>, database: usize) -> LiveOpener {
         database,
         pid: seen.pid,
         path: holding.path.to_owned(),
+        renamed_to: renamed_to(holding),
         held: held.collect(),
         locks: locks(&seen.held, &holding.held),
         ..LiveOpener::default()
@@ -343,6 +382,7 @@ mod tests {
         let (path, which) = (path.to_owned(), which.to_owned());
         Held {
             fd,
+            link: path.clone(),
             path,
             which,
             is: ((8, 1), inode),
@@ -372,6 +412,44 @@ mod tests {
             ("/c/gone.db", None, 1),
         ];
         assert_eq!(found, expected);
+    }
+
+    /// What a connection in WAL mode holds when its database is renamed to `old.db`.
+    fn renamed_database() -> [Held; 3] {
+        let mut all =
+            [held(3, "/a/old.db", "db", 1), held(4, "/a/app.db-wal", "wal", 2), held(5, "/a/app.db-shm", "shm", 3)];
+        all[0].locks = Some(vec![(false, 0x4000_0002, 0x4000_01ff)]);
+        all[2].locks = Some(vec![(false, 128, 128)]);
+        all
+    }
+
+    #[test]
+    fn a_renamed_database_is_put_together_with_its_sidecars() {
+        let all = renamed_database();
+        let found = holdings(&all);
+        let shown: Vec<_> = found.iter().map(|one| (one.path, one.is.map(|is| is.1), one.held.len())).collect();
+        assert_eq!(shown, [("/a/app.db", Some(1), 3)]);
+        assert_eq!(renamed_to(&found[0]).as_deref(), Some("/a/old.db"));
+        // Without the locks of SQLite it is somebody who copies files; with two databases it is not known which.
+        let mut copies = renamed_database();
+        copies[2].locks = Some(vec![]);
+        assert_eq!(holdings(&copies).len(), 2);
+        let mut second = held(6, "/a/third.db", "db", 9);
+        second.locks.clone_from(&all[0].locks);
+        assert_eq!(holdings(&[&all[..], &[second]].concat()).len(), 3);
+    }
+
+    #[test]
+    fn a_directory_that_was_renamed_takes_all_along() {
+        let mut all = renamed_database();
+        for (one, name) in all.iter_mut().zip(["app.db", "app.db-wal", "app.db-shm"]) {
+            (one.path, one.link) = (format!("/a/{name}"), format!("/b/{name}"));
+        }
+        assert_eq!(renamed_to(&holdings(&all)[0]), None);
+        all[1].link = "/b/other.db-wal".into();
+        assert_eq!(renamed_to(&holdings(&all)[0]), None, "it is the log that was renamed");
+        all[2].link = "/b/other.db-shm".into();
+        assert_eq!(renamed_to(&holdings(&all)[0]).as_deref(), Some("/b/app.db"));
     }
 
     #[test]

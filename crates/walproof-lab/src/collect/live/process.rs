@@ -58,8 +58,10 @@ pub struct Seen {
 pub struct Held {
     /// Its number.
     pub fd: u32,
-    /// Where it leads, as the process sees it.
+    /// Where it leads, as the process sees it; of a file that was renamed since the look before, where it led then.
     pub path: String,
+    /// Where it leads now.
+    pub link: String,
     /// `db`, `wal`, `shm` or `journal`.
     pub which: String,
     /// The file.
@@ -209,16 +211,18 @@ impl Eye<'_> {
             .iter()
             .copied()
             .find(|known| (known.fd, known.is, known.born) == (fd, found.is, found.born) && found.born.is_some());
+        let link = inside(path, &self.root).to_owned();
         let (path, which) = match known {
             Some(known) => (known.path.clone(), known.which.clone()),
             None => match self.which(path, &by, &found) {
-                Some(which) => (inside(path, &self.root).to_owned(), which.to_owned()),
+                Some(which) => (link.clone(), which.to_owned()),
                 None => return Look::Other,
             },
         };
         Look::Held(Held {
             fd,
             path,
+            link,
             which,
             is: found.is,
             born: found.born,
@@ -236,11 +240,9 @@ impl Eye<'_> {
     }
 
     fn which(&mut self, path: &str, by: &str, found: &Attributes) -> Option<&'static str> {
-        let wanted = self.wanted.is_some_and(|wanted| wanted.contains(&found.is));
-        if wanted || self.bases.contains(path) || (self.wanted.is_none() && self.is_database(by, found)) {
-            return Some("db");
-        }
-        BESIDE.iter().find(|(suffix, _)| path.ends_with(suffix)).map(|(_, which)| *which)
+        let wanted = self.wanted.map(|wanted| wanted.contains(&found.is));
+        let has_sidecars = self.bases.contains(path);
+        which(path, wanted, has_sidecars, || self.is_database(by, found))
     }
 
     fn is_database(&mut self, by: &str, found: &Attributes) -> bool {
@@ -252,6 +254,23 @@ impl Eye<'_> {
             open_quietly(Path::new(by)).and_then(|file| file.read_exact_at(&mut magic, 0)).is_ok() && magic == DB_MAGIC
         })
     }
+}
+
+/// What a file is. `wanted`: it has the number of a database that is looked for; `None`: any is. The number of a file that
+/// is gone is given to the next one, so that what is named as a sidecar is one, unless it begins as a database does.
+fn which(
+    path: &str,
+    wanted: Option<bool>,
+    has_sidecars: bool,
+    mut begins_as_one: impl FnMut() -> bool,
+) -> Option<&'static str> {
+    let beside = BESIDE.iter().find(|(suffix, _)| path.ends_with(suffix)).map(|(_, which)| *which);
+    let is_database = match wanted {
+        Some(true) => beside.is_none() || begins_as_one(),
+        Some(false) => false,
+        None => begins_as_one(),
+    };
+    if is_database || has_sidecars { Some("db") } else { beside }
 }
 
 /// Where a descriptor leads, unless that is never a database. `/dev/shm` is a directory like others.
@@ -392,6 +411,17 @@ mod tests {
         assert!(!told.read_only && told.mount == Some(29));
         assert_eq!(told.locks, [(false, 1_073_741_826, 1_073_742_335), (true, 120, u64::MAX)]);
         assert!(Told::parse("flags:\t0100000\n").read_only);
+    }
+
+    #[test]
+    fn a_sidecar_with_the_number_of_a_database_that_is_gone_is_none() {
+        let of = |path, wanted, begins| which(path, wanted, false, || begins);
+        assert_eq!(of("/a/app.db-wal", Some(true), false), Some("wal"));
+        assert_eq!(of("/a/app.db-shm", Some(true), false), Some("shm"));
+        assert_eq!(of("/a/odd-wal", Some(true), true), Some("db"), "a database may be called so");
+        assert_eq!(of("/a/app.db", Some(true), false), Some("db"), "encrypted, or empty");
+        assert_eq!((of("/a/app.db", Some(false), true), of("/a/text", None, false)), (None, None));
+        assert_eq!(which("/a/app.db", Some(false), true, || false), Some("db"));
     }
 
     #[test]

@@ -96,7 +96,7 @@ fn broken_promise(alarm: &str, name: &str, changes: &[(u64, bool, Raised)]) -> O
         Some("quiet") if own.is_some() => Some("raises its alarm".to_owned()),
         Some("quiet" | "notice") if loud.is_some() => Some("raises something above a notice".to_owned()),
         Some("quiet") => None,
-        _ => late(name, own?).or_else(|| unnamed(own?)),
+        _ => late(name, own?).or_else(|| unnamed(name, own?)),
     }
     .or_else(|| (own.is_none() && !name.starts_with("quiet")).then(|| "does not raise its alarm".to_owned()))
 }
@@ -109,8 +109,8 @@ fn late(name: &str, (at, _, one): &(u64, bool, Raised)) -> Option<String> {
 }
 
 /// Alarms that are about a database as a whole name who has it open as far as they can.
-fn unnamed((_, _, one): &(u64, bool, Raised)) -> Option<String> {
-    let about_all = matches!(one.alarm, "wal-grows");
+fn unnamed(name: &str, (_, _, one): &(u64, bool, Raised)) -> Option<String> {
+    let about_all = one.alarm == "wal-grows" || name.contains("nobody-is-seen");
     let bare = one.says.is_empty() || one.witness.is_empty() || one.try_this.is_empty();
     (bare || (one.container.is_none() && !about_all)).then(|| "does not say who, what, or what to do".to_owned())
 }

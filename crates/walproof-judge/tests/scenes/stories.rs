@@ -53,6 +53,8 @@ pub const STORIES: &[Story] = &[
     }),
     ("disk-filling", "raised-log-fills-it", log_fills_the_disk),
     ("disk-filling", "raised-by-steps-of-checkpoints", checkpoints_fill_the_disk),
+    ("disk-filling", "raised-full-while-nobody-is-seen-with-it", |s| full_for_who_opens_for_each_request(s, true)),
+    ("disk-filling", "notice-full-and-never-opened", |s| full_for_who_opens_for_each_request(s, false)),
     ("disk-filling", "quiet-something-was-copied-there", something_was_copied_there),
     ("disk-filling", "quiet-noise-and-a-burst", noise_and_a_burst),
     ("disk-filling", "quiet-full-by-nature", full_by_nature),
@@ -317,6 +319,21 @@ fn checkpoints_fill_the_disk(s: &mut Scene) {
         let free = 300 * MIB - time / 6 * 20 * MIB;
         for watched in &mut s.now.databases {
             (watched.free_bytes, watched.total_bytes) = (Some(free), Some(1024 * MIB));
+        }
+    });
+}
+
+fn full_for_who_opens_for_each_request(s: &mut Scene, opens: bool) {
+    s.db().openers.clear();
+    s.calm(CALM).looks(20, |s, time| {
+        (s.db().free_bytes, s.db().total_bytes) = (Some(0), Some(1024 * MIB));
+        if opens {
+            let database = s.db().path.clone();
+            let (command, container) = ("php-fpm".to_owned(), Some("web".to_owned()));
+            let pid = 300 + time as u32;
+            s.now.events.push(Event::Opened { database: database.clone(), pid, container: container.clone(), command });
+            let command = "php-fpm".to_owned();
+            s.now.events.push(Event::Closed { database, pid, container, command, ended: false });
         }
     });
 }

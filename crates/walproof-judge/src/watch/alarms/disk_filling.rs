@@ -79,29 +79,31 @@ fn fills(seen: &Seen<'_>, watched: &Watched, past: &DatabasePast) -> Option<Rais
     let waiting_bytes = waiting.map_or(0, |(frames, index)| u64::from(frames) * u64::from(index.page_size_bytes));
     let no_room = free < NO_ROOM_BYTES.min(total / 50);
     let little = free < LITTLE_BYTES.min(total / LITTLE);
+    // Whoever opens it for each request is seldom seen with it.
+    let is_used = !watched.openers.is_empty() || past.counters.opened > 0;
     let level = match &filling {
-        _ if no_room => Level::Warning,
+        _ if no_room && is_used => Level::Warning,
+        _ if no_room => Level::Notice,
         Some(filling) if filling.span_ms >= SURE_MS || free < total / 10 => Level::Warning,
         // A checkpoint may add as much to the database.
-        _ if little && free < waiting_bytes && !watched.openers.is_empty() => Level::Warning,
+        _ if little && free < waiting_bytes && is_used => Level::Warning,
         Some(_) => Level::Notice,
-        None if little && !watched.openers.is_empty() => Level::Notice,
+        None if little && is_used => Level::Notice,
         None => return None,
     };
-    if watched.openers.is_empty() && filling.is_none() {
-        return None;
-    }
     let mut witness = vec![format!("{} of {} are free", size(free), size(total))];
     if waiting_bytes > 0 {
         witness
             .push(format!("{} wait in the log, and a checkpoint may add as much to the database", size(waiting_bytes)));
     }
     witness.extend(filling.iter().flat_map(trend));
+    let path = &watched.path;
     let says = match &filling {
-        Some(filling) => {
-            format!("the disk of `{}` is full in {} if it goes on like this", watched.path, span(filling.within_ms))
+        _ if free == 0 => format!("the disk of `{path}` is full"),
+        Some(filling) if !no_room => {
+            format!("the disk of `{path}` is full in {} if it goes on like this", span(filling.within_ms))
         }
-        None => format!("the disk of `{}` is nearly full: {} are left", watched.path, size(free)),
+        _ => format!("the disk of `{path}` is nearly full: {} are left", size(free)),
     };
     let raised = Raised {
         says,

@@ -54,7 +54,7 @@ pub const STORIES: &[Story] = &[
     ("disk-filling", "raised-log-fills-it", log_fills_the_disk),
     ("disk-filling", "raised-by-steps-of-checkpoints", checkpoints_fill_the_disk),
     ("disk-filling", "raised-full-while-nobody-is-seen-with-it", |s| full_for_who_opens_for_each_request(s, true)),
-    ("disk-filling", "notice-full-and-never-opened", |s| full_for_who_opens_for_each_request(s, false)),
+    ("disk-filling", "notice-full-and-nobody-is-seen", |s| full_for_who_opens_for_each_request(s, false)),
     ("disk-filling", "quiet-something-was-copied-there", something_was_copied_there),
     ("disk-filling", "quiet-noise-and-a-burst", noise_and_a_burst),
     ("disk-filling", "quiet-full-by-nature", full_by_nature),

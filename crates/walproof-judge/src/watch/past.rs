@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
 use walproof_format::sqlite::lock_bytes::Lock;
+use walproof_format::sqlite::wal::FRAME_HEADER_SIZE;
+use walproof_format::sqlite::wal_header::WAL_HEADER_SIZE;
 
 use super::Thresholds;
 use super::comings::{Comings, ContainerPast};
@@ -110,6 +112,9 @@ pub struct DatabasePast {
     pub checkpoint_moved_ms: u64,
     /// [`Counters::commits`] at that time.
     pub commits_when_checkpoint_moved: u64,
+    /// Bytes that the `-wal` has at least, by the index of the look before, where it is of this generation still.
+    #[serde(skip)]
+    pub log_promised_bytes: Option<u64>,
     /// Since when the index has not been believed at any look; `None`: it is, or there is none.
     pub index_doubted_since_ms: Option<u64>,
     /// Since when database, `-wal` and `-shm` are the files that lie there now, or are not there.
@@ -282,8 +287,15 @@ impl DatabasePast {
 
     fn count(&mut self, watched: &Watched, moment: &Moment) {
         self.shm_was_gone |= watched.shm.is_none() && watched.index.is_none();
+        self.log_promised_bytes = None;
         let Some(index) = &watched.index else { return };
         let shm = watched.shm.as_ref().map(|shm| (shm.device, shm.inode));
+        let goes_on = |(last, last_shm): &&(IndexSeen, Option<FileId>)| {
+            last.salts == index.salts && last.max_frame <= index.max_frame && *last_shm == shm
+        };
+        let before = self.last.as_ref().filter(goes_on).map(|(last, _)| u64::from(last.max_frame));
+        let frame_bytes = u64::from(index.page_size_bytes) + FRAME_HEADER_SIZE as u64;
+        self.log_promised_bytes = before.map(|frames| WAL_HEADER_SIZE as u64 + frames * frame_bytes);
         let mut moved = true;
         if let Some((last, last_shm)) = self.last.take() {
             let anew = self.shm_was_gone || last_shm != shm;

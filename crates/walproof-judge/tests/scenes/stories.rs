@@ -10,7 +10,7 @@ use walproof_format::sqlite::lock_bytes::Lock;
 use walproof_judge::sharing::live::JournalFamilyWord;
 use walproof_judge::watch::moment::{Event, Runs, WatchedOpener};
 
-use super::{Scene, file, mount};
+use super::{PAGE_BYTES, Scene, file, mount};
 
 /// Looks before a fault.
 pub const CALM: u64 = 4;
@@ -81,6 +81,30 @@ pub const STORIES: &[Story] = &[
         });
     }),
     ("frozen-lock-holder", "quiet-waits-for-its-disk", waits_for_its_disk),
+    ("file-cut-off", "raised-log-emptied", |s| {
+        s.commit(40);
+        s.calm(CALM).looks(6, |s, time| {
+            if time == 0 {
+                s.db().wal.as_mut().expect("a log").size_bytes = 0;
+            }
+        });
+    }),
+    ("file-cut-off", "raised-database-emptied", |s| {
+        s.commit(40);
+        s.calm(CALM).looks(6, |s, time| {
+            if time == 0 {
+                s.db().file.as_mut().expect("a file").size_bytes = 0;
+            }
+        });
+    }),
+    ("file-cut-off", "quiet-log-that-grows-after-it-was-looked-at", |s| {
+        s.calm(CALM).looks(20, |s, _| {
+            s.commit(300);
+            // Its size was asked for before the index was read.
+            let frames_before = u64::from(s.index().max_frame - 300);
+            s.db().wal.as_mut().expect("a log").size_bytes = 32 + frames_before * u64::from(PAGE_BYTES + 24);
+        });
+    }),
     ("index-damaged", "raised-zeroed", |s| {
         s.calm(CALM).looks(6, |s, _| {
             s.db().index = None;

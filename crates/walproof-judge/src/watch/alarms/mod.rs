@@ -11,6 +11,7 @@
 mod database_replaced;
 mod deleted_sidecar_held;
 mod disk_filling;
+mod file_cut_off;
 mod frozen_lock_holder;
 mod index_damaged;
 mod journal_mode_flapping;
@@ -37,6 +38,7 @@ pub static ALARMS: &[&Alarm] = &[
     &database_replaced::ALARM,
     &deleted_sidecar_held::ALARM,
     &disk_filling::ALARM,
+    &file_cut_off::ALARM,
     &frozen_lock_holder::ALARM,
     &index_damaged::ALARM,
     &journal_mode_flapping::ALARM,

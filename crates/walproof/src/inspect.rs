@@ -134,7 +134,7 @@ fn only(mut found: Vec<Meant>, mut errors: Vec<LabError>) -> Result<PathBuf, Lab
 }
 
 fn extract_one(flags: &InspectFlags, number: u64, database: &Path) -> Result<i32, LabError> {
-    let seen = gather::sight(database)?;
+    let seen = gather::sight(database, false)?;
     let findings = weigh::findings(&seen);
     let output = flags.output.as_deref().unwrap_or(Path::new("."));
     let done = extract::extract(&seen.path, &findings, &Wanted { number, output, partial: flags.partial })?;
@@ -160,7 +160,7 @@ fn document(json: bool, name: &str, content: &impl Serialize, show: impl FnOnce(
 
 /// With what of the lists could not be had.
 fn inspect(meant: &Meant, flags: &InspectFlags) -> Result<(Inspected, Option<LabError>), LabError> {
-    let seen = gather::sight(&meant.path)?;
+    let seen = gather::sight(&meant.path, flags.pages)?;
     let mut findings = weigh::findings(&seen);
     findings.splice(0..0, weigh::held(&meant.held));
     let mut story = weigh::story(&seen, &findings);

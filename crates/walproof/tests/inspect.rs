@@ -546,27 +546,52 @@ fn a_log_beside_another_state_of_its_database_is_wrong() {
     inspect(&folder.path("backup.db")).assert_wrong("file-too-short");
 }
 
-/// The -shm is older than the file: who opened with locking_mode=EXCLUSIVE had recovered the log and closed it.
+/// A process with locking_mode=EXCLUSIVE may have recovered the log and left the -shm as it was; somebody may have deleted
+/// the log after a crash. The bytes are the same, and the time of a mapped file is not when it was written last.
 #[test]
-fn an_index_left_behind_by_an_exclusive_opener_is_no_loss() {
+fn a_log_that_is_gone_is_wrong_whatever_the_times_say() {
     let folder = Folder::new();
     let dead = crashed(&folder, 4096);
-    let past = std::time::SystemTime::now() - std::time::Duration::from_secs(100);
     let shm = fs::File::options().write(true).open(sidecar(&dead, "-shm")).expect("it is there");
-    shm.set_modified(past).expect("a time");
-    let connection = Connection::open(&dead).expect("SQLite opens it");
-    connection.execute_batch("PRAGMA locking_mode=EXCLUSIVE; INSERT INTO t(b) VALUES ('last')").expect("a row");
-    drop(connection);
-    assert!(sidecar(&dead, "-shm").exists() && !sidecar(&dead, "-wal").exists());
-    inspect(&dead).assert_sound("caution", "log-is-gone");
-    // A file that was not written since the index was has not all of it.
-    shm.set_modified(past).expect("a time");
-    fs::File::options()
-        .write(true)
-        .open(&dead)
-        .and_then(|file| file.set_modified(past - std::time::Duration::from_secs(9)))
-        .expect("a time");
-    inspect(&dead).assert_wrong("log-is-gone");
+    let past = std::time::SystemTime::now() - std::time::Duration::from_secs(100);
+    fs::remove_file(sidecar(&dead, "-wal")).expect("deleted");
+    for (shm_written, says) in
+        [(past, "unless a process with locking_mode=EXCLUSIVE"), (std::time::SystemTime::now(), "is missing")]
+    {
+        shm.set_modified(shm_written).expect("a time");
+        let database = fs::File::options().write(true).open(&dead).expect("it is there");
+        database.set_modified(past + std::time::Duration::from_secs(50)).expect("a time");
+        inspect(&dead).assert_wrong("log-is-gone");
+        assert!(run(&[&dead]).1.contains(says), "{}", run(&[&dead]).1);
+    }
+}
+
+/// Blocks of zeros in the middle of a file without a log, and of one whose log is empty; a file that is larger than what is
+/// walked over unasked is walked over when its pages are asked for.
+#[test]
+fn a_file_alone_is_walked_over() {
+    let folder = Folder::new();
+    for journal in ["delete", "wal"] {
+        let path = folder.path(&format!("{journal}.db"));
+        let connection = open(&path, 4096, journal);
+        connection.execute_batch("BEGIN").expect("one transaction");
+        insert(&connection, 900);
+        connection.execute_batch("COMMIT").expect("one transaction");
+        drop(connection);
+        let (code, out, _) = run(&[&path]);
+        assert!(code == 0 && out.contains("hang together"), "{journal}: {out}");
+        let mut bytes = fs::read(&path).expect("read");
+        let middle = bytes.len() / 4096 / 2 * 4096;
+        bytes[middle..middle + 3 * 4096].fill(0);
+        fs::write(&path, &bytes).expect("written");
+        inspect(&path).assert_wrong("damaged-structure");
+        // Sparse: nothing is written, and it is larger than what is read unasked.
+        fs::File::options().write(true).open(&path).and_then(|file| file.set_len(200 << 20)).expect("longer");
+        let (code, out, _) = run(&[&path]);
+        assert!(code == 0 && out.contains("were not checked"), "{out}");
+        let (code, out, _) = run(&[&path, Path::new("--pages")]);
+        assert!(code == 1 && out.contains("damaged-structure"), "{out}");
+    }
 }
 
 /// Names in it would steer the terminal; a disk that is full is a failure.

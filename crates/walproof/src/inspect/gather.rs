@@ -128,21 +128,22 @@ fn lossy_if_any<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<
 }
 
 /// Looks at a database until it holds still, a few times at most.
-pub fn sight(database: &Path) -> Result<Sighting, LabError> {
+/// `pages`: somebody asked for its pages, so that all of them are walked over, however many there are.
+pub fn sight(database: &Path, pages: bool) -> Result<Sighting, LabError> {
     let real = real(database);
     refuse_links_out_of_another_root(&real)?;
     let is_link = std::fs::symlink_metadata(database).is_ok_and(|metadata| metadata.is_symlink());
-    let mut seen = look(&real)?;
+    let mut seen = look(&real, pages)?;
     for _ in 1..LOOKS {
         let large = seen.wal.as_ref().is_some_and(|wal| wal.bytes > LOOKED_AT_AGAIN_BYTES_MAX);
         if seen.changed_while_read.is_empty() || large {
             break;
         }
         std::thread::sleep(Duration::from_millis(20));
-        seen = look(&real)?;
+        seen = look(&real, pages)?;
     }
     if seen.changed_while_read.is_empty() && looks_broken(&seen) {
-        confirm(&mut seen, &real)?;
+        confirm(&mut seen, &real, pages)?;
     }
     seen.reached_through = is_link.then(|| database.to_owned());
     Ok(seen)
@@ -155,9 +156,9 @@ fn looks_broken(seen: &Sighting) -> bool {
 
 /// Times of files are coarse: a writer may be missed within one tick of the clock. What lies there broken does so for
 /// longer.
-fn confirm(seen: &mut Sighting, real: &Path) -> Result<(), LabError> {
+fn confirm(seen: &mut Sighting, real: &Path, pages: bool) -> Result<(), LabError> {
     std::thread::sleep(Duration::from_millis(50));
-    let again = look(real)?;
+    let again = look(real, pages)?;
     let alike = |one: &Sighting, other: &Sighting| {
         let of = |seen: &Sighting| {
             let database = seen.database.as_ref().map(|database| (database.bytes, database.modified));
@@ -211,7 +212,7 @@ pub fn refuse_links_out_of_another_root(path: &Path) -> Result<(), LabError> {
     }
 }
 
-fn look(path: &Path) -> Result<Sighting, LabError> {
+fn look(path: &Path, pages: bool) -> Result<Sighting, LabError> {
     let mut opened = [None, None, None, None];
     for (slot, part) in opened.iter_mut().zip(Part::ALL) {
         *slot = open(&part.of(path), part)?;
@@ -242,9 +243,9 @@ fn look(path: &Path) -> Result<Sighting, LabError> {
         structure: None,
         changed_while_read: Vec::new(),
     };
-    if may_be_walked(&seen) {
+    if let Some(page_size) = page_size_to_walk_by(&seen) {
         // A log that is too large for it was read all the same.
-        seen.structure = structure::read(path).unwrap_or_default();
+        seen.structure = structure::read(path, page_size, pages).unwrap_or_default();
     }
     for (before, part) in opened.iter().zip(Part::ALL) {
         let after = open(&part.of(path), part)?;
@@ -255,16 +256,14 @@ fn look(path: &Path) -> Result<Sighting, LabError> {
     Ok(seen)
 }
 
-/// A database with a log that is its own as far as headers tell, and with no transaction of a rollback journal in it.
-fn may_be_walked(seen: &Sighting) -> bool {
+/// Of a sound header, with no transaction of a rollback journal in the file and no log that is another's as far as headers
+/// tell.
+fn page_size_to_walk_by(seen: &Sighting) -> Option<u32> {
     let in_flux = seen.journal.as_ref().is_some_and(|journal| journal.header.state == JournalState::HotOrInUse);
-    let Some((database, wal)) = seen.database.as_ref().zip(seen.wal.as_ref()) else { return false };
-    let commits = wal.frames.as_ref().map_or(0, |frames| frames.commits);
-    !in_flux
-        && commits > 0
-        && database.header.damage.is_empty()
-        && !database.header.zeroed
-        && database.header.page_size == wal.header.page_size
+    let database = seen.database.as_ref().filter(|database| !in_flux && database.header.damage.is_empty())?;
+    let page_size = database.header.page_size.filter(|_| !database.header.zeroed)?;
+    let wal = seen.wal.as_ref().filter(|wal| wal.frames.as_ref().is_some_and(|frames| frames.commits > 0));
+    wal.is_none_or(|wal| wal.header.page_size == Some(page_size)).then_some(page_size)
 }
 
 /// Opens a regular file; `None` when there is none.

@@ -343,17 +343,28 @@ fn about_structure(seen: &Sighting, found: &mut Found) {
         let says = format!(
             "page 1 is no page of a table: the database is encrypted with a plain header, or damaged ({faults})"
         );
-        return found.caution("damaged-structure", Suspected, BOTH, says, Some("`PRAGMA integrity_check` on a copy"));
+        let about = if structure.with_log { BOTH } else { DATABASE };
+        return found.caution("damaged-structure", Suspected, about, says, Some("`PRAGMA integrity_check` on a copy"));
     }
-    let why = match structure.faults_of_file_alone {
-        Some(0) => "; the database file alone has none: the log is likely of another state of it",
-        _ => "; the database file is damaged, or the log is of another state of it",
+    let count = several(structure.faults, "fault");
+    let (about, says) = match structure.faults_of_file_alone {
+        _ if !structure.with_log => {
+            (DATABASE, format!("the pages of the database do not hang together: {count} in their structure ({faults})"))
+        }
+        Some(0) => (
+            BOTH,
+            format!(
+                "database and log do not fit together: {count} in their structure ({faults}); the database file alone has none: the log is likely of another state of it"
+            ),
+        ),
+        _ => (
+            BOTH,
+            format!(
+                "database and log do not fit together: {count} in their structure ({faults}); the database file is damaged, or the log is of another state of it"
+            ),
+        ),
     };
-    let says = format!(
-        "database and log do not fit together: {} in their structure ({faults}){why}",
-        several(structure.faults, "fault")
-    );
-    found.wrong("damaged-structure", Suspected, BOTH, says, Some(KEEP_ALL));
+    found.wrong("damaged-structure", Suspected, about, says, Some(KEEP_ALL));
 }
 
 /// A checkpoint that a reader held up leaves pages alone that have a newer frame than it may copy: the database file is
@@ -535,17 +546,9 @@ fn about_gone_log(shm: &ShmFile, index: &WalIndexCopy, seen: &Sighting, found: &
     let try_this = Some("find the -wal that belongs to it, and keep everybody away until then");
     if lost > 0 && may_have_been_copied_since(shm, index, seen) {
         let says = format!(
-            "{says}, unless it was copied since: the database file was written after the -shm; a process with locking_mode=EXCLUSIVE, which uses no -shm, may have recovered and closed it"
+            "{says}, unless a process with locking_mode=EXCLUSIVE, which uses no -shm, recovered and closed it since: the time of a -shm does not tell when it was written last"
         );
-        found.caution(
-            "log-is-gone",
-            Suspected,
-            ALL_THREE,
-            says,
-            Some(
-                "compare it with a backup, or `PRAGMA integrity_check` on a copy; look for the -wal that belongs to it",
-            ),
-        );
+        found.wrong("log-is-gone", Suspected, ALL_THREE, says, try_this);
     } else if lost > 0 {
         found.wrong("log-is-gone", Suspected, LOG_AND_INDEX, says, try_this);
     } else {
@@ -667,11 +670,22 @@ pub fn story(seen: &Sighting, findings: &[Finding]) -> Vec<String> {
     }
     let wrong = findings.iter().filter(|finding| finding.level == Level::Wrong).count();
     lines.push(match wrong {
-        0 => "nothing wrong was seen; the pages of tables and indexes were not checked".to_owned(),
+        0 => nothing_wrong(seen),
         1 => "one thing is wrong".to_owned(),
         more => format!("{more} things are wrong"),
     });
     lines
+}
+
+/// With what was not looked at.
+fn nothing_wrong(seen: &Sighting) -> String {
+    match &seen.structure {
+        Some(structure) => format!(
+            "nothing wrong was seen: {} hang together; keys and rows were not compared (`PRAGMA integrity_check`, on a copy)",
+            several(structure.pages.into(), "page")
+        ),
+        None => "nothing wrong was seen; the pages of tables and indexes were not checked".to_owned(),
+    }
 }
 
 fn what_it_is(seen: &Sighting) -> String {
@@ -690,6 +704,9 @@ fn what_it_is(seen: &Sighting) -> String {
 
 fn what_the_log_is(seen: &Sighting) -> Option<String> {
     let frames = seen.wal.as_ref()?.frames.as_ref().filter(|frames| frames.commits > 0)?;
+    if seen.database.as_ref().is_none_or(|database| database.bytes == 0) {
+        return Some(format!("its log has {}, which SQLite would not read", several(frames.commits, "commit")));
+    }
     let pages = frames.database_pages.unwrap_or_default();
     Some(format!(
         "with its log it has {} in {}; SQLite would keep all {} of the log",

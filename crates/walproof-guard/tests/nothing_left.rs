@@ -8,21 +8,14 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use walproof_guard::{Options, assess_with};
+use walproof_testbench::Folder;
 
 const FILES: [&str; 4] = ["app.db", "app.db-wal", "app.db-shm", "app.db-journal"];
 /// As SQLite holds them: SHARED on the database, DMS on the -shm.
 const LOCKED: [(&str, i64, i64); 2] = [("app.db", 0x4000_0002, 510), ("app.db-shm", 128, 1)];
-
-struct Place(PathBuf);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 fn set_lock(file: &File, kind: i32, start: i64, length: i64) -> bool {
     let lock = libc::flock { l_type: kind as i16, l_whence: 0, l_start: start, l_len: length, l_pid: 0 };
@@ -91,28 +84,27 @@ fn has_children() -> bool {
 
 #[test]
 fn the_caller_keeps_what_it_has() {
-    let place = Place(std::env::temp_dir().join(format!("walproof-guard-left-{}", std::process::id())));
-    fs::create_dir_all(&place.0).expect("a folder");
+    let place = Folder::new("guard-left");
     let open =
-        |name: &&str| OpenOptions::new().read(true).write(true).create(true).truncate(false).open(place.0.join(name));
+        |name: &&str| OpenOptions::new().read(true).write(true).create(true).truncate(false).open(place.at(name));
     let files: Vec<File> = FILES.iter().map(|name| open(name).expect("made")).collect();
     let file = |name: &str| &files[FILES.iter().position(|own| *own == name).expect("one of them")];
     let hold = || LOCKED.iter().all(|(name, start, length)| set_lock(file(name), libc::F_RDLCK, *start, *length));
     let held = || LOCKED.iter().all(|(name, start, length)| others_are_refused(file(name), *start, *length));
-    let mut watch = Watch::new(&place.0);
+    let mut watch = Watch::new(place.path());
 
     // The looks notice what they are for.
     assert!(hold() && held());
-    drop(File::open(place.0.join("app.db")).expect("it is there"));
+    drop(File::open(place.at("app.db")).expect("it is there"));
     assert!(!held(), "closing any descriptor of the file drops the lock");
     assert_eq!(watch.touched().0, ["app.db"; 2], "opened and closed");
     assert!(hold() && held());
 
-    let before = (count("/proc/self/fd"), count("/proc/self/task"), count(place.0.to_str().expect("ours")));
+    let before = (count("/proc/self/fd"), count("/proc/self/task"), count(place.path().to_str().expect("ours")));
     for round in 0..50 {
         for posix_child in [false, true] {
             let options = Options { posix_child, ..Options::default() };
-            let assessment = assess_with(place.0.join("app.db"), options);
+            let assessment = assess_with(place.at("app.db"), options);
             assert!(assessment.probed, "{assessment:#?}");
             assert!(held(), "round {round}: a lock of the caller is gone");
             assert!(!has_children(), "round {round}: a child is left");
@@ -121,7 +113,7 @@ fn the_caller_keeps_what_it_has() {
     let (touched, seen) = watch.touched();
     assert!(touched.is_empty() && seen, "touched: {touched:?}; the scratch file itself is seen: {seen}");
     assert!(held());
-    assert_eq!((count("/proc/self/fd"), count("/proc/self/task"), count(place.0.to_str().expect("ours"))), before);
+    assert_eq!((count("/proc/self/fd"), count("/proc/self/task"), count(place.path().to_str().expect("ours"))), before);
     println!(
         "100 assessments: locks held, none of the four files touched, {before:?} descriptors, threads, files as before"
     );

@@ -12,57 +12,45 @@ use std::os::unix::fs::{FileExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use walproof_lab::clients::{Client, ClientOptions, Failing, Pages, Server, why_not_here};
+use walproof_testbench::{Folder, skip};
 
 const WHAT: &str = "WALPROOF_TOUCH";
 const WHERE: &str = "WALPROOF_TOUCH_FOLDER";
 
 /// A server with two clients, `one` and `two`.
 struct Bench {
-    folder: PathBuf,
-    server: Arc<Server>,
+    // First, so that nothing is mounted in the folder when it goes.
     clients: Vec<Client>,
+    server: Arc<Server>,
+    folder: Folder,
 }
 
 impl Bench {
     fn new(options: ClientOptions) -> Option<Self> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
         if let Some(why) = why_not_here() {
-            let _ = writeln!(std::io::stderr(), "skipped: {why}: the file system of clients");
-            let required = std::env::var("WALPROOF_REQUIRE").unwrap_or_default();
-            assert!(!required.split(',').any(|name| name.trim() == "clients"), "required: clients; {why}");
+            skip("clients", "the file system of clients", &why);
             return None;
         }
-        let name = format!("walproof-clients-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let folder = std::env::temp_dir().join(name);
-        for part in ["server", "one", "two"] {
-            fs::create_dir_all(folder.join(part)).expect("a temporary folder");
-        }
-        let server = Arc::new(Server::new(&folder.join("server"), options.remembers_unsynced));
-        let mount = |part| Client::mount(Arc::clone(&server), &folder.join(part), options, 1).expect("mounted");
+        let folder = Folder::new("clients");
+        let server = Arc::new(Server::new(&folder.folder("server"), options.remembers_unsynced));
+        let mount = |part| Client::mount(Arc::clone(&server), &folder.folder(part), options, 1).expect("mounted");
         let clients = vec![mount("one"), mount("two")];
-        Some(Self { folder, server, clients })
+        Some(Self { clients, server, folder })
     }
 
     /// Runs one of [`touch`]'s parts in another process.
     fn touch(&self, what: &str) {
         let mut command = Command::new(std::env::current_exe().expect("this binary"));
-        command.args(["--exact", "touch", "--nocapture"]).env(WHAT, what).env(WHERE, &self.folder);
+        command.args(["--exact", "touch", "--nocapture"]).env(WHAT, what).env(WHERE, self.folder.path());
         let ended = command.output().expect("it starts");
         assert!(ended.status.success(), "{what}: {}", String::from_utf8_lossy(&ended.stderr));
     }
 
     fn on_server(&self, name: &str) -> Option<String> {
-        fs::read_to_string(self.folder.join("server").join(name)).ok()
-    }
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        self.clients.clear();
-        let _ = fs::remove_dir_all(&self.folder);
+        fs::read_to_string(self.folder.at("server").join(name)).ok()
     }
 }
 

@@ -13,7 +13,6 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -27,6 +26,7 @@ use walproof_lab::collect::live::{LOOK, LiveTarget, look, look_main};
 use walproof_lab::run::leavings::{RunDirectory, RunId};
 use walproof_lab::runtimes::engine::full_name;
 use walproof_lab::runtimes::{Container, ContainerSpec, HELPER, Line, Mount, Runtime, choose, helper_main};
+use walproof_testbench::{Folder, Outcome, Skip, Test, run};
 
 const HOLD: &str = "hold-a-database";
 /// Nothing here may take longer.
@@ -38,8 +38,7 @@ fn main() {
         Some(HELPER) => std::process::exit(helper_main(&arguments[2..])),
         Some(LOOK) => std::process::exit(look_main()),
         Some(HOLD) => hold(&arguments[2..]),
-        Some("--list") => TESTS.iter().for_each(|(name, _)| println!("{name}: test")),
-        filter => test(filter.filter(|word| !word.starts_with('-')).unwrap_or("")),
+        word => run(TESTS, word.unwrap_or("")),
     }
 }
 
@@ -94,29 +93,6 @@ impl Drop for Holder {
 
 // ---- the bench ----
 
-/// A folder that goes away.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("walproof-live-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let folder = std::env::temp_dir().join(name);
-        fs::create_dir_all(&folder).expect("a temporary folder");
-        Self(fs::canonicalize(folder).expect("it is there"))
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 fn seen(targets: &[LiveTarget]) -> Live {
     let began = Instant::now();
     let live = look(targets).expect("it can look");
@@ -168,13 +144,6 @@ fn contents(folder: &Path) -> Vec<Vec<u8>> {
 
 // ---- the tests ----
 
-/// Why a test does not apply here: what is missing, and why.
-struct Skip(&'static str, String);
-
-type Outcome = Result<(), Skip>;
-
-type Test = (&'static str, fn() -> Outcome);
-
 const TESTS: &[Test] = &[
     ("a-database-in-use-is-seen-whole", a_database_in_use_is_seen_whole),
     ("nothing-of-a-database-is-changed", nothing_of_a_database_is_changed),
@@ -196,10 +165,10 @@ const TESTS: &[Test] = &[
 ];
 
 fn a_database_in_use_is_seen_whole() -> Outcome {
-    let folder = Folder::new();
+    let folder = Folder::new("live");
     let database = folder.at("app.db");
     let holder = Holder::of(&[&database]);
-    let live = seen(&[path(&folder.0)]);
+    let live = seen(&[path(folder.path())]);
     assert_eq!(live.databases.len(), 1, "{live:#?}");
     let (index, one) = at(&live, &database);
     assert_eq!((one.family, one.has_magic), (Some(JournalFamilyWord::Wal), Some(true)));
@@ -232,26 +201,26 @@ fn a_database_in_use_is_seen_whole() -> Outcome {
 }
 
 fn nothing_of_a_database_is_changed() -> Outcome {
-    let folder = Folder::new();
+    let folder = Folder::new("live");
     let database = folder.at("app.db");
     let holder = Holder::of(&[&database]);
-    let (before, bytes) = (everything(&folder.0), contents(&folder.0));
-    let before_again = everything(&folder.0);
+    let (before, bytes) = (everything(folder.path()), contents(folder.path()));
+    let before_again = everything(folder.path());
     for targets in
         [vec![path(&database)], vec![path(&folder.at("app.db-wal"))], vec![LiveTarget::Process(holder.pid())]]
     {
         assert_eq!(seen(&targets).databases.len(), 1);
     }
     seen(&[LiveTarget::Host]);
-    let after = everything(&folder.0);
+    let after = everything(folder.path());
     // Our own reading for this very comparison may have changed the times of access.
     assert!(after == before || after == before_again, "{before:#?}\n{after:#?}");
-    assert_eq!(contents(&folder.0), bytes);
+    assert_eq!(contents(folder.path()), bytes);
     Ok(())
 }
 
 fn a_process_and_the_host_lead_to_it() -> Outcome {
-    let folder = Folder::new();
+    let folder = Folder::new("live");
     let (one, two) = (folder.at("one.db"), folder.at("two.db"));
     let first = Holder::of(&[&one, &two]);
     let second = Holder::of(&[&two]);
@@ -268,7 +237,7 @@ fn a_process_and_the_host_lead_to_it() -> Outcome {
 }
 
 fn deleted_sidecars_are_told() -> Outcome {
-    let folder = Folder::new();
+    let folder = Folder::new("live");
     let database = folder.at("app.db");
     let holder = Holder::of(&[&database]);
     for suffix in ["-wal", "-shm"] {
@@ -284,7 +253,7 @@ fn deleted_sidecars_are_told() -> Outcome {
 }
 
 fn a_replaced_database_is_two() -> Outcome {
-    let folder = Folder::new();
+    let folder = Folder::new("live");
     let (database, other) = (folder.at("app.db"), folder.at("other.db"));
     drop(Holder::of(&[&other]));
     let holder = Holder::of(&[&database]);
@@ -300,7 +269,7 @@ fn a_replaced_database_is_two() -> Outcome {
 }
 
 fn names_of_one_file_are_one_database() -> Outcome {
-    let folder = Folder::new();
+    let folder = Folder::new("live");
     let (database, linked) = (folder.at("app.db"), folder.at("linked.db"));
     drop(Holder::of(&[&database]));
     fs::hard_link(&database, &linked).expect("linked");
@@ -318,7 +287,7 @@ fn names_of_one_file_are_one_database() -> Outcome {
 }
 
 fn a_log_of_another_database_does_not_fit() -> Outcome {
-    let folder = Folder::new();
+    let folder = Folder::new("live");
     fs::create_dir(folder.at("kept")).expect("a folder");
     let (large, small) = (folder.at("large.db"), folder.at("small.db"));
     let (one, two) = (write_to(&large, 4096), write_to(&small, 1024));
@@ -340,7 +309,7 @@ fn a_log_of_another_database_does_not_fit() -> Outcome {
 }
 
 fn two_copies_of_sqlite_are_both_told() -> Outcome {
-    let folder = Folder::new();
+    let folder = Folder::new("live");
     let script = "import sqlite3, ctypes, sys, shutil\n\
                   c = sqlite3.connect(sys.argv[1])\n\
                   c.execute('PRAGMA journal_mode = WAL')\n\
@@ -383,7 +352,7 @@ fn two_copies_of_sqlite_are_both_told() -> Outcome {
 
 /// The shell bears the id of the sources it was made for, and its library bears the same.
 fn a_program_that_only_knows_a_version_is_no_copy() -> Outcome {
-    let folder = Folder::new();
+    let folder = Folder::new("live");
     let mut command = Command::new("sqlite3");
     command.arg(folder.at("app.db")).stdin(Stdio::piped()).stdout(Stdio::null());
     let mut shell = command.spawn().map_err(|error| Skip("sqlite3", format!("there is no `sqlite3`: {error}")))?;
@@ -405,14 +374,18 @@ fn a_program_that_only_knows_a_version_is_no_copy() -> Outcome {
 }
 
 fn what_is_no_database_is_left_alone() -> Outcome {
-    let folder = Folder::new();
+    let folder = Folder::new("live");
     let pipe = CString::new(folder.at("pipe.db").as_os_str().as_bytes()).expect("no NUL");
     // SAFETY: a valid C string.
     assert_eq!(unsafe { libc::mkfifo(pipe.as_ptr(), 0o600) }, 0);
     fs::write(folder.at("bolt.db"), [7; 4096]).expect("written");
     fs::write(folder.at("odd-wal"), "no log").expect("written");
-    let live =
-        seen(&[path(&folder.0), path(&folder.at("pipe.db")), path(&folder.at("bolt.db")), path(&folder.at("none"))]);
+    let live = seen(&[
+        path(folder.path()),
+        path(&folder.at("pipe.db")),
+        path(&folder.at("bolt.db")),
+        path(&folder.at("none")),
+    ]);
     assert_eq!(live.databases.len(), 1, "{live:#?}");
     assert_eq!(at(&live, &folder.at("bolt.db")).1.has_magic, Some(false));
     assert_eq!(live.not_seen.iter().filter(|what| what.starts_with('`')).count(), 3, "{:#?}", live.not_seen);
@@ -436,7 +409,7 @@ fn what_went_away_is_no_error() -> Outcome {
     let told = |words: &str| live.not_seen.iter().filter(|line| line.contains(words)).count();
     assert_eq!((told("no-such-one"), told(&format!("process {pid}"))), (4, 1), "{:#?}", live.not_seen);
     // While databases come and go nothing fails.
-    let folder = Folder::new();
+    let folder = Folder::new("live");
     for _ in 0..3 {
         let holder = Holder::of(&[&folder.at("app.db")]);
         let ending = std::thread::spawn(move || drop(holder));
@@ -447,7 +420,7 @@ fn what_went_away_is_no_error() -> Outcome {
 }
 
 fn a_directory_for_temporary_files_is_found() -> Outcome {
-    let folder = Folder::new();
+    let folder = Folder::new("live");
     let mut command = Command::new("/proc/self/exe");
     command.arg(HOLD).arg(folder.at("app.db")).env("SQLITE_TMPDIR", "/dev/shm").env("TMPDIR", "/no/such/place");
     let holder = Holder::started(command);
@@ -497,7 +470,7 @@ fn runtime(name: &'static str) -> Result<(Box<dyn Runtime>, RunDirectory), Skip>
 
 fn a_container_has_a_mount_table_of_its_own() -> Outcome {
     let (runtime, run) = runtime("embedded")?;
-    let folder = Folder::new();
+    let folder = Folder::new("live");
     for name in ["files", "private"] {
         fs::create_dir(folder.at(name)).expect("a folder");
     }
@@ -558,7 +531,7 @@ fn a_lower_directory_of_an_overlay_is_told() -> Outcome {
         return Err(Skip("containers", "no overlay mounts here".to_owned()));
     }
     // An overlay needs an upper directory on something that is none.
-    let folder = Folder(PathBuf::from(format!("/dev/shm/walproof-live-{}", std::process::id())));
+    let folder = Folder::below(Path::new("/dev/shm"), "live");
     for name in ["lower: 1", "upper", "work"] {
         fs::create_dir_all(folder.at(name)).expect("a folder");
     }
@@ -589,7 +562,7 @@ fn storage_that_does_not_answer_holds_nobody() -> Outcome {
     if let Some(why) = why_not_here() {
         return Err(Skip("clients", why));
     }
-    let folder = Folder::new();
+    let folder = Folder::new("live");
     for name in ["server", "mount"] {
         fs::create_dir(folder.at(name)).expect("a folder");
     }
@@ -622,10 +595,10 @@ fn storage_that_does_not_answer_holds_nobody() -> Outcome {
 
 fn a_container_of_an_engine_is_seen(engine: &'static str) -> Outcome {
     let (runtime, run) = runtime(engine)?;
-    let folder = Folder::new();
+    let folder = Folder::new("live");
     let database = folder.at("app.db");
     let outside = Holder::of(&[&database]);
-    let inside = contained(runtime.as_ref(), &run, "web", vec![bind(&folder.0, "/db")], "/db/app.db");
+    let inside = contained(runtime.as_ref(), &run, "web", vec![bind(folder.path(), "/db")], "/db/app.db");
     let name = full_name(run.id().as_str(), "web");
     for target in [LiveTarget::Container { engine: engine.into(), name: name.clone() }, path(&database)] {
         let live = seen(std::slice::from_ref(&target));
@@ -651,30 +624,4 @@ fn a_container_of_an_engine_is_seen(engine: &'static str) -> Outcome {
     let gone = LiveTarget::Container { engine: engine.into(), name };
     assert!(seen(&[gone]).not_seen.iter().any(|what| what.contains("web")));
     Ok(())
-}
-
-// ---- the harness ----
-
-fn test(filter: &str) {
-    let wanted = TESTS.iter().filter(|(name, _)| name.contains(filter));
-    let failed = wanted.filter(|(name, body)| !passes(name, *body)).count();
-    println!("\ntest result: {}. {failed} failed", if failed == 0 { "ok" } else { "FAILED" });
-    std::process::exit(i32::from(failed > 0));
-}
-
-fn passes(name: &str, body: fn() -> Outcome) -> bool {
-    let began = Instant::now();
-    match std::panic::catch_unwind(body) {
-        Ok(Ok(())) => println!("  ok      {name} ({:.0?})", began.elapsed()),
-        Ok(Err(Skip(requirement, why))) => {
-            let _ = writeln!(std::io::stderr(), "skipped: {why}: {name}");
-            let required = std::env::var("WALPROOF_REQUIRE").unwrap_or_default();
-            return !required.split(',').any(|one| one.trim() == requirement);
-        }
-        Err(_) => {
-            println!("  FAILED  {name}");
-            return false;
-        }
-    }
-    true
 }

@@ -18,6 +18,7 @@ use walproof_lab::runtimes::pidfd::readable_within;
 use walproof_lab::runtimes::{
     Container, ContainerSpec, Exit, HELPER, Line, Mount, RUNTIMES, Runtime, RuntimeError, choose, helper_main,
 };
+use walproof_testbench::is_required;
 
 const AGENT: &str = "agent-under-test";
 const LAB: &str = "lab-under-test";
@@ -748,8 +749,7 @@ fn on_runtime(name: &str, filter: &str) -> usize {
 
 /// `containers` means the embedded runtime; the others go by their own names.
 fn required(name: &str) -> bool {
-    let asked = std::env::var("WALPROOF_REQUIRE").unwrap_or_default();
-    asked.split(',').any(|one| one == name || (one == "containers" && name == "embedded"))
+    is_required(name) || (name == "embedded" && is_required("containers"))
 }
 
 /// Root tests the way of everybody else as well: the same body, run again by nobody.

@@ -12,7 +12,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -27,6 +26,7 @@ use walproof_lab::collect::live::{LOOK, LiveTarget, look_main};
 use walproof_lab::run::leavings::{RunDirectory, RunId};
 use walproof_lab::runtimes::{Container, ContainerSpec, HELPER, Line, Mount, choose, helper_main};
 use walproof_lab::watch::{WatchSettings, Watcher, clean_traces};
+use walproof_testbench::{Folder, Outcome, Skip, Test, run};
 
 const SERVE: &str = "serve-sql";
 /// Close, and open again.
@@ -42,8 +42,7 @@ fn main() {
         Some(HELPER) => std::process::exit(helper_main(&arguments[2..])),
         Some(LOOK) => std::process::exit(look_main()),
         Some(SERVE) => serve(&arguments[2]),
-        Some("--list") => TESTS.iter().for_each(|(name, _)| println!("{name}: test")),
-        filter => test(filter.filter(|word| !word.starts_with('-')).unwrap_or("")),
+        word => run(TESTS, word.unwrap_or("")),
     }
 }
 
@@ -143,29 +142,6 @@ impl Drop for Party {
 
 // ---- the bench ----
 
-/// A folder that goes away.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("walproof-watch-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let folder = std::env::temp_dir().join(name);
-        fs::create_dir_all(&folder).expect("a temporary folder");
-        Self(fs::canonicalize(folder).expect("it is there"))
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 fn watch(path: &Path) -> Watcher {
     let targets = vec![LiveTarget::Path(path.to_owned())];
     started(WatchSettings { targets, every: Duration::from_millis(50), trace: false, tracefs: None })
@@ -210,13 +186,6 @@ fn index(moment: &Moment, path: &Path) -> IndexSeen {
 
 // ---- the tests ----
 
-/// Why a test does not apply here: what is missing, and why.
-struct Skip(&'static str, String);
-
-type Outcome = Result<(), Skip>;
-
-type Test = (&'static str, fn() -> Outcome);
-
 const TESTS: &[Test] = &[
     ("what-is-seen-is-what-sqlite-reports", what_is_seen_is_what_sqlite_reports),
     ("a-stopped-writer-is-seen-with-its-lock", a_stopped_writer_is_seen_with_its_lock),
@@ -238,15 +207,15 @@ const TESTS: &[Test] = &[
 
 /// What was named is waited for; what lay in a directory that was named is not.
 fn what_was_deleted_from_a_directory_is_forgotten() -> Outcome {
-    let folder = Folder::new();
+    let folder = Folder::new("watch");
     let [gone, stays, named] = ["gone.db", "stays.db", "named.db"].map(|name| folder.at(name));
     for path in [&gone, &stays, &named] {
         drop(Party::in_wal(path));
     }
-    let outside = Folder::new();
+    let outside = Folder::new("watch");
     let waited_for = outside.at("named.db");
     fs::rename(&named, &waited_for).expect("renamed");
-    let targets = [&folder.0, &waited_for].map(|path| LiveTarget::Path(path.clone())).to_vec();
+    let targets = [folder.path(), &waited_for].map(|path| LiveTarget::Path(path.to_owned())).to_vec();
     let settings = WatchSettings { targets, every: Duration::from_millis(100), trace: false, tracefs: None };
     let mut watcher = started(settings);
     until(&mut watcher, |moment| [&gone, &stays, &waited_for].iter().all(|path| at(moment, path).is_some()));
@@ -263,14 +232,14 @@ fn what_was_deleted_from_a_directory_is_forgotten() -> Outcome {
 
 fn what_is_seen_is_what_sqlite_reports() -> Outcome {
     for page_bytes in [512, 4096, 65536] {
-        let folder = Folder::new();
+        let folder = Folder::new("watch");
         let path = folder.at("app.db");
         let mut writer = Party::of(&path);
         writer.sql(&format!("PRAGMA page_size = {page_bytes}"));
         writer.says("PRAGMA journal_mode = WAL", "wal");
         writer.sql("PRAGMA wal_autocheckpoint = 0");
         writer.sql("CREATE TABLE t(x)");
-        let mut watcher = watch(&folder.0);
+        let mut watcher = watch(folder.path());
         until(&mut watcher, |moment| opener(moment, &path, writer.pid()).is_some());
         let mut before = index(&next(&mut watcher), &path);
         for turn in 0..4 {
@@ -331,7 +300,7 @@ fn a_reader_pins_its_mark(writer: &mut Party, path: &Path, watcher: &mut Watcher
 }
 
 fn a_stopped_writer_is_seen_with_its_lock() -> Outcome {
-    let folder = Folder::new();
+    let folder = Folder::new("watch");
     let path = folder.at("app.db");
     let mut writer = Party::in_wal(&path);
     let mut watcher = watch(&path);
@@ -358,7 +327,7 @@ fn web(run: &RunDirectory, folder: &Folder) -> Result<(Box<dyn Container>, Party
     let runtime = choose(Some("embedded")).map_err(|error| Skip("containers", error.because()))?;
     let spec = ContainerSpec {
         name: "web".to_owned(),
-        mounts: vec![Mount::Bind { source: folder.0.clone(), destination: "/db".into(), read_only: false }],
+        mounts: vec![Mount::Bind { source: folder.path().to_owned(), destination: "/db".into(), read_only: false }],
         arguments: vec![SERVE.to_owned(), "/db/app.db".to_owned()],
         memory_bytes_max: 64 << 20,
         pids_max: 8,
@@ -374,7 +343,7 @@ fn web(run: &RunDirectory, folder: &Folder) -> Result<(Box<dyn Container>, Party
 /// Whoever is killed because memory ran out is told by its container, whether or not its cgroup is still there.
 fn a_container_out_of_memory_is_told() -> Outcome {
     let run = RunDirectory::create(&RunId::random()).map_err(|error| Skip("containers", error.because()))?;
-    let folder = Folder::new();
+    let folder = Folder::new("watch");
     let path = folder.at("app.db");
     let (container, mut inside) = web(&run, &folder)?;
     inside.says("PRAGMA journal_mode = WAL", "wal");
@@ -402,7 +371,7 @@ fn a_container_out_of_memory_is_told() -> Outcome {
 
 fn a_frozen_container_is_seen_by_its_name() -> Outcome {
     let run = RunDirectory::create(&RunId::random()).map_err(|error| Skip("containers", error.because()))?;
-    let folder = Folder::new();
+    let folder = Folder::new("watch");
     let path = folder.at("app.db");
     let mut watcher = watch(&path);
     assert!(next(&mut watcher).not_seen.iter().any(|what| what.contains("app.db")), "it is waited for");
@@ -438,7 +407,7 @@ fn a_frozen_container_is_seen_by_its_name() -> Outcome {
 }
 
 fn deleted_sidecars_are_another_generation() -> Outcome {
-    let folder = Folder::new();
+    let folder = Folder::new("watch");
     let path = folder.at("app.db");
     let mut first = Party::in_wal(&path);
     first.sql("INSERT INTO t VALUES (1)");
@@ -471,7 +440,7 @@ fn deleted_sidecars_are_another_generation() -> Outcome {
 }
 
 fn a_replaced_database_is_one_with_two_files() -> Outcome {
-    let folder = Folder::new();
+    let folder = Folder::new("watch");
     let (path, other) = (folder.at("app.db"), folder.at("other.db"));
     drop(Party::in_wal(&other));
     let first = {
@@ -497,7 +466,7 @@ fn a_replaced_database_is_one_with_two_files() -> Outcome {
 
 /// Openers are looked for less often than files: what one held then is not what it holds now.
 fn who_opens_for_each_request_has_what_lies_there() -> Outcome {
-    let folder = Folder::new();
+    let folder = Folder::new("watch");
     let path = folder.at("app.db");
     let mut party = Party::in_wal(&path);
     let mut watcher = watch(&path);
@@ -521,10 +490,10 @@ fn held_of(moment: &Moment, path: &Path, pid: u32, which: &str) -> Option<(u64, 
 
 fn a_database_that_was_removed_is_still_watched() -> Outcome {
     for of_folder in [false, true] {
-        let folder = Folder::new();
+        let folder = Folder::new("watch");
         let path = folder.at("app.db");
         let holder = Party::in_wal(&path);
-        let mut watcher = watch(if of_folder { &folder.0 } else { &path });
+        let mut watcher = watch(if of_folder { folder.path() } else { &path });
         until(&mut watcher, |moment| opener(moment, &path, holder.pid()).is_some());
         for suffix in ["", "-wal", "-shm"] {
             fs::remove_file(folder.at(&format!("app.db{suffix}"))).expect("removed");
@@ -547,7 +516,7 @@ fn a_database_that_was_renamed_is_told() -> Outcome {
     for (of_folder, before, replaced) in
         [(true, true, false), (true, false, false), (true, false, true), (false, false, false), (false, false, true)]
     {
-        let folder = Folder::new();
+        let folder = Folder::new("watch");
         let (path, old) = (folder.at("app.db"), folder.at("app.db.old"));
         let mut holder = Party::in_wal(&path);
         holder.sql("INSERT INTO t VALUES (1)");
@@ -561,7 +530,7 @@ fn a_database_that_was_renamed_is_told() -> Outcome {
         if before {
             rename();
         }
-        let mut watcher = watch(if of_folder { &folder.0 } else { &path });
+        let mut watcher = watch(if of_folder { folder.path() } else { &path });
         let mut watching = Watching::new(Thresholds::default());
         let began = Instant::now();
         while !watching.latest().databases.iter().any(|one| !one.openers.is_empty()) {
@@ -585,7 +554,7 @@ fn a_database_that_was_renamed_is_told() -> Outcome {
 }
 
 fn a_log_that_was_renamed_is_still_one() -> Outcome {
-    let folder = Folder::new();
+    let folder = Folder::new("watch");
     let path = folder.at("app.db");
     let holder = Party::in_wal(&path);
     let mut watcher = watch(&path);
@@ -599,7 +568,7 @@ fn a_log_that_was_renamed_is_still_one() -> Outcome {
 }
 
 fn an_inode_that_came_again_is_another_file() -> Outcome {
-    let folder = Folder::new();
+    let folder = Folder::new("watch");
     let (path, other) = (folder.at("app.db"), folder.at("other.db"));
     drop(Party::in_wal(&path));
     let mut watcher = watch(&path);
@@ -618,7 +587,7 @@ fn an_inode_that_came_again_is_another_file() -> Outcome {
 }
 
 fn openers_come_and_go() -> Outcome {
-    let folder = Folder::new();
+    let folder = Folder::new("watch");
     let path = folder.at("app.db");
     let stays = Party::in_wal(&path);
     let mut watcher = watch(&path);
@@ -648,7 +617,7 @@ fn storage_that_does_not_answer_holds_nobody() -> Outcome {
     if let Some(why) = why_not_here() {
         return Err(Skip("clients", why));
     }
-    let folder = Folder::new();
+    let folder = Folder::new("watch");
     for name in ["server", "mount"] {
         fs::create_dir(folder.at(name)).expect("a folder");
     }
@@ -696,18 +665,18 @@ fn everything(folder: &Path) -> Vec<String> {
 }
 
 fn nothing_of_a_database_is_changed() -> Outcome {
-    let folder = Folder::new();
+    let folder = Folder::new("watch");
     let path = folder.at("app.db");
     let mut writer = Party::in_wal(&path);
     writer.sql("INSERT INTO t VALUES (1)");
     let contents = |suffix: &str| fs::read(folder.at(&format!("app.db{suffix}"))).expect("readable");
     let bytes = ["", "-wal", "-shm"].map(contents);
-    let before = everything(&folder.0);
-    let targets = vec![LiveTarget::Path(folder.0.clone()), LiveTarget::Host];
+    let before = everything(folder.path());
+    let targets = vec![LiveTarget::Path(folder.path().to_owned()), LiveTarget::Host];
     let every = Duration::from_millis(10);
     let mut watcher = started(WatchSettings { targets, every, trace: false, tracefs: None });
     until(&mut watcher, |moment| moment.elapsed_ms > 2500 && opener(moment, &path, writer.pid()).is_some());
-    assert_eq!(everything(&folder.0), before);
+    assert_eq!(everything(folder.path()), before);
     assert_eq!(["", "-wal", "-shm"].map(contents), bytes);
     drop(watcher);
     // The last closer is still the last: nobody else held anything.
@@ -739,7 +708,7 @@ impl Drop for Tracefs {
 }
 
 fn the_trace_tells_holds_and_refusals() -> Outcome {
-    let folder = Folder::new();
+    let folder = Folder::new("watch");
     let tracefs = Tracefs::mounted(folder.at("tracefs"))?;
     let instances = || fs::read_dir(tracefs.0.join("instances")).expect("there").flatten().count();
     let own = format!("walproof-watch-{}-", std::process::id());
@@ -789,30 +758,4 @@ fn the_trace_tells_holds_and_refusals() -> Outcome {
     clean_traces();
     assert!(!stale.exists() && instances() < before);
     Ok(())
-}
-
-// ---- the harness ----
-
-fn test(filter: &str) {
-    let wanted = TESTS.iter().filter(|(name, _)| name.contains(filter));
-    let failed = wanted.filter(|(name, body)| !passes(name, *body)).count();
-    println!("\ntest result: {}. {failed} failed", if failed == 0 { "ok" } else { "FAILED" });
-    std::process::exit(i32::from(failed > 0));
-}
-
-fn passes(name: &str, body: fn() -> Outcome) -> bool {
-    let began = Instant::now();
-    match std::panic::catch_unwind(body) {
-        Ok(Ok(())) => println!("  ok      {name} ({:.0?})", began.elapsed()),
-        Ok(Err(Skip(requirement, why))) => {
-            let _ = writeln!(std::io::stderr(), "skipped: {why}: {name}");
-            let required = std::env::var("WALPROOF_REQUIRE").unwrap_or_default();
-            return !required.split(',').any(|one| one.trim() == requirement);
-        }
-        Err(_) => {
-            println!("  FAILED  {name}");
-            return false;
-        }
-    }
-    true
 }

@@ -4,7 +4,7 @@
 //! What this file is: a test binary with its own main, because agents are this very binary.
 //! Where to look next: `walproof-agent/src/workloads/`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use walproof_lab::run::plan;
 use walproof_lab::run::saved::{ExportFormat, export_saved, judge_saved};
 use walproof_lab::run::stress::{StressEnd, StressOptions, prepare, stress};
 use walproof_lab::{runtimes, worlds};
+use walproof_testbench::Folder;
 
 const AGENTS: u16 = 3;
 
@@ -103,11 +104,8 @@ fn broken(name: &str) -> Result<(), String> {
 }
 
 fn run(world: &str, workload: &Workload, time: Duration) -> Result<StressEnd, String> {
-    let folder = Folder(std::env::temp_dir().join(format!("walproof-workloads-{}", RunId::random())));
-    let (ground, history) = (folder.0.join("ground"), folder.0.join("history"));
-    for path in [&ground, &history] {
-        std::fs::create_dir_all(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    }
+    let folder = Folder::new("workloads");
+    let (ground, history) = (folder.folder("ground"), folder.folder("history"));
     let end = stressed(world, workload, time, &ground, &history).map_err(|error| error.to_string())??;
     judged_again(&workload.name, &end, &history)?;
     Ok(end)
@@ -160,13 +158,4 @@ fn stressed(
     drop(fleet);
     run.leave();
     Ok(end)
-}
-
-/// Removed with all that is in it.
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

@@ -5,33 +5,27 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 use walproof_judge::manifest::{Source, kubernetes};
 use walproof_judge::rules::RULES;
+use walproof_testbench::Folder;
 
 const UNSAFE: &str = "services:\n  app:\n    image: example/app\n    environment: {DATABASE_URL: \"sqlite:///data/app.db?_journal_mode=WAL\"}\n    volumes: [\"./app.db:/data/app.db\"]\n";
 const SAFE: &str = "services:\n  app:\n    image: example/app\n    environment: {DATABASE_URL: \"sqlite:///data/app.db?_journal_mode=WAL\"}\n    volumes: [\"data:/data\"]\nvolumes: {data: {}}\n";
 
-/// A folder that goes away on drop; commands run in it.
-struct Folder(PathBuf);
+/// A folder with files, in which commands run.
+struct Project(Folder);
 
-impl Folder {
+impl Project {
     fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("walproof-check-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).expect("a folder of the test");
-        Self(path)
+        Self(Folder::new("check"))
     }
 
     fn with(self, name: &str, content: impl AsRef<[u8]>) -> Self {
-        let path = self.0.join(name);
-        fs::create_dir_all(path.parent().expect("below the folder")).expect("a folder of the test");
-        fs::write(path, content).expect("a file of the test");
+        self.0.write(name, content);
         self
     }
 
@@ -40,31 +34,28 @@ impl Folder {
     }
 
     fn check_with(&self, arguments: &[&str], input: &[u8]) -> Ended {
-        // Paths of the host are those of Linux, unless a test says another host.
-        let is_said =
-            arguments.contains(&"--host") || self.0.ancestors().any(|path| path.join(".walproof.toml").exists());
-        let host: &[&str] = if is_said { &[] } else { &["--host", "linux"] };
-        let mut child = walproof(&self.0)
-            .arg("check")
-            .args(host)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary runs");
-        // A command that takes no input may be gone already.
-        let _ = child.stdin.take().expect("a pipe").write_all(input);
-        let out = child.wait_with_output().expect("it ends");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-        Ended { code: out.status.code().expect("no signal"), out: text(out.stdout), error: text(out.stderr) }
+        check_in(self.0.path(), arguments, input)
     }
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+fn check_in(folder: &Path, arguments: &[&str], input: &[u8]) -> Ended {
+    // Paths of the host are those of Linux, unless a test says another host.
+    let is_said = arguments.contains(&"--host") || folder.ancestors().any(|path| path.join(".walproof.toml").exists());
+    let host: &[&str] = if is_said { &[] } else { &["--host", "linux"] };
+    let mut child = walproof(folder)
+        .arg("check")
+        .args(host)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    // A command that takes no input may be gone already.
+    let _ = child.stdin.take().expect("a pipe").write_all(input);
+    let out = child.wait_with_output().expect("it ends");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    Ended { code: out.status.code().expect("no signal"), out: text(out.stdout), error: text(out.stderr) }
 }
 
 fn walproof(folder: &Path) -> Command {
@@ -99,7 +90,7 @@ impl Ended {
 
 #[test]
 fn files_folders_and_standard_input_are_judged() {
-    let folder = Folder::new().with("a/compose.yaml", UNSAFE).with("b/compose.yaml", SAFE);
+    let folder = Project::new().with("a/compose.yaml", UNSAFE).with("b/compose.yaml", SAFE);
     folder
         .check(&[])
         .says(1, &["unsafe single-file-mount", "--> a/compose.yaml:5:15", "^^^^", "1 unsafe", "2 Compose"]);
@@ -107,7 +98,7 @@ fn files_folders_and_standard_input_are_judged() {
     folder.check(&["a/compose.yaml"]).says(1, &["a/compose.yaml:5:15"]);
     folder.check_with(&["-"], UNSAFE.as_bytes()).says(1, &["<stdin>:5:15"]);
     folder.check_with(&["-"], b"").says(2, &["<stdin>: is empty"]);
-    let empty = Folder::new().with("compose.yaml", "# nothing yet\n");
+    let empty = Project::new().with("compose.yaml", "# nothing yet\n");
     empty.check(&["compose.yaml"]).says(0, &["not seen 1 empty file: compose.yaml"]);
     folder.check(&["k8s://shop/none", "a"]).says(2, &["error k8s://shop/none", "1 unsafe"]);
 }
@@ -115,7 +106,7 @@ fn files_folders_and_standard_input_are_judged() {
 #[test]
 fn compose_files_go_together_as_compose_takes_them() {
     let above = "services:\n  app:\n    volumes: [\"./data:/data\", \"./app.db:/data/app.db\"]\n";
-    let folder = Folder::new().with("compose.yaml", SAFE).with("compose.override.yaml", above);
+    let folder = Project::new().with("compose.yaml", SAFE).with("compose.override.yaml", above);
     folder.check(&[]).says(1, &["compose.override.yaml:3:31", "1 workload"]);
     folder.check(&["compose.yaml"]).says(1, &["compose.override.yaml:3:31", "--compose compose.yaml --compose"]);
     folder.check(&["--compose", "compose.yaml"]).says(0, &["1 Compose"]);
@@ -126,7 +117,7 @@ fn compose_files_go_together_as_compose_takes_them() {
 fn variables_come_from_dot_env_and_from_the_files_of_services() {
     let compose =
         "services:\n  app:\n    image: x\n    env_file: app.env\n    volumes: [\"./app.db:${WHERE}/app.db\"]\n";
-    let folder = Folder::new()
+    let folder = Project::new()
         .with("compose.yaml", compose)
         .with(".env", "WHERE=/data\n")
         .with("app.env", "DATABASE_URL=sqlite:////data/app.db?_journal_mode=WAL\n")
@@ -139,7 +130,7 @@ fn variables_come_from_dot_env_and_from_the_files_of_services() {
 #[test]
 fn hidden_and_foreign_folders_are_passed_over_and_templates_named_once() {
     let template = "apiVersion: v1\nkind: Pod\nmetadata: {name: {{ .Values.name }}}\n";
-    let folder = Folder::new()
+    let folder = Project::new()
         .with(".hidden/compose.yaml", UNSAFE)
         .with("node_modules/x/compose.yaml", UNSAFE)
         .with("chart/templates/pod.yaml", template)
@@ -158,13 +149,13 @@ fn broken_files_are_named_and_the_rest_is_judged() {
                 "{c}: &{c} [*{before}, *{before}, *{before}, *{before}, *{before}, *{before}, *{before}, *{before}]\n"
             )
         }) + "services: {x: {image: x, command: *j}}\n";
-    let folder = Folder::new()
+    let folder = Project::new()
         .with("ok/compose.yaml", UNSAFE)
         .with("yaml/compose.yaml", "services:\n  a: [\n")
         .with("binary/compose.yaml", b"services:\n\xff\xfe\0")
         .with("bomb/compose.yaml", bomb)
         .with("endless/compose.yaml", "include: [compose.yaml]\nservices: {}\n");
-    fs::File::create(folder.0.join("large.yaml")).and_then(|file| file.set_len(100 << 20)).expect("a sparse file");
+    fs::File::create(folder.0.at("large.yaml")).and_then(|file| file.set_len(100 << 20)).expect("a sparse file");
     let all = folder.check(&[]);
     let names = [
         "note yaml/compose.yaml",
@@ -179,11 +170,11 @@ fn broken_files_are_named_and_the_rest_is_judged() {
 
 #[test]
 fn pipes_devices_and_odd_names_harm_nothing() {
-    let folder = Folder::new().with("compose.yaml", UNSAFE);
-    let pipe = std::ffi::CString::new(folder.0.join("pipe.yaml").as_os_str().as_bytes()).expect("no zero");
+    let folder = Project::new().with("compose.yaml", UNSAFE);
+    let pipe = std::ffi::CString::new(folder.0.at("pipe.yaml").as_os_str().as_bytes()).expect("no zero");
     // SAFETY: a valid C string; it makes a pipe in the test's own folder.
     assert_eq!(unsafe { libc::mkfifo(pipe.as_ptr(), 0o600) }, 0);
-    let odd = folder.0.join(std::ffi::OsStr::from_bytes(b"od\xffd\n.yml"));
+    let odd = folder.0.path().join(std::ffi::OsStr::from_bytes(b"od\xffd\n.yml"));
     fs::write(odd, UNSAFE).expect("a file of the test");
     folder.check(&[]).says(1, &["2 unsafe", "od\\xffd"]);
     folder.check(&["pipe.yaml", "/dev/null"]).says(2, &["error pipe.yaml", "no regular file", "error /dev/null"]);
@@ -191,8 +182,8 @@ fn pipes_devices_and_odd_names_harm_nothing() {
 
 #[test]
 fn a_reader_that_goes_away_is_no_panic() {
-    let folder = Folder::new().with("compose.yaml", UNSAFE);
-    let mut child = walproof(&folder.0)
+    let folder = Project::new().with("compose.yaml", UNSAFE);
+    let mut child = walproof(folder.0.path())
         .args(["check", "--format", "sarif"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -207,7 +198,7 @@ fn a_reader_that_goes_away_is_no_panic() {
 
 #[test]
 fn every_form_holds_the_finding() {
-    let folder = Folder::new().with("compose.yaml", UNSAFE);
+    let folder = Project::new().with("compose.yaml", UNSAFE);
     let json = folder.check(&["--format", "json"]).json();
     assert_eq!((&json["walproof_check"], &json["exit_code"]), (&Value::from(1), &Value::from(1)));
     assert_eq!(json["findings"][0]["place"]["line"], 5);
@@ -220,14 +211,14 @@ fn every_form_holds_the_finding() {
     folder.check(&["--format", "github"]).says(1, &["::error file=compose.yaml,line=5,"]);
     let written = folder.check(&["--format", "json", "--output", "out.json"]);
     assert_eq!((written.code, written.out.as_str()), (1, ""));
-    let text = fs::read_to_string(folder.0.join("out.json")).expect("it was written");
+    let text = fs::read_to_string(folder.0.at("out.json")).expect("it was written");
     assert_eq!(serde_json::from_str::<Value>(&text).expect("JSON"), json);
     assert!(!folder.check(&[]).out.contains('\x1b'), "no colours into a pipe");
 }
 
 #[test]
 fn the_same_input_gives_the_same_bytes() {
-    let folder = Folder::new().with("b/compose.yaml", UNSAFE).with("a/compose.yaml", UNSAFE).with("c/x.yml", SAFE);
+    let folder = Project::new().with("b/compose.yaml", UNSAFE).with("a/compose.yaml", UNSAFE).with("c/x.yml", SAFE);
     for form in ["text", "json", "sarif", "junit", "github"] {
         assert_eq!(folder.check(&["--format", form]).out, folder.check(&["--format", form]).out);
     }
@@ -238,7 +229,7 @@ fn the_same_input_gives_the_same_bytes() {
 #[test]
 fn comments_accept_with_a_reason_and_are_told_when_they_do_not() {
     let with = |comment: &str| UNSAFE.replace("    volumes:", &format!("    # walproof: {comment}\n    volumes:"));
-    let check = |text: String| Folder::new().with("compose.yaml", text).check(&[]);
+    let check = |text: String| Project::new().with("compose.yaml", text).check(&[]);
     check(with("allow single-file-mount: one opener")).says(0, &["no finding, 1 suppressed by comments"]);
     check(format!("# walproof: allow-file single-file-mount: all of it\n{UNSAFE}")).says(0, &["1 suppressed"]);
     check(with("allow single-file-mount")).says(2, &["it gives no reason", "1 unsafe"]);
@@ -249,7 +240,7 @@ fn comments_accept_with_a_reason_and_are_told_when_they_do_not() {
 
 #[test]
 fn a_baseline_accepts_what_is_there_and_survives_other_lines() {
-    let folder = Folder::new().with("compose.yaml", UNSAFE);
+    let folder = Project::new().with("compose.yaml", UNSAFE);
     folder.check(&["--write-baseline", "known"]).says(0, &["1 unsafe"]);
     folder.check(&["--baseline", "known"]).says(0, &["1 suppressed by the baseline"]);
     let folder = folder.with("compose.yaml", format!("# a line more\n\n{UNSAFE}"));
@@ -263,7 +254,7 @@ fn a_baseline_accepts_what_is_there_and_survives_other_lines() {
 
 #[test]
 fn rules_are_chosen_and_skipped() {
-    let folder = Folder::new().with("compose.yaml", UNSAFE);
+    let folder = Project::new().with("compose.yaml", UNSAFE);
     folder.check(&["--skip", "single-file-mount"]).says(0, &["suppressed of skipped rules"]);
     folder.check(&["--rule", "single-file-mount"]).says(1, &["1 unsafe"]);
     folder.check(&["--rule", "no-such-rule"]).says(2, &["there is no rule `no-such-rule`"]);
@@ -274,7 +265,7 @@ fn rules_are_chosen_and_skipped() {
 #[test]
 fn the_mode_decides_and_what_fails_is_chosen() {
     let text = UNSAFE.replace("    environment: {DATABASE_URL: \"sqlite:///data/app.db?_journal_mode=WAL\"}\n", "");
-    let folder = Folder::new().with("compose.yaml", text);
+    let folder = Project::new().with("compose.yaml", text);
     folder.check(&[]).says(0, &["1 unknown", "the mode is not known"]);
     folder.check(&["--fail-on", "unknown"]).says(3, &["1 unknown"]);
     folder.check(&["--mode", "wal"]).says(1, &["1 unsafe"]);
@@ -288,15 +279,14 @@ fn the_mode_decides_and_what_fails_is_chosen() {
 
 #[test]
 fn the_configuration_is_found_upwards() {
-    let folder = Folder::new()
+    let folder = Project::new()
         .with("deep/down/compose.yaml", UNSAFE)
         .with("deep/examples/compose.yaml", UNSAFE)
         .with(".walproof.toml", "host = \"linux\"\nskip = [\"no-such-rule\"]\nexclude = [\"deep/examples\"]\n");
     folder.check(&[]).says(1, &["1 unsafe", "host linux", "`skip` names `no-such-rule`"]);
-    let below = Folder(folder.0.join("deep"));
-    below.check(&[]).says(1, &["1 unsafe", "host linux"]);
-    below.check(&["--no-config"]).says(1, &["2 unsafe", "host unknown"]);
-    std::mem::forget(below);
+    let below = folder.0.at("deep");
+    check_in(&below, &[], b"").says(1, &["1 unsafe", "host linux"]);
+    check_in(&below, &["--no-config"], b"").says(1, &["2 unsafe", "host unknown"]);
     let folder = folder.with(".walproof.toml", "hots = 1\n");
     folder.check(&[]).says(2, &["hots", "because:"]);
 }
@@ -316,7 +306,7 @@ fn rules_are_explained() {
 #[test]
 fn the_hook_and_the_action_are_yaml_and_use_flags_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let help = Folder::new().check(&["--help"]).out;
+    let help = Project::new().check(&["--help"]).out;
     for name in [".pre-commit-hooks.yaml", "action.yml"] {
         let text = fs::read_to_string(root.join(name)).expect(name);
         let set = kubernetes::parse(&[Source { name, text: &text }]);
@@ -339,7 +329,7 @@ fn objects_that_start_pods_unread_are_said() {
     };
     let flux = "helm.toolkit.fluxcd.io/v2";
     let text = object(flux, "HelmRelease", "radarr") + &object(flux, "HelmRelease", "sonarr");
-    let folder = Folder::new().with("a.yaml", text + &object("v1", "Service", "a")).with(
+    let folder = Project::new().with("a.yaml", text + &object("v1", "Service", "a")).with(
         "b.yaml",
         "apiVersion: v1\nkind: Pod\nmetadata: {name: b}\nspec: {containers: [{name: b, image: b}]}\n---\n".to_owned()
             + &object("argoproj.io/v1alpha1", "Application", "b"),
@@ -356,7 +346,7 @@ fn objects_that_start_pods_unread_are_said() {
 
 #[test]
 fn a_broken_template_is_to_be_rendered() {
-    let folder = Folder::new().with("compose.yaml", "services:\n  a: {{ x }\n");
+    let folder = Project::new().with("compose.yaml", "services:\n  a: {{ x }\n");
     folder.check(&["compose.yaml"]).says(2, &["is not YAML", "part of a template", "render it"]);
 }
 
@@ -377,7 +367,7 @@ fn fences_of_markdown_are_projects_of_their_own() {
         fence("yaml", "", "services:\n  a: [\n  ...\n"),
         fence("docker", "", "docker run -v ./db.sqlite3:/data/db.sqlite3 vaultwarden/server\n"),
     );
-    let folder = Folder::new().with("README.md", &text);
+    let folder = Project::new().with("README.md", &text);
     let said = folder.check(&["README.md"]);
     said.says(1, &["--> README.md:8:15", "--> README.md:18:18", "1 file (1 script or page): 4 workloads"]);
     assert!(!said.out.contains("--compose README.md") && !said.out.contains("error"), "{}", said.out);
@@ -390,7 +380,7 @@ fn fences_of_markdown_are_projects_of_their_own() {
 #[test]
 fn commands_that_settle_are_true_ones() {
     let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - name: v\n    image: vaultwarden/server\n    volumeMounts: [{name: d, mountPath: /data/db.sqlite3, subPath: db.sqlite3}]\n  volumes: [{name: d, persistentVolumeClaim: {claimName: c}}]\n";
-    let folder = Folder::new()
+    let folder = Project::new()
         .with("compose.yaml", UNSAFE)
         .with("run.sh", "docker run -v ./db.sqlite3:/data/db.sqlite3 vaultwarden/server\n")
         .with("pod.yaml", pod);
@@ -402,7 +392,7 @@ fn commands_that_settle_are_true_ones() {
     ended_with_stdin(&folder);
 }
 
-fn ended_with_stdin(folder: &Folder) {
+fn ended_with_stdin(folder: &Project) {
     let ended = folder.check_with(&["-"], UNSAFE.as_bytes());
     assert!(!ended.out.contains("--compose"), "{}", ended.out);
 }

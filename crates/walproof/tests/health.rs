@@ -4,46 +4,22 @@
 //! failure.
 
 use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use serde_json::Value;
 use walproof_lab::clients::{Client, ClientOptions, Pages, Server, why_not_here};
+use walproof_testbench::{Folder, skip, skips};
 
-/// A folder that goes away.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("walproof-health-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).expect("a folder of the test");
-        Self(path)
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    /// A database in WAL mode with commits in its log; it is live while the connection is.
-    fn live(&self) -> Connection {
-        let connection = Connection::open(self.at("app.db")).expect("opens");
-        let statements = "PRAGMA journal_mode = WAL; CREATE TABLE t(x); INSERT INTO t VALUES (randomblob(20000));";
-        connection.execute_batch(statements).expect("commits");
-        connection
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// A database in WAL mode with commits in its log; it is live while the connection is.
+fn live(folder: &Folder) -> Connection {
+    let connection = Connection::open(folder.at("app.db")).expect("opens");
+    let statements = "PRAGMA journal_mode = WAL; CREATE TABLE t(x); INSERT INTO t VALUES (randomblob(20000));";
+    connection.execute_batch(statements).expect("commits");
+    connection
 }
 
 fn health(words: &[&str], path: &Path) -> (i32, String) {
@@ -73,23 +49,23 @@ fn not_ready(words: &[&str], path: &Path, name: &str) {
 
 #[test]
 fn a_live_database_is_healthy_and_so_is_one_at_rest() {
-    let folder = Folder::new();
-    let connection = folder.live();
+    let folder = Folder::new("health");
+    let connection = live(&folder);
     says(&[], &folder.at("app.db"), 0, " frames waiting, log ");
-    says(&["--live", "--locks"], &folder.0, 0, "healthy: ");
+    says(&["--live", "--locks"], folder.path(), 0, "healthy: ");
     not_ready(&["--wal-max", "1kB"], &folder.at("app.db"), "log-too-large");
     not_ready(&["--frames-max", "0"], &folder.at("app.db"), "checkpoint-behind");
     not_ready(&["--free-min", "900000000GB"], &folder.at("app.db"), "disk-full");
     drop(connection);
     says(&["--ready"], &folder.at("app.db"), 0, "healthy: ");
-    assert_eq!(health(&["--ready", "--live"], &folder.0.join("x")).0, 2);
+    assert_eq!(health(&["--ready", "--live"], &folder.at("x")).0, 2);
 }
 
 #[test]
 fn a_database_that_is_not_there() {
-    let folder = Folder::new();
+    let folder = Folder::new("health");
     not_ready(&[], &folder.at("app.db"), "missing");
-    not_ready(&[], &folder.0, "missing");
+    not_ready(&[], folder.path(), "missing");
     says(&["--may-be-missing"], &folder.at("app.db"), 0, "healthy: ");
     says(&[], Path::new("/dev/null"), 3, "unknown: /dev/null: no-regular-file: ");
     says(&["--live"], Path::new("/dev/null"), 0, "");
@@ -97,8 +73,8 @@ fn a_database_that_is_not_there() {
 
 #[test]
 fn files_that_were_taken_away_from_who_has_them_open() {
-    let folder = Folder::new();
-    let connection = folder.live();
+    let folder = Folder::new("health");
+    let connection = live(&folder);
     fs::remove_file(folder.at("app.db-wal")).expect("it is there");
     not_ready(&[], &folder.at("app.db"), "log-is-gone");
     not_ready(&["--locks"], &folder.at("app.db"), "deleted-file-held");
@@ -117,8 +93,8 @@ fn files_that_were_taken_away_from_who_has_them_open() {
 
 #[test]
 fn a_database_of_a_shared_folder_whose_first_page_is_gone() {
-    let folder = Folder::new();
-    drop(folder.live());
+    let folder = Folder::new("health");
+    drop(live(&folder));
     let bytes = fs::metadata(folder.at("app.db")).expect("there").len();
     let zeroed = File::create(folder.at("app.db")).expect("opens");
     zeroed.set_len(bytes).expect("grows");
@@ -130,15 +106,14 @@ fn a_database_of_a_shared_folder_whose_first_page_is_gone() {
 /// A writer that is stopped in the middle of a transaction: what `--locks` and liveness are for.
 #[test]
 fn a_writer_that_is_stopped_fails_liveness() {
-    let folder = Folder::new();
-    drop(folder.live());
+    let folder = Folder::new("health");
+    drop(live(&folder));
     let path = folder.at("app.db");
     let script = "import sqlite3,sys,time\nc=sqlite3.connect(sys.argv[1],isolation_level=None)\n\
                   c.execute('BEGIN IMMEDIATE')\nprint('ready',flush=True)\ntime.sleep(600)";
     let started = Command::new("python3").args(["-c", script]).arg(&path).stdout(Stdio::piped()).spawn();
     let Ok(mut writer) = started else {
-        let _ = writeln!(std::io::stderr(), "skipped: no python3: a writer that is stopped");
-        return;
+        return skips::tell("a writer that is stopped", "no python3");
     };
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(writer.stdout.take().expect("a pipe")), &mut line)
@@ -163,14 +138,10 @@ fn a_writer_that_is_stopped_fails_liveness() {
 #[test]
 fn storage_that_hangs_is_unknown_and_holds_nobody() {
     if let Some(why) = why_not_here() {
-        let _ = writeln!(std::io::stderr(), "skipped: {why}: health of storage that hangs");
-        let required = std::env::var("WALPROOF_REQUIRE").unwrap_or_default();
-        assert!(!required.split(',').any(|name| name.trim() == "clients"), "required: clients; {why}");
-        return;
+        return skip("clients", "health of storage that hangs", &why);
     }
-    let folder = Folder::new();
-    let (served, mounted) = (folder.at("served"), folder.at("mounted"));
-    fs::create_dir_all(&served).and_then(|()| fs::create_dir_all(&mounted)).expect("folders of the test");
+    let folder = Folder::new("health");
+    let (served, mounted) = (folder.folder("served"), folder.folder("mounted"));
     drop(Connection::open(served.join("app.db")).expect("opens").execute_batch("CREATE TABLE t(x)"));
     let server = Arc::new(Server::new(&served, false));
     let client = Client::mount(server, &mounted, ClientOptions::believing(Pages::Cached, 0), 1).expect("mounted");

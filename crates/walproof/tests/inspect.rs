@@ -7,37 +7,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::Connection;
 use serde_json::Value;
 use walproof_format::sqlite::checksum;
+use walproof_testbench::Folder;
 
 const SIDECARS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 const PAGE_SIZES: [u32; 3] = [512, 4096, 65536];
-
-/// A folder that goes away on drop.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("walproof-inspect-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).expect("a folder of the test");
-        Self(path)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 struct Ended {
     code: i32,
@@ -126,7 +104,7 @@ fn rows(path: &Path) -> i64 {
 
 /// A log with 9 commits that the database has and 7 that it lacks.
 fn crashed(folder: &Folder, page_size: u32) -> PathBuf {
-    let (live, dead) = (folder.path("live.db"), folder.path("dead.db"));
+    let (live, dead) = (folder.at("live.db"), folder.at("dead.db"));
     let connection = open(&live, page_size, "wal");
     insert(&connection, 8);
     // A reader keeps the log from being restarted, not from being copied.
@@ -156,9 +134,9 @@ fn edit(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
 
 #[test]
 fn header_fields_are_what_sqlite_says() {
-    let folder = Folder::new();
+    let folder = Folder::new("inspect");
     for (page_size, encoding) in PAGE_SIZES.into_iter().zip(["UTF-8", "UTF-16le", "UTF-16be"]) {
-        let path = folder.path(&format!("{page_size}.db"));
+        let path = folder.at(&format!("{page_size}.db"));
         let connection = Connection::open(&path).expect("SQLite opens it");
         let sql = format!("PRAGMA encoding='{encoding}'; PRAGMA page_size={page_size}; PRAGMA auto_vacuum=FULL;");
         connection.execute_batch(&sql).expect("settings");
@@ -186,8 +164,8 @@ fn header_fields_are_what_sqlite_says() {
 
 #[test]
 fn free_pages_are_counted() {
-    let folder = Folder::new();
-    let path = folder.path("free.db");
+    let folder = Folder::new("inspect");
+    let path = folder.at("free.db");
     let connection = open(&path, 4096, "delete");
     connection.execute_batch("INSERT INTO t(b) VALUES (hex(zeroblob(50000))); DELETE FROM t").expect("rows");
     let free = pragma(&connection, "freelist_count");
@@ -198,7 +176,7 @@ fn free_pages_are_counted() {
 #[test]
 fn a_log_is_what_sqlite_recovers() {
     for page_size in PAGE_SIZES {
-        let folder = Folder::new();
+        let folder = Folder::new("inspect");
         let dead = crashed(&folder, page_size);
         let seen = inspect(&dead);
         seen.assert_sound("caution", "pending-commits");
@@ -215,7 +193,7 @@ fn a_log_is_what_sqlite_recovers() {
         let first = log["pending"]["first_frame"].as_u64().expect("a frame");
         assert!(first > index["backfilled_frames"].as_u64().expect("a number"));
         // SQLite on a copy: the same frames, pages and rows; and without the log, the rows that we said are lost.
-        let (copy, bare) = (folder.path("copy.db"), folder.path("bare.db"));
+        let (copy, bare) = (folder.at("copy.db"), folder.at("bare.db"));
         copy_set(&dead, &copy, &["", "-wal"]);
         copy_set(&dead, &bare, &[""]);
         let connection = Connection::open(&copy).expect("SQLite recovers it");
@@ -230,8 +208,8 @@ fn a_log_is_what_sqlite_recovers() {
 
 #[test]
 fn the_live_index_is_what_a_checkpoint_reports() {
-    let folder = Folder::new();
-    let path = folder.path("live.db");
+    let folder = Folder::new("inspect");
+    let path = folder.at("live.db");
     let connection = open(&path, 4096, "wal");
     insert(&connection, 5);
     let (log, copied): (i64, i64) = connection
@@ -257,7 +235,7 @@ fn the_live_index_is_what_a_checkpoint_reports() {
 
 #[test]
 fn a_big_endian_log_is_read_as_sqlite_reads_it() {
-    let folder = Folder::new();
+    let folder = Folder::new("inspect");
     let dead = crashed(&folder, 512);
     let little = inspect(&dead);
     let _ = fs::remove_file(sidecar(&dead, "-shm"));
@@ -287,8 +265,8 @@ fn a_big_endian_log_is_read_as_sqlite_reads_it() {
 
 #[test]
 fn a_persisted_journal_is_finished() {
-    let folder = Folder::new();
-    let path = folder.path("persist.db");
+    let folder = Folder::new("inspect");
+    let path = folder.at("persist.db");
     let connection = open(&path, 4096, "persist");
     insert(&connection, 2);
     drop(connection);
@@ -300,8 +278,8 @@ fn a_persisted_journal_is_finished() {
 
 #[test]
 fn a_hot_journal_is_told_and_sqlite_rolls_it_back() {
-    let folder = Folder::new();
-    let (live, dead) = (folder.path("live.db"), folder.path("dead.db"));
+    let folder = Folder::new("inspect");
+    let (live, dead) = (folder.at("live.db"), folder.at("dead.db"));
     let connection = open(&live, 1024, "delete");
     insert(&connection, 500);
     let pages = pragma(&connection, "page_count");
@@ -322,7 +300,7 @@ fn a_hot_journal_is_told_and_sqlite_rolls_it_back() {
 
 #[test]
 fn a_zeroed_first_page_is_told_and_whether_the_log_has_another() {
-    let folder = Folder::new();
+    let folder = Folder::new("inspect");
     let dead = crashed(&folder, 4096);
     edit(&dead, |bytes| bytes[..4096].fill(0));
     let seen = inspect(&dead);
@@ -333,8 +311,8 @@ fn a_zeroed_first_page_is_told_and_whether_the_log_has_another() {
 
 #[test]
 fn a_short_file_and_a_damaged_header_are_wrong() {
-    let folder = Folder::new();
-    let path = folder.path("short.db");
+    let folder = Folder::new("inspect");
+    let path = folder.at("short.db");
     let connection = open(&path, 4096, "delete");
     insert(&connection, 100);
     drop(connection);
@@ -355,8 +333,8 @@ fn a_short_file_and_a_damaged_header_are_wrong() {
 
 #[test]
 fn a_foreign_log_is_told() {
-    let folder = Folder::new();
-    let other = Folder::new();
+    let folder = Folder::new("inspect");
+    let other = Folder::new("inspect");
     let (one, two) = (crashed(&folder, 4096), crashed(&other, 512));
     copy_set(&two, &one, &["-wal", "-shm"]);
     inspect(&one).assert_wrong("foreign-log");
@@ -364,10 +342,10 @@ fn a_foreign_log_is_told() {
 
 #[test]
 fn a_log_beside_what_cannot_be_its_database_is_told() {
-    let folder = Folder::new();
+    let folder = Folder::new("inspect");
     let dead = crashed(&folder, 4096);
     // Beside an empty one: SQLite deletes the log, as we say.
-    let empty = folder.path("empty.db");
+    let empty = folder.at("empty.db");
     copy_set(&dead, &empty, &["-wal"]);
     fs::write(&empty, []).expect("a write");
     inspect(&empty).assert_wrong("log-beside-empty-database");
@@ -376,12 +354,12 @@ fn a_log_beside_what_cannot_be_its_database_is_told() {
     assert!(!sidecar(&empty, "-wal").exists(), "SQLite deletes it");
     drop(connection);
     // Beside one that uses a rollback journal.
-    let rollback = folder.path("rollback.db");
+    let rollback = folder.at("rollback.db");
     drop(open(&rollback, 4096, "delete"));
     copy_set(&dead, &rollback, &["-wal"]);
     inspect(&rollback).assert_wrong("log-beside-rollback-database");
     // An old log beside the database that went on without it.
-    let old = folder.path("old.db");
+    let old = folder.at("old.db");
     copy_set(&dead, &old, &["", "-wal"]);
     for round in 0..3 {
         let connection = Connection::open(&old).expect("SQLite opens it");
@@ -390,14 +368,14 @@ fn a_log_beside_what_cannot_be_its_database_is_told() {
     copy_set(&dead, &old, &["-wal"]);
     inspect(&old).assert_wrong("log-older-than-database");
     // Beside none.
-    let none = folder.path("none.db");
+    let none = folder.at("none.db");
     copy_set(&dead, &none, &["-wal", "-shm"]);
     inspect(&sidecar(&none, "-wal")).assert_wrong("missing-database");
 }
 
 #[test]
 fn a_lost_log_header_is_told_with_what_lies_behind() {
-    let folder = Folder::new();
+    let folder = Folder::new("inspect");
     let dead = crashed(&folder, 4096);
     edit(&sidecar(&dead, "-wal"), |log| log[..32].fill(0));
     let seen = inspect(&dead);
@@ -405,7 +383,7 @@ fn a_lost_log_header_is_told_with_what_lies_behind() {
     // The first frame's checksum went on from the header, and it ends no transaction.
     assert_eq!(seen.one()["wal"]["frames"]["beyond"]["same_generation_commits"], 16, "{:#}", seen.json);
     // SQLite drops them, as we say.
-    let copy = folder.path("copy.db");
+    let copy = folder.at("copy.db");
     copy_set(&dead, &copy, &["", "-wal"]);
     assert_eq!(rows(&copy), 8);
     // With the page size lost on both sides as well.
@@ -415,7 +393,7 @@ fn a_lost_log_header_is_told_with_what_lies_behind() {
 
 #[test]
 fn damage_inside_a_log_is_told() {
-    let folder = Folder::new();
+    let folder = Folder::new("inspect");
     let dead = crashed(&folder, 4096);
     let log = sidecar(&dead, "-wal");
     edit(&log, |bytes| {
@@ -433,19 +411,19 @@ fn damage_inside_a_log_is_told() {
 
 #[test]
 fn a_log_that_is_gone_is_remembered_by_the_index() {
-    let folder = Folder::new();
+    let folder = Folder::new("inspect");
     let dead = crashed(&folder, 4096);
     fs::remove_file(sidecar(&dead, "-wal")).expect("it is there");
     inspect(&dead).assert_wrong("log-is-gone");
     // Another generation's log beside it.
-    let other = Folder::new();
+    let other = Folder::new("inspect");
     copy_set(&crashed(&other, 4096), &dead, &["-wal"]);
     inspect(&dead).assert_wrong("index-of-another-log");
 }
 
 #[test]
 fn pages_that_a_checkpoint_counted_and_did_not_copy_are_told() {
-    let folder = Folder::new();
+    let folder = Folder::new("inspect");
     let dead = crashed(&folder, 4096);
     let mut all = 0;
     edit(&sidecar(&dead, "-shm"), |bytes| {
@@ -460,8 +438,8 @@ fn pages_that_a_checkpoint_counted_and_did_not_copy_are_told() {
 /// Seen when SQLite was hammered: pages cut off when the checkpoint ran, and grown again after it.
 #[test]
 fn pages_that_were_cut_off_when_the_checkpoint_ran_are_no_loss() {
-    let folder = Folder::new();
-    let (live, dead) = (folder.path("live.db"), folder.path("dead.db"));
+    let folder = Folder::new("inspect");
+    let (live, dead) = (folder.at("live.db"), folder.at("dead.db"));
     let connection = open(&live, 1024, "wal");
     let grow = "INSERT INTO t(b) SELECT hex(randomblob(400)) FROM generate";
     connection.execute_batch("CREATE VIEW generate AS WITH RECURSIVE c(n) AS (VALUES(1) UNION ALL SELECT n+1 FROM c WHERE n<60) SELECT n FROM c").expect("a view");
@@ -483,8 +461,8 @@ fn pages_that_were_cut_off_when_the_checkpoint_ran_are_no_loss() {
 /// Seen when SQLite was hammered: a checkpoint passes over pages that have a newer frame than it may copy.
 #[test]
 fn a_half_copied_log_is_no_damage_and_the_file_alone_a_mixture() {
-    let folder = Folder::new();
-    let (live, dead) = (folder.path("live.db"), folder.path("dead.db"));
+    let folder = Folder::new("inspect");
+    let (live, dead) = (folder.at("live.db"), folder.at("dead.db"));
     let connection = open(&live, 1024, "wal");
     connection.execute_batch("CREATE TABLE other(a)").expect("a table");
     insert(&connection, 3);
@@ -505,13 +483,13 @@ fn a_half_copied_log_is_no_damage_and_the_file_alone_a_mixture() {
 /// The last commit names pages that neither the file nor the log has.
 #[test]
 fn a_database_cut_off_beside_its_log_is_wrong() {
-    let folder = Folder::new();
-    let live = folder.path("live.db");
+    let folder = Folder::new("inspect");
+    let live = folder.at("live.db");
     let connection = open(&live, 4096, "wal");
     insert(&connection, 400);
     connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("a checkpoint");
     insert(&connection, 2);
-    let dead = folder.path("dead.db");
+    let dead = folder.at("dead.db");
     copy_set(&live, &dead, &["", "-wal"]);
     inspect(&dead).assert_sound("caution", "pending-commits");
     edit(&dead, |bytes| bytes.truncate(10 * 4096));
@@ -525,32 +503,32 @@ fn a_database_cut_off_beside_its_log_is_wrong() {
 /// Files of one database, of different times.
 #[test]
 fn a_log_beside_another_state_of_its_database_is_wrong() {
-    let folder = Folder::new();
-    let live = folder.path("live.db");
+    let folder = Folder::new("inspect");
+    let live = folder.at("live.db");
     let connection = open(&live, 4096, "wal");
     connection.execute_batch("CREATE INDEX i ON t(b)").expect("an index");
     insert(&connection, 500);
     connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("a checkpoint");
-    copy_set(&live, &folder.path("backup.db"), &[""]);
+    copy_set(&live, &folder.at("backup.db"), &[""]);
     insert(&connection, 500);
     connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("a checkpoint");
     insert(&connection, 30);
-    copy_set(&live, &folder.path("sound.db"), &["", "-wal"]);
-    copy_set(&live, &folder.path("newer.db"), &["-wal"]);
-    copy_set(&live, &folder.path("backup.db"), &["-wal"]);
+    copy_set(&live, &folder.at("sound.db"), &["", "-wal"]);
+    copy_set(&live, &folder.at("newer.db"), &["-wal"]);
+    copy_set(&live, &folder.at("backup.db"), &["-wal"]);
     connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("a checkpoint");
     insert(&connection, 500);
     connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("a checkpoint");
-    copy_set(&live, &folder.path("newer.db"), &[""]);
-    inspect(&folder.path("sound.db")).assert_sound("caution", "pending-commits");
-    inspect(&folder.path("backup.db")).assert_wrong("file-too-short");
+    copy_set(&live, &folder.at("newer.db"), &[""]);
+    inspect(&folder.at("sound.db")).assert_sound("caution", "pending-commits");
+    inspect(&folder.at("backup.db")).assert_wrong("file-too-short");
 }
 
 /// A process with locking_mode=EXCLUSIVE may have recovered the log and left the -shm as it was; somebody may have deleted
 /// the log after a crash. The bytes are the same, and the time of a mapped file is not when it was written last.
 #[test]
 fn a_log_that_is_gone_is_wrong_whatever_the_times_say() {
-    let folder = Folder::new();
+    let folder = Folder::new("inspect");
     let dead = crashed(&folder, 4096);
     let shm = fs::File::options().write(true).open(sidecar(&dead, "-shm")).expect("it is there");
     let past = std::time::SystemTime::now() - std::time::Duration::from_secs(100);
@@ -570,9 +548,9 @@ fn a_log_that_is_gone_is_wrong_whatever_the_times_say() {
 /// walked over unasked is walked over when its pages are asked for.
 #[test]
 fn a_file_alone_is_walked_over() {
-    let folder = Folder::new();
+    let folder = Folder::new("inspect");
     for journal in ["delete", "wal"] {
-        let path = folder.path(&format!("{journal}.db"));
+        let path = folder.at(&format!("{journal}.db"));
         let connection = open(&path, 4096, journal);
         connection.execute_batch("BEGIN").expect("one transaction");
         insert(&connection, 900);
@@ -597,8 +575,8 @@ fn a_file_alone_is_walked_over() {
 /// Names in it would steer the terminal; a disk that is full is a failure.
 #[test]
 fn text_is_plain_and_a_full_disk_is_told() {
-    let folder = Folder::new();
-    let path = folder.path("a\u{1b}[31m\nwrong.db");
+    let folder = Folder::new("inspect");
+    let path = folder.at("a\u{1b}[31m\nwrong.db");
     drop(open(&path, 4096, "wal"));
     let (code, out, _) = run(&[&path]);
     assert_eq!(code, 0, "{out}");
@@ -614,7 +592,7 @@ fn text_is_plain_and_a_full_disk_is_told() {
 /// A terabyte of room behind the log.
 #[test]
 fn a_log_that_is_nothing_but_room_has_an_end() {
-    let folder = Folder::new();
+    let folder = Folder::new("inspect");
     let dead = crashed(&folder, 65536);
     let log = fs::File::options().write(true).open(sidecar(&dead, "-wal")).expect("it is there");
     log.set_len(1 << 40).expect("room");
@@ -626,14 +604,14 @@ fn a_log_that_is_nothing_but_room_has_an_end() {
 /// This process holds it.
 #[test]
 fn a_deleted_log_that_a_process_holds_is_wrong() {
-    let folder = Folder::new();
-    let path = folder.path("held.db");
+    let folder = Folder::new("inspect");
+    let path = folder.at("held.db");
     let connection = open(&path, 4096, "wal");
     insert(&connection, 5);
     let me = format!("pid:{}", std::process::id());
     let ours = |ended: &Ended| -> Option<Value> {
         let name = path.file_name()?.to_str()?.to_owned();
-        let folder = folder.0.file_name()?.to_str()?.to_owned();
+        let folder = folder.path().file_name()?.to_str()?.to_owned();
         let all = ended.json["databases"].as_array()?;
         let is = |one: &&Value| one["path"].as_str().is_some_and(|path| path.ends_with(&format!("{folder}/{name}")));
         all.iter().find(is).cloned()
@@ -649,8 +627,8 @@ fn a_deleted_log_that_a_process_holds_is_wrong() {
 
 #[test]
 fn a_list_of_no_commits_is_no_failure() {
-    let folder = Folder::new();
-    let path = folder.path("closed.db");
+    let folder = Folder::new("inspect");
+    let path = folder.at("closed.db");
     let connection = open(&path, 4096, "wal");
     insert(&connection, 3);
     drop(connection);
@@ -666,39 +644,40 @@ fn a_list_of_no_commits_is_no_failure() {
 
 #[test]
 fn misuse_and_what_cannot_be_read_exit_2() {
-    let folder = Folder::new();
-    let (code, _, error) = run(&[&folder.path("nothing.db")]);
+    let folder = Folder::new("inspect");
+    let (code, _, error) = run(&[&folder.at("nothing.db")]);
     assert!(code == 2 && error.contains("because:") && error.contains("try:"), "{error}");
-    assert_eq!(run(&[&folder.0]).0, 2);
+    assert_eq!(run(&[folder.path()]).0, 2);
     assert_eq!(run(&[]).0, 2);
-    let pipe = folder.path("pipe.db");
+    let pipe = folder.at("pipe.db");
     assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
     assert_eq!(run(&[&pipe]).0, 2);
 }
 
 #[test]
 fn a_directory_is_its_databases_and_text_tells_what_to_do() {
-    let folder = Folder::new();
+    let folder = Folder::new("inspect");
     let dead = crashed(&folder, 4096);
-    fs::write(folder.path("notes-journal"), "no journal").expect("a write");
-    let (code, out, error) = run(&[&folder.0]);
+    fs::write(folder.at("notes-journal"), "no journal").expect("a write");
+    let (code, out, error) = run(&[folder.path()]);
     assert_eq!((code, error.as_str()), (0, ""), "{out}");
     assert_eq!(out.lines().filter(|line| line.starts_with("walproof inspect ")).count(), 2, "{out}");
     assert!(out.contains("next       do not delete or rename the -wal"), "{out}");
     assert!(out.contains("7 commits (from frame"), "{out}");
     // A symbolic link leads to the same files.
-    let link = folder.path("link");
+    let link = folder.at("link");
     std::os::unix::fs::symlink(&dead, &link).expect("a link");
     assert!(run(&[&link]).1.contains("7 commits (from frame"));
 }
 
 #[test]
 fn nothing_is_written_and_nothing_is_made() {
-    let folder = Folder::new();
+    let folder = Folder::new("inspect");
     let dead = crashed(&folder, 4096);
     fs::remove_file(sidecar(&dead, "-shm")).expect("it is there");
     let state = || {
-        let mut all: Vec<_> = fs::read_dir(&folder.0).expect("a folder").flatten().map(|entry| entry.path()).collect();
+        let mut all: Vec<_> =
+            fs::read_dir(folder.path()).expect("a folder").flatten().map(|entry| entry.path()).collect();
         all.sort();
         let stamp = |path: PathBuf| {
             (fs::read(&path).expect("a file"), fs::metadata(&path).expect("a file").modified().ok(), path)
@@ -712,8 +691,8 @@ fn nothing_is_written_and_nothing_is_made() {
 
 #[test]
 fn a_live_database_is_never_called_wrong() {
-    let folder = Folder::new();
-    let path = folder.path("live.db");
+    let folder = Folder::new("inspect");
+    let path = folder.at("live.db");
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -738,13 +717,13 @@ fn a_live_database_is_never_called_wrong() {
 #[test]
 fn thousands_of_broken_files_are_read_without_panic() {
     const EACH: usize = 400;
-    let folder = Folder::new();
+    let folder = Folder::new("inspect");
     let dead = crashed(&folder, 512);
-    let hot = folder.path("hot.db");
-    let connection = open(&folder.path("rolling.db"), 512, "persist");
+    let hot = folder.at("hot.db");
+    let connection = open(&folder.at("rolling.db"), 512, "persist");
     insert(&connection, 50);
     connection.execute_batch("PRAGMA cache_size=2; BEGIN; UPDATE t SET b = hex(randomblob(90))").expect("it spills");
-    copy_set(&folder.path("rolling.db"), &hot, &SIDECARS);
+    copy_set(&folder.at("rolling.db"), &hot, &SIDECARS);
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut random = |below: usize| {
         state ^= state << 13;
@@ -753,8 +732,8 @@ fn thousands_of_broken_files_are_read_without_panic() {
         (state % below as u64) as usize
     };
     for _ in 0..8 {
-        let made = Folder::new();
-        let paths: Vec<PathBuf> = (0..EACH).map(|number| made.path(&number.to_string())).collect();
+        let made = Folder::new("inspect");
+        let paths: Vec<PathBuf> = (0..EACH).map(|number| made.at(&number.to_string())).collect();
         for path in &paths {
             copy_set(if random(3) == 0 { &hot } else { &dead }, path, &SIDECARS);
             let files: Vec<PathBuf> =

@@ -2,37 +2,14 @@
 //!
 //! What it must not do: judge the ranking; `walproof-judge` has the public cases for that.
 
-use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
+use walproof_testbench::Folder;
 
-/// A folder that goes away on drop.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("walproof-logs-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).expect("a folder of the test");
-        Self(path)
-    }
-
-    fn file(&self, name: &str, content: &[u8]) -> String {
-        let path = self.0.join(name);
-        fs::write(&path, content).expect("a file of the test");
-        path.display().to_string()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+fn file(folder: &Folder, name: &str, content: &[u8]) -> String {
+    folder.write(name, content).display().to_string()
 }
 
 struct Ended {
@@ -83,10 +60,14 @@ fn a_bare_message_cannot_be_told_and_facts_tell() {
 
 #[test]
 fn places_counts_and_times_are_told() {
-    let folder = Folder::new();
-    let first = folder
-        .file("a.log", b"fine\n2024-01-02T03:04:05Z SqliteError: disk I/O error { code: 'SQLITE_IOERR_SHMMAP' }\n");
-    let second = folder.file(
+    let folder = Folder::new("logs");
+    let first = file(
+        &folder,
+        "a.log",
+        b"fine\n2024-01-02T03:04:05Z SqliteError: disk I/O error { code: 'SQLITE_IOERR_SHMMAP' }\n",
+    );
+    let second = file(
+        &folder,
         "b.log",
         b"{\"log\":\"SqliteError: disk I/O error { code: 'SQLITE_IOERR_SHMMAP' }\\n\",\"stream\":\"stderr\",\"time\":\"2024-01-03T03:04:05Z\"}\n",
     );
@@ -114,15 +95,15 @@ fn damage_exits_1_and_silence_0() {
 
 #[test]
 fn misuse_says_what_to_do() {
-    let folder = Folder::new();
+    let folder = Folder::new("logs");
     run(&["logs", "--with", "nfs4"], b"").assert_says(2, &["fs=nfs4"]);
     run(&["logs", "--with", "colour=red"], b"").assert_says(2, &["runtime"]);
-    let packed = folder.file("a.log.gz", b"\x1f\x8b\x08rest");
+    let packed = file(&folder, "a.log.gz", b"\x1f\x8b\x08rest");
     run(&["logs", &packed], b"").assert_says(2, &["zcat", "because: it is compressed"]);
     for (order, wide) in [("le", [b"database is locked\n".as_slice(), &[]]), ("be", [&[], b"database is locked\n"])] {
         let letters =
             wide[0].iter().flat_map(|letter| [*letter, 0]).chain(wide[1].iter().flat_map(|letter| [0, *letter]));
-        let unmarked = folder.file("wide.log", &letters.collect::<Vec<u8>>());
+        let unmarked = file(&folder, "wide.log", &letters.collect::<Vec<u8>>());
         run(&["logs", &unmarked], b"").assert_says(2, &["it looks like UTF-16", &format!("iconv -f utf-16{order}")]);
     }
     let absent = run(&["logs", "/nowhere/at/all.log"], b"");

@@ -7,49 +7,44 @@
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use walproof_testbench::Folder;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A folder that goes away on drop.
-struct Folder(PathBuf);
+/// A folder of logs and of programs that commands find before all others.
+struct Bench(Folder);
 
-impl Folder {
+impl Bench {
     fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("walproof-follow-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).expect("a folder of the test");
-        Self(path)
+        Self(Folder::new("follow"))
     }
 
     fn path(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
+        self.0.at(name).display().to_string()
     }
 
     fn append(&self, name: &str, text: &str) {
-        let mut file = OpenOptions::new().create(true).append(true).open(self.0.join(name)).expect("a log");
+        let mut file = OpenOptions::new().create(true).append(true).open(self.0.at(name)).expect("a log");
         file.write_all(text.as_bytes()).expect("written");
     }
 
     /// A program of this name, first in PATH.
     fn program(&self, name: &str, script: &str) {
-        let path = self.0.join(name);
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a script");
+        let path = self.0.write(name, format!("#!/bin/sh\n{script}\n"));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("executable");
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_walproof"));
         let path = std::env::var("PATH").unwrap_or_default();
-        command.args(arguments).env("PATH", format!("{}:{path}", self.0.display()));
+        command.args(arguments).env("PATH", format!("{}:{path}", self.0.path().display()));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -70,12 +65,6 @@ impl Folder {
         });
         let input = child.stdin.take();
         Following { child, lines, input }
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -149,7 +138,7 @@ const MOVED: &str = "2024-01-02T03:06:05Z attempt to write a readonly database (
 
 #[test]
 fn rotation_truncation_and_a_file_that_appears_later_are_followed() {
-    let folder = Folder::new();
+    let folder = Bench::new();
     let mut following = folder.follow(&[&folder.path("app.log")]);
     assert!(following.line().contains("waited for"));
     folder.append("app.log", BUSY);
@@ -174,7 +163,7 @@ fn rotation_truncation_and_a_file_that_appears_later_are_followed() {
 
 #[test]
 fn a_line_is_judged_when_it_is_whole_or_silent_and_counts_once() {
-    let folder = Folder::new();
+    let folder = Bench::new();
     folder.append("app.log", "fine\n2024-01-02T03:04:05Z database is lo");
     let mut following = folder.follow(&[&folder.path("app.log"), &folder.path("other.log"), "-"]);
     assert!(following.line().contains("other.log"));
@@ -195,7 +184,7 @@ fn a_line_is_judged_when_it_is_whole_or_silent_and_counts_once() {
 
 #[test]
 fn an_alarm_comes_once_and_a_command_is_told() {
-    let folder = Folder::new();
+    let folder = Bench::new();
     let told = folder.path("told");
     let mut following = folder.follow(&["-", "--exec", &format!("cat > {told}.$WALPROOF_CAUSE")]);
     let mut input = following.input.take().expect("a pipe");
@@ -225,7 +214,7 @@ esac"#;
 
 #[test]
 fn containers_are_read_by_their_engine() {
-    let folder = Folder::new();
+    let folder = Bench::new();
     folder.program("docker", DOCKER);
     let out = folder.run(&["logs", "docker://app", "--since", "10m", "--tail", "100", "--json"]);
     let document: Value = serde_json::from_slice(&out.stdout).expect("a document");
@@ -248,7 +237,7 @@ fn containers_are_read_by_their_engine() {
 
 #[test]
 fn a_followed_container_is_ended_with_us() {
-    let folder = Folder::new();
+    let folder = Bench::new();
     folder.program("docker", &DOCKER.replace("exec sleep", "echo $$ > \"$(dirname \"$0\")/pid\"; exec sleep"));
     let mut following = folder.follow(&["docker://app"]);
     assert_eq!(following.alarm().0, "disk-full");
@@ -271,7 +260,7 @@ fn is_there(pid: i32) -> bool {
 
 #[test]
 fn pods_units_and_the_kernel_are_read_by_their_commands() {
-    let folder = Folder::new();
+    let folder = Bench::new();
     let note = r#"echo "$0 $@" >> "$(dirname "$0")/asked""#;
     let pod = r#"[ "$1" = get ] && echo '{}' && exit 0
 echo '2024-01-02T03:04:06Z database disk image is malformed'"#;
@@ -292,7 +281,7 @@ echo '2024-01-02T03:04:06Z database disk image is malformed'"#;
 /// A misspelt unit is as silent as one that is well.
 #[test]
 fn a_unit_that_the_journal_does_not_know_is_no_quiet_one() {
-    let folder = Folder::new();
+    let folder = Bench::new();
     let entry = r#"{"__REALTIME_TIMESTAMP":"1704164645123000","MESSAGE":"up"}"#;
     // Knows one unit, which said nothing in the last hour.
     let script = r#"case "$*" in *app*--since*|*app*--follow*) ;; *app*) echo 'ENTRY' ;; esac
@@ -313,7 +302,7 @@ case "$*" in *--follow*) exec sleep 300 ;; esac"#;
 /// The user's command gets some seconds to end, not its whole time.
 #[test]
 fn an_interrupt_does_not_wait_for_the_users_command() {
-    let folder = Folder::new();
+    let folder = Bench::new();
     let pid = folder.path("pid");
     let mut following =
         folder.follow(&["-", "--exec", &format!("echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 25")]);
@@ -333,7 +322,7 @@ fn an_interrupt_does_not_wait_for_the_users_command() {
 
 #[test]
 fn the_last_lines_of_a_file_are_taken() {
-    let folder = Folder::new();
+    let folder = Bench::new();
     folder.append("app.log", &format!("{FULL}fine\n{BUSY}{BUSY}"));
     for (tail, busy, full) in [("2", 2, 0), ("1", 1, 0), ("0", 0, 0), ("4", 2, 1), ("99", 2, 1)] {
         let out = folder.run(&["logs", &folder.path("app.log"), "--tail", tail, "--json"]);
@@ -344,7 +333,7 @@ fn the_last_lines_of_a_file_are_taken() {
 
 #[test]
 fn facts_of_a_manifest_are_taken_with_their_place() {
-    let folder = Folder::new();
+    let folder = Bench::new();
     let compose = "services:\n  app:\n    image: vaultwarden/server\n    volumes:\n      - data:/data\nvolumes:\n  data:\n    \
                    driver_opts:\n      type: nfs\n      o: addr=10.0.0.1,rw,nolock\n      device: \":/export\"\n";
     folder.append("compose.yaml", compose);
@@ -370,7 +359,7 @@ fn facts_of_a_manifest_are_taken_with_their_place() {
 
 #[test]
 fn what_came_first_is_told() {
-    let folder = Folder::new();
+    let folder = Bench::new();
     folder
         .append("kern.log", "2024-01-02T04:04:02+01:00 kernel: Out of memory: Killed process 12 (app) total-vm:1kB\n");
     folder.append("app.log", BUSY);

@@ -9,50 +9,34 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use rusqlite::Connection;
 use serde_json::Value;
+use walproof_testbench::Folder;
 
 const SIDECARS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 /// Names the database that this binary is to hold.
 const HOLD: &str = "WALPROOF_TEST_HOLD";
 
 /// A folder with `data`, which is the user's, and room beside it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("walproof-rescue-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(path.join("data")).expect("a folder of the test");
-        Self(path)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    /// Names, content, times and inodes of the user's folder; the wal-index is shared memory and left out.
-    fn state(&self) -> Vec<(PathBuf, Vec<u8>, i64, i64, u64)> {
-        let folder = self.path("data");
-        let mut all: Vec<PathBuf> = fs::read_dir(&folder).expect("a folder").flatten().map(|one| one.path()).collect();
-        all.sort();
-        let stamp = |path: PathBuf| {
-            let metadata = fs::metadata(&path).expect("there");
-            let shared = path.to_string_lossy().ends_with("-shm");
-            let content = if shared || path == folder { Vec::new() } else { fs::read(&path).expect("a file") };
-            (path, content, metadata.mtime(), metadata.mtime_nsec(), metadata.ino())
-        };
-        all.into_iter().map(stamp).chain([(folder.clone(), Vec::new(), 0, 0, 0)]).collect()
-    }
+fn folder_with_data() -> Folder {
+    let folder = Folder::new("rescue");
+    folder.folder("data");
+    folder
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// Names, content, times and inodes of the user's folder; the wal-index is shared memory and left out.
+fn state(folder: &Folder) -> Vec<(PathBuf, Vec<u8>, i64, i64, u64)> {
+    let folder = folder.at("data");
+    let mut all: Vec<PathBuf> = fs::read_dir(&folder).expect("a folder").flatten().map(|one| one.path()).collect();
+    all.sort();
+    let stamp = |path: PathBuf| {
+        let metadata = fs::metadata(&path).expect("there");
+        let shared = path.to_string_lossy().ends_with("-shm");
+        let content = if shared || path == folder { Vec::new() } else { fs::read(&path).expect("a file") };
+        (path, content, metadata.mtime(), metadata.mtime_nsec(), metadata.ino())
+    };
+    all.into_iter().map(stamp).chain([(folder.clone(), Vec::new(), 0, 0, 0)]).collect()
 }
 
 fn run(arguments: &[&str]) -> (i32, String, String) {
@@ -134,8 +118,8 @@ fn change(connection: &Connection, step: u32) {
 #[test]
 fn every_commit_comes_out_as_sqlite_saw_it() {
     for page_size in [512, 4096, 65536] {
-        let folder = Folder::new();
-        let (live, dead) = (folder.path("live.db"), folder.path("data/app.db"));
+        let folder = folder_with_data();
+        let (live, dead) = (folder.at("live.db"), folder.at("data/app.db"));
         let connection = open(&live, page_size);
         connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("an empty log");
         let mut dumps = Vec::new();
@@ -146,25 +130,25 @@ fn every_commit_comes_out_as_sqlite_saw_it() {
         connection.execute_batch("VACUUM").expect("it shrinks");
         dumps.push(dump(&connection));
         copy_set(&live, &dead);
-        let before = folder.state();
+        let before = state(&folder);
         let listed = json(&[text(&dead), "--commits"]);
         let commits = &listed["databases"][0]["commits"];
         assert_eq!(commits["all"], dumps.len(), "{commits:#}");
         for (number, expected) in (1..).zip(&dumps) {
-            let out = folder.path(&format!("commit-{number}.db"));
+            let out = folder.at(&format!("commit-{number}.db"));
             let (code, said, error) =
                 run(&[text(&dead), "--extract-commit", &number.to_string(), "--output", text(&out)]);
             assert_eq!(code, 0, "{said}{error}");
             assert_holds(&out, expected);
         }
-        assert_eq!(before, folder.state());
+        assert_eq!(before, state(&folder));
     }
 }
 
 #[test]
 fn what_a_checkpoint_went_over_is_refused_and_named() {
-    let folder = Folder::new();
-    let (live, dead) = (folder.path("live.db"), folder.path("data/app.db"));
+    let folder = folder_with_data();
+    let (live, dead) = (folder.at("live.db"), folder.at("data/app.db"));
     let connection = open(&live, 4096);
     for step in 0..6 {
         change(&connection, step);
@@ -180,7 +164,7 @@ fn what_a_checkpoint_went_over_is_refused_and_named() {
     let (mut refused, mut whole) = (0, 0);
     for (number, expected) in (1..).zip(&dumps) {
         let number = number.to_string();
-        let out = folder.path(&format!("commit-{number}.db"));
+        let out = folder.at(&format!("commit-{number}.db"));
         match run(&[text(&dead), "--extract-commit", &number, "--output", text(&out)]) {
             (0, _, _) => {
                 assert_holds(&out, expected);
@@ -198,12 +182,12 @@ fn what_a_checkpoint_went_over_is_refused_and_named() {
         }
     }
     assert!(refused > 0 && whole > 0, "{refused} refused, {whole} whole");
-    let out = folder.path("partial.db");
+    let out = folder.at("partial.db");
     let partial = json(&[text(&dead), "--extract-commit", "1", "--output", text(&out), "--partial"]);
     let lost = partial["extracted"]["lost"]["overwritten"].as_array().expect("a list");
     assert!(!lost.is_empty() && out.exists(), "{partial:#}");
     assert_eq!(
-        fs::read_dir(&folder.0)
+        fs::read_dir(folder.path())
             .expect("a folder")
             .flatten()
             .filter(|one| one.file_name().to_string_lossy().starts_with('.'))
@@ -214,24 +198,24 @@ fn what_a_checkpoint_went_over_is_refused_and_named() {
 
 #[test]
 fn nothing_is_written_beside_the_originals_or_over_anything() {
-    let folder = Folder::new();
-    let (live, dead) = (folder.path("live.db"), folder.path("data/app.db"));
+    let folder = folder_with_data();
+    let (live, dead) = (folder.at("live.db"), folder.at("data/app.db"));
     let connection = open(&live, 4096);
     change(&connection, 0);
     copy_set(&live, &dead);
-    std::os::unix::fs::symlink(folder.path("data"), folder.path("link")).expect("a link");
-    fs::write(folder.path("there.db"), "mine").expect("a file");
-    let before = folder.state();
+    std::os::unix::fs::symlink(folder.at("data"), folder.at("link")).expect("a link");
+    fs::write(folder.at("there.db"), "mine").expect("a file");
+    let before = state(&folder);
     for place in ["data/out.db", "link/out.db", "there.db", "none/out.db", "data"] {
-        let out = folder.path(place);
+        let out = folder.at(place);
         for arguments in [vec!["--extract-commit", "1", "--output", text(&out)], vec!["--salvage", text(&out)]] {
             let (code, _, error) = run(&[&[text(&dead)], &arguments[..]].concat());
             assert!(code == 2 && error.contains("because:") && error.contains("try:"), "{place}: {error}");
         }
     }
-    assert_eq!(fs::read(folder.path("there.db")).expect("a file"), b"mine");
+    assert_eq!(fs::read(folder.at("there.db")).expect("a file"), b"mine");
     for arguments in [&["--extract-commit", "99"][..], &["--commit", "99"], &["--extract-commit", "0"]] {
-        let out = folder.path("new.db");
+        let out = folder.at("new.db");
         let more: &[&str] = if arguments[0] == "--extract-commit" { &["--output", text(&out)] } else { &[] };
         let (code, _, error) = run(&[&[text(&dead)], arguments, more].concat());
         assert!(code == 2 && error.contains("the log holds commits 1 to 3"), "{error}");
@@ -239,7 +223,7 @@ fn nothing_is_written_beside_the_originals_or_over_anything() {
     assert_eq!(run(&[text(&dead), "--extract-commit", "1"]).0, 2);
     let (code, _, error) = run(&["no-engine://web"]);
     assert!(code == 2 && error.contains("no engine that is known"), "{error}");
-    assert_eq!(before, folder.state());
+    assert_eq!(before, state(&folder));
 }
 
 // ---- --salvage ----
@@ -285,14 +269,14 @@ impl Drop for Holder {
 
 #[test]
 fn a_deleted_log_that_a_process_holds_gives_back_every_commit() {
-    let folder = Folder::new();
-    let path = folder.path("data/app.db");
+    let folder = folder_with_data();
+    let path = folder.at("data/app.db");
     let holder = Holder::of(&path);
     let expected = fs::read_to_string(sidecar(&path, ".dump")).expect("its dump");
     let expected: Vec<String> = expected.split('\n').map(str::to_owned).collect();
     assert!(!sidecar(&path, "-wal").exists());
-    let before = folder.state();
-    let saved = folder.path("saved");
+    let before = state(&folder);
+    let saved = folder.at("saved");
     let done = json(&[text(&path), "--salvage", text(&saved)]);
     let salvaged = &done["salvaged"];
     let stranded = salvaged["recovered"].as_array().expect("a list");
@@ -301,13 +285,13 @@ fn a_deleted_log_that_a_process_holds_gives_back_every_commit() {
     assert_eq!(salvaged["holders"]["stranded"][0]["pids"][0], holder.0.id());
     assert!(salvaged["next"].to_string().contains("do not stop or restart process"), "{salvaged:#}");
     assert!(saved.join("salvage.txt").exists() && saved.join("originals/app.db").exists());
-    assert_eq!(before, folder.state());
+    assert_eq!(before, state(&folder));
 }
 
 #[test]
 fn what_lies_there_is_saved_whatever_it_is() {
-    let folder = Folder::new();
-    let (live, dead) = (folder.path("live.db"), folder.path("data/app.db"));
+    let folder = folder_with_data();
+    let (live, dead) = (folder.at("live.db"), folder.at("data/app.db"));
     let connection = open(&live, 4096);
     for step in 0..8 {
         change(&connection, step);
@@ -318,28 +302,28 @@ fn what_lies_there_is_saved_whatever_it_is() {
     let mut bytes = fs::read(&dead).expect("a file");
     bytes.iter_mut().take(4096).for_each(|byte| *byte = 0);
     fs::write(&dead, bytes).expect("a write");
-    let before = folder.state();
-    let done = json(&[text(&dead), "--salvage", text(&folder.path("saved"))]);
+    let before = state(&folder);
+    let done = json(&[text(&dead), "--salvage", text(&folder.at("saved"))]);
     let made = &done["salvaged"]["recovered"][0];
     assert_holds(Path::new(made["path"].as_str().expect("a path")), &expected);
-    assert_eq!(before, folder.state());
+    assert_eq!(before, state(&folder));
     // Rubbish of all lengths is copied, and said to be none.
     for (number, rubbish) in [&b""[..], b"x", &[0; 4096], &[0xff; 100_000]].into_iter().enumerate() {
-        let path = folder.path(&format!("data/rubbish-{number}.db"));
+        let path = folder.at(&format!("data/rubbish-{number}.db"));
         for suffix in SIDECARS {
             fs::write(sidecar(&path, suffix), rubbish).expect("a write");
         }
-        let (code, said, error) = run(&[text(&path), "--salvage", text(&folder.path(&format!("rubbish-{number}")))]);
+        let (code, said, error) = run(&[text(&path), "--salvage", text(&folder.at(&format!("rubbish-{number}")))]);
         assert!(code <= 1, "{said}{error}");
-        let copy = folder.path(&format!("rubbish-{number}/originals/rubbish-{number}.db-wal"));
+        let copy = folder.at(&format!("rubbish-{number}/originals/rubbish-{number}.db-wal"));
         assert_eq!(fs::read(copy).expect("a copy"), rubbish);
     }
 }
 
 #[test]
 fn an_interrupted_transaction_is_rolled_back_in_the_copy() {
-    let folder = Folder::new();
-    let (live, dead) = (folder.path("live.db"), folder.path("data/app.db"));
+    let folder = folder_with_data();
+    let (live, dead) = (folder.at("live.db"), folder.at("data/app.db"));
     let connection = open(&live, 1024);
     connection.execute_batch("PRAGMA journal_mode=delete").expect("a rollback journal");
     for step in 0..30 {
@@ -353,18 +337,18 @@ fn an_interrupted_transaction_is_rolled_back_in_the_copy() {
         .expect("it spills");
     copy_set(&live, &dead);
     connection.execute_batch("ROLLBACK").expect("the end");
-    let before = folder.state();
+    let before = state(&folder);
     let said = run(&[text(&dead)]).1;
     assert!(said.contains("rolling back would restore"), "{said}");
-    let done = json(&[text(&dead), "--salvage", text(&folder.path("saved"))]);
+    let done = json(&[text(&dead), "--salvage", text(&folder.at("saved"))]);
     let made = &done["salvaged"]["recovered"][0];
     assert_holds(Path::new(made["path"].as_str().expect("a path")), &expected);
-    assert_eq!(before, folder.state());
+    assert_eq!(before, state(&folder));
 }
 
 /// A copy of a database with a log that does not hold page 1, or does not any more once `damage` is done.
 fn damaged(folder: &Folder, damage: impl FnOnce(&Path)) -> PathBuf {
-    let (live, dead) = (folder.path("live.db"), folder.path("data/app.db"));
+    let (live, dead) = (folder.at("live.db"), folder.at("data/app.db"));
     let connection = open(&live, 4096);
     for step in 0..3 {
         change(&connection, step);
@@ -386,7 +370,7 @@ fn overwrite(path: &Path, range: std::ops::Range<usize>) {
 #[track_caller]
 fn assert_not_whole(folder: &Folder, dead: &Path, words: &[&str]) {
     let before = fs::read(dead).expect("a file");
-    let (code, said, error) = run(&[text(dead), "--salvage", text(&folder.path("saved"))]);
+    let (code, said, error) = run(&[text(dead), "--salvage", text(&folder.at("saved"))]);
     assert_eq!(code, 1, "{said}{error}");
     for word in words {
         assert!(said.contains(word), "{word}: {said}");
@@ -397,9 +381,9 @@ fn assert_not_whole(folder: &Folder, dead: &Path, words: &[&str]) {
 
 #[test]
 fn a_zeroed_header_is_no_database() {
-    let folder = Folder::new();
+    let folder = folder_with_data();
     let dead = damaged(&folder, |dead| overwrite(dead, 0..4096));
-    let out = folder.path("out.db");
+    let out = folder.at("out.db");
     let (code, said, error) = run(&[text(&dead), "--extract-commit", "1", "--output", text(&out)]);
     assert!(code == 2 && error.contains("page 1 is not a database's") && !out.exists(), "{said}{error}");
     assert_not_whole(&folder, &dead, &["is no database"]);
@@ -408,21 +392,21 @@ fn a_zeroed_header_is_no_database() {
 #[test]
 fn a_log_that_is_left_out_is_named() {
     let at = |dead: &Path| sidecar(dead, "-wal");
-    let folder = Folder::new();
+    let folder = folder_with_data();
     let dead = damaged(&folder, |dead| overwrite(&at(dead), 0..32));
     assert_not_whole(&folder, &dead, &["the header of its log is damaged", "is not in"]);
-    let folder = Folder::new();
+    let folder = folder_with_data();
     // The checksum of the first frame.
     let dead = damaged(&folder, |dead| overwrite(&at(dead), 48..56));
     assert_not_whole(&folder, &dead, &["its log is damaged: ", "is not in"]);
-    let folder = Folder::new();
+    let folder = folder_with_data();
     let dead = damaged(&folder, |dead| {
-        fs::rename(at(dead), folder.path("log")).expect("a move");
-        std::os::unix::fs::symlink(folder.path("log"), at(dead)).expect("a link");
+        fs::rename(at(dead), folder.at("log")).expect("a move");
+        std::os::unix::fs::symlink(folder.at("log"), at(dead)).expect("a link");
     });
     assert_not_whole(&folder, &dead, &["is a symbolic link", "commits in it are not in"]);
     fs::remove_file(at(&dead)).expect("a link");
-    fs::remove_dir_all(folder.path("saved")).expect("a folder");
+    fs::remove_dir_all(folder.at("saved")).expect("a folder");
     assert!(Command::new("mkfifo").arg(at(&dead)).status().expect("mkfifo runs").success());
     assert_not_whole(&folder, &dead, &["is no regular file", "commits in it are not in"]);
 }
@@ -431,8 +415,8 @@ fn a_log_that_is_left_out_is_named() {
 
 #[test]
 fn lists_tell_whose_the_pages_are_and_what_changed() {
-    let folder = Folder::new();
-    let (live, dead) = (folder.path("live.db"), folder.path("data/app.db"));
+    let folder = folder_with_data();
+    let (live, dead) = (folder.at("live.db"), folder.at("data/app.db"));
     let connection = open(&live, 4096);
     for step in 0..3 {
         change(&connection, step);

@@ -9,12 +9,12 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
 use walproof_lab::clients::{Client, ClientOptions, Failing, Latency, Pages, Server, why_not_here};
+use walproof_testbench::{Folder, skip};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_walproof");
 /// How far a prediction may be off, either way.
@@ -28,8 +28,9 @@ fn measure_alone() -> MutexGuard<'static, ()> {
 
 /// A folder with a client of networked storage in it, or with nothing; goes away on drop.
 struct Bench {
-    root: PathBuf,
+    // First, so that nothing is mounted in the folder when it goes.
     client: Option<Client>,
+    root: Folder,
 }
 
 impl Bench {
@@ -39,12 +40,10 @@ impl Bench {
     }
 
     fn below(parent: &Path) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("walproof-storage-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let root = parent.join(name);
-        fs::create_dir_all(root.join("tested")).expect("a folder of the test");
-        fs::create_dir_all(root.join("server")).expect("a folder of the test");
-        Self { root, client: None }
+        let root = Folder::below(parent, "storage");
+        root.folder("tested");
+        root.folder("server");
+        Self { client: None, root }
     }
 
     /// `None`: no client can be mounted here, which is said. In memory where there is some, and each request takes its
@@ -52,21 +51,19 @@ impl Bench {
     fn with_client(what: &str, fixed_us: u32) -> Option<Self> {
         let latency = Latency { fixed_us, jitter_us: fixed_us / 3, ..Latency::NONE };
         if let Some(why) = why_not_here() {
-            let _ = writeln!(std::io::stderr(), "skipped: {why}: {what}");
-            let required = std::env::var("WALPROOF_REQUIRE").unwrap_or_default();
-            assert!(!required.split(',').any(|name| name.trim() == "clients"), "required: clients; {why}");
+            skip("clients", what, &why);
             return None;
         }
         let memory = Path::new("/dev/shm");
         let mut bench = if memory.is_dir() { Self::below(memory) } else { Self::new() };
         let options = ClientOptions::believing(Pages::CachedAlways, 1000).with_latency(latency);
-        let server = Arc::new(Server::new(&bench.root.join("server"), false));
+        let server = Arc::new(Server::new(&bench.root.at("server"), false));
         bench.client = Some(Client::mount(server, &bench.tested(), options, 1).expect("mounted"));
         Some(bench)
     }
 
     fn tested(&self) -> PathBuf {
-        self.root.join("tested")
+        self.root.at("tested")
     }
 
     fn command(&self, words: &[&str]) -> Command {
@@ -85,20 +82,13 @@ impl Bench {
 
     /// Looked at past the client: this process serves it, and must not touch it.
     fn assert_nothing_left(&self) {
-        let folder = if self.client.is_some() { self.root.join("server") } else { self.tested() };
+        let folder = if self.client.is_some() { self.root.at("server") } else { self.tested() };
         let left: Vec<PathBuf> = fs::read_dir(folder).expect("there").flatten().map(|entry| entry.path()).collect();
         assert!(left.is_empty(), "left behind: {left:?}");
     }
 
     fn stall(&self, time_max: Duration) {
         self.client.as_ref().expect("a client").knobs().stall(time_max);
-    }
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        drop(self.client.take());
-        let _ = fs::remove_dir_all(&self.root);
     }
 }
 
@@ -168,7 +158,7 @@ fn commits_are_predicted_on_an_ext4_of_our_own() {
     let _alone = measure_alone();
     let memory = Path::new("/dev/shm");
     let bench = if memory.is_dir() { Bench::below(memory) } else { Bench::new() };
-    let image = bench.root.join("image");
+    let image = bench.root.at("image");
     fs::File::create(&image).and_then(|file| file.set_len(256 << 20)).expect("a sparse file");
     let script = "PATH=$PATH:/usr/sbin:/sbin; mkfs.ext4 -q -F \"$1\" && mount -t ext4 -o loop \"$1\" \"$2\" || exit 90; \
                   exec \"$3\" probe --storage --json --time 5s \"$2\"";
@@ -177,10 +167,7 @@ fn commits_are_predicted_on_an_ext4_of_our_own() {
     let output = command.arg(&image).arg(bench.tested()).arg(BINARY).output().expect("unshare starts");
     if output.status.code() != Some(0) && output.stdout.is_empty() {
         let why = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
-        let _ = writeln!(std::io::stderr(), "skipped: {why}: commits predicted on an ext4 of our own");
-        let required = std::env::var("WALPROOF_REQUIRE").unwrap_or_default();
-        assert!(!required.split(',').any(|name| name.trim() == "filesystems"), "required: filesystems; {why}");
-        return;
+        return skip("filesystems", "commits predicted on an ext4 of our own", &why);
     }
     let report = json(&output);
     assert!(report["conditions"][0].as_str().is_some_and(|line| line.contains("ext4")), "{}", report["conditions"]);
@@ -269,7 +256,7 @@ fn what_cannot_be_measured_is_refused_with_one_message() {
     let bench = Bench::new();
     let at = |path: &Path| Command::new(BINARY).args(["probe", "--storage"]).arg(path).output().expect("it starts");
     refuses(&at(Path::new("/no/such/place")), 2, "cannot measure `/no/such/place`");
-    let file = bench.root.join("file");
+    let file = bench.root.at("file");
     fs::write(&file, "").expect("writes");
     refuses(&at(&file), 2, "it is not a directory");
     refuses(&at(Path::new("/proc/self")), 2, "cannot");

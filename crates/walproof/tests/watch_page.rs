@@ -15,12 +15,13 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use walproof_testbench::{Folder, skip};
 
 const HANG: Duration = Duration::from_secs(90);
 const HOLDS: &str = "WALPROOF_TEST_HOLDS";
@@ -28,24 +29,6 @@ const HOLDS: &str = "WALPROOF_TEST_HOLDS";
 const NAME: &str = "a<script>x<img src=x onerror=document.title='taken'>\"\\.db";
 
 // ---- the bench ----
-
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("walproof-page-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).expect("a folder of the test");
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 fn open(path: &Path) -> Connection {
     let connection = Connection::open(path).expect("opens");
@@ -245,8 +228,8 @@ fn labels(rest: &str) -> (String, &str) {
 
 #[test]
 fn metrics_are_well_formed_and_counters_never_go_back() {
-    let folder = Folder::new();
-    let path = folder.0.join(NAME);
+    let folder = Folder::new("page");
+    let path = folder.at(NAME);
     let _writer = Writer::of(path.clone());
     let watch = Watch::of(&path);
     watch.until("commits", |state| commits(state) > 0);
@@ -269,8 +252,8 @@ fn metrics_are_well_formed_and_counters_never_go_back() {
 
 #[test]
 fn nobody_else_gets_in_and_nothing_can_be_changed() {
-    let folder = Folder::new();
-    let watch = Watch::of(&folder.0);
+    let folder = Folder::new("page");
+    let watch = Watch::of(folder.path());
     let port = watch.port;
     assert_eq!(watch.ask("GET /state.json HTTP/1.1\r\nHost: rebound.example\r\n\r\n").0, 403);
     assert_eq!(watch.ask(&format!("POST / HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n")).0, 405);
@@ -282,7 +265,7 @@ fn nobody_else_gets_in_and_nothing_can_be_changed() {
         ("--serve=0.0.0.0:0".to_owned(), "--serve-anywhere"),
         ("--serve=example.com:1".to_owned(), "no address"),
     ] {
-        let out = watch_once(&serve, &folder.0);
+        let out = watch_once(&serve, folder.path());
         assert!(out.contains("because:") && out.contains("try:") && out.contains(words), "{serve}: {out}");
     }
 }
@@ -317,12 +300,12 @@ fn pipe() -> (OwnedFd, OwnedFd) {
 
 impl Browser {
     fn start() -> Option<Self> {
-        let folder = Folder::new();
+        let folder = Folder::new("page");
         let ((their_in, to), (from, their_out)) = (pipe(), pipe());
         let (read, write) = (their_in.as_raw_fd(), their_out.as_raw_fd());
         let mut command = Command::new(CHROMIUM);
         command.args(["--headless", "--no-sandbox", "--remote-debugging-pipe", "--disable-gpu", "about:blank"]);
-        command.arg(format!("--user-data-dir={}", folder.0.display()));
+        command.arg(format!("--user-data-dir={}", folder.path().display()));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let take_descriptors = move || {
             // Out of the way first: either may be 3 or 4 itself.
@@ -391,26 +374,17 @@ impl Drop for Browser {
         self.session = None;
         let _ = self.to.write_all(b"{\"id\":0,\"method\":\"Browser.close\"}\0");
         let _ = self.child.0.wait();
-        let _ = fs::remove_dir_all(&self.folder.0);
-    }
-}
-
-/// Writes a skip where the main job of CI looks; a failure where a browser is required.
-fn skipped(why: &str) {
-    let required = std::env::var("WALPROOF_REQUIRE").unwrap_or_default();
-    assert!(!required.split(',').any(|one| one == "browser"), "required: browser, and {why}");
-    println!("skipped: {why}");
-    if let Some(log) = std::env::var_os("WALPROOF_SKIP_LOG") {
-        let mut log = File::options().append(true).create(true).open(log).expect("the list of skips");
-        writeln!(log, "skipped: the page in a browser: {why}").expect("written");
+        let _ = fs::remove_dir_all(self.folder.path());
     }
 }
 
 #[test]
 fn the_page_is_live_on_any_width_and_says_when_it_is_not() {
-    let Some(mut browser) = Browser::start() else { return skipped("there is no chromium-headless-shell") };
-    let folder = Folder::new();
-    let path = folder.0.join(NAME);
+    let Some(mut browser) = Browser::start() else {
+        return skip("browser", "the page in a browser", "there is no chromium-headless-shell");
+    };
+    let folder = Folder::new("page");
+    let path = folder.at(NAME);
     drop(open(&path));
     let watch = Watch::of(&path);
     let writer = Writer::of(path.clone());
@@ -471,8 +445,8 @@ fn metrics_in(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn rules_dashboard_and_docs_use_the_metrics_that_there_are() {
-    let folder = Folder::new();
-    let served = parse(&Watch::of(&folder.0).get("/metrics").1);
+    let folder = Folder::new("page");
+    let served = parse(&Watch::of(folder.path()).get("/metrics").1);
     let all: BTreeSet<String> = served.kinds.keys().cloned().collect();
     let read = |path: &str| fs::read_to_string(root().join(path)).expect(path);
     for path in ["deploy/prometheus-rules.yaml", "deploy/grafana-dashboard.json"] {

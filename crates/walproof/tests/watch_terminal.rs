@@ -6,10 +6,12 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+use walproof_testbench::{Folder, skip};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_walproof");
 /// Nothing here may take longer.
@@ -64,26 +66,8 @@ fn kill(pid: u32, signal: libc::c_int) {
 
 // ---- the bench ----
 
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("walproof-watch-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        fs::create_dir_all(&folder).expect("a folder of the test");
-        Self(folder)
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+fn folder() -> Folder {
+    Folder::below(Path::new(env!("CARGO_TARGET_TMPDIR")), "watch")
 }
 
 #[track_caller]
@@ -96,17 +80,6 @@ fn until<T>(what: &str, mut found: impl FnMut() -> Result<T, String>) -> T {
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-}
-
-fn skip(requirement: &str, what: &str, why: &str) {
-    let line = format!("skipped: {why}: {what}\n");
-    let _ = std::io::stderr().write_all(line.as_bytes());
-    if let Some(log) = std::env::var_os("WALPROOF_SKIP_LOG") {
-        let file = fs::OpenOptions::new().append(true).create(true).open(log);
-        file.and_then(|mut file| file.write_all(line.as_bytes())).expect("the log of skips can be written");
-    }
-    let required = std::env::var("WALPROOF_REQUIRE").unwrap_or_default();
-    assert!(!required.split(',').any(|name| name.trim() == requirement), "required: {requirement}; {line}");
 }
 
 /// A terminal of our own: tmux with its own socket, a shell in it.
@@ -248,7 +221,7 @@ fn read(path: &Path) -> String {
 #[test]
 fn a_terminal_shows_who_holds_the_lock_and_is_given_back() {
     let Some(tmux) = Tmux::start("the view of watch") else { return };
-    let folder = Folder::new();
+    let folder = folder();
     let (database, told) = (folder.at("app.db"), folder.at("told"));
     let holder = Holder::of(&database);
     holder.signal(libc::SIGSTOP);
@@ -293,7 +266,7 @@ fn a_terminal_shows_who_holds_the_lock_and_is_given_back() {
 #[test]
 fn signals_and_control_c_give_the_terminal_back() {
     let Some(tmux) = Tmux::start("signals to the view of watch") else { return };
-    let folder = Folder::new();
+    let folder = folder();
     let database = folder.at("app.db");
     let _holder = Holder::of(&database);
     for signal in [Some(libc::SIGTERM), Some(libc::SIGHUP), None] {
@@ -334,7 +307,7 @@ fn webhook() -> (String, std::sync::mpsc::Receiver<String>) {
 
 #[test]
 fn lines_a_command_and_a_webhook_tell_of_an_alarm() {
-    let folder = Folder::new();
+    let folder = folder();
     let (database, told) = (folder.at("app.db"), folder.at("told"));
     let holder = Holder::of(&database);
     let (address, bodies) = webhook();
@@ -364,7 +337,7 @@ fn lines_a_command_and_a_webhook_tell_of_an_alarm() {
 
 #[test]
 fn one_report_has_an_exit_code() {
-    let folder = Folder::new();
+    let folder = folder();
     let database = folder.at("app.db");
     let once = |words: &[&str], database: &Path| {
         let output = walproof(&[&["--once"], words].concat(), database).output().expect("it runs");
@@ -401,7 +374,7 @@ fn one_report_has_an_exit_code() {
 
 #[test]
 fn a_reader_that_leaves_ends_it_and_a_full_disk_is_an_error() {
-    let folder = Folder::new();
+    let folder = folder();
     let database = folder.at("app.db");
     let _holder = Holder::of(&database);
     for words in [["--json", "--every", "50ms"], ["--plain", "--every", "50ms"]] {
@@ -424,7 +397,7 @@ fn a_reader_that_leaves_ends_it_and_a_full_disk_is_an_error() {
 
 #[test]
 fn what_cannot_be_is_refused() {
-    let folder = Folder::new();
+    let folder = folder();
     let refused = |words: &[&str], database: &Path| {
         let output = walproof(words, database).output().expect("it runs");
         assert_eq!(output.status.code(), Some(2), "{words:?}");

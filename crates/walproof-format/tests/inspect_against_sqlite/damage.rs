@@ -15,7 +15,7 @@ use super::history::{Life, Random};
 use super::log::{AtCommit, Log};
 
 pub fn break_and_read(life: &mut Life, times: usize) {
-    let files = Files::of(&life.folder.path("live.db"));
+    let files = Files::of(&life.folder.at("live.db"));
     for _ in 0..times {
         let mut other = files.clone();
         for bytes in [&mut other.database, &mut other.wal, &mut other.shm, &mut other.journal] {

@@ -6,34 +6,15 @@ use std::collections::hash_map::DefaultHasher;
 use std::fs;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
+use walproof_testbench::Folder;
 
-/// A folder that goes away on drop; in memory where there is such a place.
-pub struct Folder(PathBuf);
-
-impl Folder {
-    pub fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let memory = Path::new("/dev/shm");
-        let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        let name = format!("walproof-bytes-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = parent.join(name);
-        fs::create_dir_all(&path).expect("a folder of the test");
-        Self(path)
-    }
-
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// In memory where there is such a place.
+pub fn folder() -> Folder {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { Folder::below(memory, "bytes") } else { Folder::new("bytes") }
 }
 
 /// The four files at one moment; empty when there is none. Copying drops the locks of this process: nobody else opens

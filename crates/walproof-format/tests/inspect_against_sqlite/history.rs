@@ -3,8 +3,9 @@
 //! What it must not do: check anything. The same seed plays the same steps; random bytes come from the seed as well.
 
 use rusqlite::Connection;
+use walproof_testbench::Folder;
 
-use super::files::{Folder, dump};
+use super::files::{dump, folder};
 
 /// splitmix64.
 pub struct Random(u64);
@@ -72,9 +73,9 @@ fn reserve(connection: &Connection, mut bytes: i32) {
 impl Life {
     pub fn begin(seed: u64, wal: bool) -> Self {
         let mut random = Random::new(seed);
-        let folder = Folder::new();
+        let folder = folder();
         let page_size = 512 << random.below(8);
-        let open = || Connection::open(folder.path("live.db")).expect("SQLite opens it");
+        let open = || Connection::open(folder.at("live.db")).expect("SQLite opens it");
         let writer = open();
         let (vacuum, encoding) = (random.below(3), random.one_of(&["UTF-8", "UTF-16le", "UTF-16be"]));
         let journal = if wal { "WAL" } else { random.one_of(&["DELETE", "PERSIST", "TRUNCATE"]) };
@@ -146,7 +147,7 @@ impl Life {
     /// Remembers what SQLite reads now.
     fn note(&mut self) {
         let last_frame = if self.wal { self.log_state().0 } else { 0 };
-        let log = std::fs::read(self.folder.path("live.db-wal")).unwrap_or_default();
+        let log = std::fs::read(self.folder.at("live.db-wal")).unwrap_or_default();
         let generation = log.get(16..24).unwrap_or_default();
         if generation != self.generation {
             // A log is begun anew once the database has all of it, also by a commit longer than all of the log before.

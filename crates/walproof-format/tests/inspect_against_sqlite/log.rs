@@ -107,7 +107,7 @@ impl<'a> AtCommit<'a> {
 
 pub fn compare(life: &mut Life, counts: &mut Counts) {
     let (max_frame, backfilled) = life.log_state();
-    let files = Files::of(&life.folder.path("live.db"));
+    let files = Files::of(&life.folder.at("live.db"));
     let log = Log::read(&files.wal);
     let index = WalIndex::parse(&files.shm);
     let header = index.believed().unwrap_or_else(|| panic!("{:?}", index.damage));
@@ -153,7 +153,7 @@ fn look_ups(files: &Files, log: &Log, max_frame: u32, counts: &mut Counts) {
 
 /// The database put together at each known commit is what SQLite read then.
 fn commits(life: &Life, files: &Files, log: &Log, backfilled: u64, counts: &mut Counts) {
-    let copy = life.folder.path("copy.db");
+    let copy = life.folder.at("copy.db");
     for commit in log.index.commits() {
         let Some(known) = life.known.iter().find(|known| known.last_frame == commit.last_frame as i64) else {
             continue;
@@ -183,7 +183,7 @@ fn big_endian(life: &Life, files: &Files, log: &Log, counts: &mut Counts) {
     let seen = Log::read(&other.wal).expect("a header").summary;
     assert_eq!(seen.frames_valid, log.summary.frames_valid);
     assert_eq!(seen.commits, log.summary.commits);
-    let found = dump_of(&other, &life.folder.path("copy.db")).expect("SQLite reads it");
+    let found = dump_of(&other, &life.folder.at("copy.db")).expect("SQLite reads it");
     assert_eq!(found, known.dump, "big-endian checksums, {}", life.describe());
     counts.big_endian += 1;
 }
@@ -226,7 +226,7 @@ fn torn(life: &mut Life, files: &Files, backfilled: u64, counts: &mut Counts) {
     if !whole.index.overwritten_after(kept, backfilled).is_empty() || (kept == 0 && backfilled > 0) {
         return;
     }
-    match dump_of(&other, &life.folder.path("copy.db")) {
+    match dump_of(&other, &life.folder.at("copy.db")) {
         Ok(found) => assert_eq!(found, known.dump, "byte {place}, cut {cut}, kept {kept}, {}", life.describe()),
         // Another format version (bytes 4..8) is an error to SQLite.
         Err(error) => assert!(!cut && (4..8).contains(&place), "byte {place}, cut {cut}: {error}"),

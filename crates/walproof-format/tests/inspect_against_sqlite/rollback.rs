@@ -50,7 +50,7 @@ fn played_back(files: &Files) -> Option<(Vec<u8>, JournalSummary)> {
 }
 
 pub fn compare(life: &mut Life, counts: &mut Counts) {
-    let path = life.folder.path("live.db");
+    let path = life.folder.at("live.db");
     let before = dump(&life.writer).expect("SQLite reads it");
     let spill = "PRAGMA cache_size=2; BEGIN; UPDATE rows SET b = b || 'x', c = zeroblob(700); \
         INSERT INTO rows(b) SELECT hex(randomblob(200)) FROM rows LIMIT 30; DELETE FROM keys WHERE length(k) % 2;";
@@ -65,7 +65,7 @@ pub fn compare(life: &mut Life, counts: &mut Counts) {
     // PERSIST leaves records of earlier transactions, with another nonce, behind those of this one.
     let mode: String = life.writer.query_row("PRAGMA journal_mode", [], |row| row.get(0)).expect("a mode");
     assert!(summary.end == PlaybackEnd::Done || mode == "persist", "{summary:?}, {}", life.describe());
-    let copy = life.folder.path("copy.db");
+    let copy = life.folder.at("copy.db");
     let ours = Files { database: restored.clone(), ..Files::default() };
     assert_eq!(dump_of(&ours, &copy).expect("SQLite reads it"), before, "{summary:?}, {}", life.describe());
     assert_eq!(dump_of(&files, &copy).expect("SQLite rolls it back"), before);
@@ -88,7 +88,7 @@ fn broken(life: &mut Life, files: &Files, counts: &mut Counts) {
         _ => other.journal[place] ^= 1 << life.random.below(8),
     }
     let Some((restored, summary)) = played_back(&other) else { return };
-    let copy = life.folder.path("copy.db");
+    let copy = life.folder.at("copy.db");
     other.lay(&copy);
     let connection = Connection::open(&copy).expect("SQLite opens it");
     let answer: rusqlite::Result<i64> =

@@ -9,7 +9,7 @@ use super::history::Life;
 use super::log::{AtCommit, Log};
 
 pub fn compare(life: &Life) {
-    let files = Files::of(&life.folder.path("live.db"));
+    let files = Files::of(&life.folder.at("live.db"));
     let log = if life.wal { Log::read(&files.wal) } else { None };
     let newest = AtCommit::newest(&files, log.as_ref(), life.page_size);
     header(life, &newest);

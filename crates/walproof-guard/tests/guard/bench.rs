@@ -3,52 +3,19 @@
 //! What this file must not do: change the process. What it unshares or gives up is a thread's own.
 //! Where to look next: the tests beside it.
 
-use std::fs;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::io;
+use std::path::Path;
 use std::time::Instant;
 
 use walproof_guard::{Assessment, Options, Verdict, assess_with};
+use walproof_testbench::Folder;
 
-/// A temporary folder, removed in the end.
-pub struct Folder(PathBuf);
+/// What a file holds when that does not matter.
+pub const BYTES: [u8; 100] = [7; 100];
 
-impl Folder {
-    pub fn new(name: &str) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("walproof-guard-{name}-{}-{number}", std::process::id()));
-        fs::create_dir_all(&path).expect("a temporary folder");
-        Self(path.canonicalize().expect("it is there"))
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-
-    pub fn join(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    /// Makes a file with some bytes.
-    pub fn file(&self, name: &str) -> PathBuf {
-        fs::create_dir_all(self.join(name).parent().expect("inside")).expect("a folder");
-        fs::write(self.join(name), [7; 100]).expect("a file");
-        self.join(name)
-    }
-
-    pub fn folder(&self, name: &str) -> PathBuf {
-        fs::create_dir_all(self.join(name)).expect("a folder");
-        self.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let removed = fs::remove_dir_all(&self.0);
-        assert!(removed.is_ok() || std::thread::panicking(), "{}: {removed:?}", self.0.display());
-    }
+/// A folder in which nothing may stay that keeps it from being removed.
+pub fn folder(name: &str) -> Folder {
+    Folder::new(&format!("guard-{name}")).that_must_go()
 }
 
 /// Assesses, and says how long it took. The bound is for hangs alone: machines are slow at times.
@@ -98,14 +65,7 @@ pub fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
-/// Says that something was not tested, past the harness, and in `WALPROOF_SKIP_LOG`. Fails where `guard` is required.
+/// Says that something was not tested. Fails where `guard` is required.
 pub fn skip(what: &str, why: &str) {
-    let line = format!("skipped: {why}: {what}\n");
-    let _ = io::stderr().write_all(line.as_bytes());
-    if let Some(log) = std::env::var_os("WALPROOF_SKIP_LOG") {
-        let file = fs::OpenOptions::new().append(true).create(true).open(log);
-        file.and_then(|mut file| file.write_all(line.as_bytes())).expect("the log of skips can be written");
-    }
-    let required = std::env::var("WALPROOF_REQUIRE").unwrap_or_default();
-    assert!(!required.split(',').any(|name| name.trim() == "guard"), "required: guard; {line}");
+    walproof_testbench::skip("guard", what, why);
 }

@@ -8,7 +8,7 @@ use std::io;
 use walproof_guard::Verdict::{Refuses, Unknown, Unsafe};
 use walproof_guard::{Options, Verdict};
 
-use crate::bench::{Folder, apart, skip, timed};
+use crate::bench::{apart, folder, skip, timed};
 
 /// Answers a system call with an errno (0: success) when one argument has these bits.
 #[derive(Clone, Copy)]
@@ -74,11 +74,11 @@ impl Lie {
 fn lied_to(lie: Lie, verdict: Verdict, name: &'static str) {
     let options = Options { posix_child: true, ..Options::default() };
     apart(move || {
-        let folder = Folder::new("lies");
+        let folder = folder("lies");
         if let Err(error) = lie.tell() {
             return skip(name, &format!("no seccomp filter: {error}"));
         }
-        let assessment = timed(&folder.join("a.db"), options);
+        let assessment = timed(&folder.at("a.db"), options);
         let reason = assessment.reasons.iter().find(|reason| reason.name == name);
         assert_eq!(assessment.verdict, verdict, "{assessment:#?}");
         assert!(reason.is_some_and(|reason| reason.verdict == verdict), "{name}: {assessment:#?}");
@@ -117,20 +117,20 @@ fn a_child_that_cannot_be_made_is_unknown_or_loud_and_never_safe() {
 fn without_ofd_locks_the_child_decides() {
     let options = Options { posix_child: true, ..Options::default() };
     apart(move || {
-        let folder = Folder::new("no-ofd");
-        let before = timed(&folder.join("a.db"), options).verdict;
+        let folder = folder("no-ofd");
+        let before = timed(&folder.at("a.db"), options).verdict;
         if let Err(error) = fcntl(libc::F_OFD_SETLK, libc::EINVAL).tell() {
             return skip("without_ofd_locks_the_child_decides", &format!("no seccomp filter: {error}"));
         }
-        assert_eq!(timed(&folder.join("a.db"), options).verdict, before);
-        assert_eq!(timed(&folder.join("a.db"), Options::default()).verdict, Unknown);
+        assert_eq!(timed(&folder.at("a.db"), options).verdict, before);
+        assert_eq!(timed(&folder.at("a.db"), Options::default()).verdict, Unknown);
     });
 }
 
 #[test]
 fn a_file_that_cannot_be_removed_while_open_is_told() {
-    let place = Folder::new("unlink");
-    let path = place.join("a.db");
+    let place = folder("unlink");
+    let path = place.at("a.db");
     apart(move || match any(UNLINK, libc::EBUSY).tell() {
         Err(error) => skip("a_file_that_cannot_be_removed", &format!("no seccomp filter: {error}")),
         Ok(()) => {

@@ -12,13 +12,14 @@ use std::sync::Arc;
 
 use walproof_guard::Verdict::{Refuses, Risky, Unknown, Unsafe};
 use walproof_guard::{Ground, Options, Verdict, assess};
+use walproof_testbench::Folder;
 
-use crate::bench::{Folder, apart, comes_to, skip, timed};
+use crate::bench::{BYTES, apart, comes_to, folder, skip, timed};
 
 /// Runs the story in a thread with mounts of its own, or skips it.
 fn with_own_mounts(what: &'static str, story: impl FnOnce(&Folder) + Send + 'static) {
     // Made and removed outside: in there its mounts would keep it.
-    let folder = Arc::new(Folder::new("mounts"));
+    let folder = Arc::new(folder("mounts"));
     let inside = Arc::clone(&folder);
     apart(move || {
         // SAFETY: takes a number; only this thread is changed.
@@ -77,19 +78,19 @@ fn the_uppermost_mount_counts() {
 #[test]
 fn a_single_file_mount_is_unsafe() {
     with_own_mounts("a_single_file_mount_is_unsafe", |folder| {
-        let (from, at) = (folder.file("host/app.db"), folder.file("container/app.db"));
+        let (from, at) = (folder.write("host/app.db", BYTES), folder.write("container/app.db", BYTES));
         bind(&from, &at);
         comes_to(Unsafe, "single-file-mount", &at);
-        std::os::unix::fs::symlink(&at, folder.join("link.db")).expect("a link");
-        comes_to(Unsafe, "single-file-mount", &folder.join("link.db"));
+        std::os::unix::fs::symlink(&at, folder.at("link.db")).expect("a link");
+        comes_to(Unsafe, "single-file-mount", &folder.at("link.db"));
     });
 }
 
 #[test]
 fn a_mounted_sidecar_is_unsafe() {
     with_own_mounts("a_mounted_sidecar_is_unsafe", |folder| {
-        bind(&folder.file("host/a.db-shm"), &folder.file("container/a.db-shm"));
-        comes_to(Unsafe, "sidecar-mount", &folder.join("container/a.db"));
+        bind(&folder.write("host/a.db-shm", BYTES), &folder.write("container/a.db-shm", BYTES));
+        comes_to(Unsafe, "sidecar-mount", &folder.at("container/a.db"));
     });
 }
 
@@ -97,17 +98,17 @@ fn a_mounted_sidecar_is_unsafe() {
 fn three_mounted_files_are_risky() {
     with_own_mounts("three_mounted_files_are_risky", |folder| {
         for name in ["a.db", "a.db-wal", "a.db-shm"] {
-            bind(&folder.file(&format!("host/{name}")), &folder.file(&format!("container/{name}")));
+            bind(&folder.write(&format!("host/{name}"), BYTES), &folder.write(&format!("container/{name}"), BYTES));
         }
-        comes_to(Risky, "three-file-mounts", &folder.join("container/a.db"));
+        comes_to(Risky, "three-file-mounts", &folder.at("container/a.db"));
     });
 }
 
 #[test]
 fn a_read_only_mount_is_refused() {
     with_own_mounts("a_read_only_mount_is_refused", |folder| {
-        let at = folder.file("data/a.db");
-        let data = folder.join("data");
+        let at = folder.write("data/a.db", BYTES);
+        let data = folder.at("data");
         bind(&data, &data);
         mount("none", &data, "", libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY, "").expect("read-only");
         comes_to(Refuses, "mounted-read-only", &at);
@@ -174,6 +175,6 @@ fn a_mount_of_what_was_removed_says_so() {
 fn without_proc_nothing_is_safe() {
     with_own_mounts("without_proc_nothing_is_safe", |folder| {
         tmpfs(Path::new("/proc"), "size=1m");
-        comes_to(Unknown, "mount-unknown", &folder.join("a.db"));
+        comes_to(Unknown, "mount-unknown", &folder.at("a.db"));
     });
 }

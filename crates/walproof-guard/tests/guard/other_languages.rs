@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use walproof_guard::sqlite_extension::ROUTINES;
 use walproof_guard::{Options, assess, command};
 
-use crate::bench::{Folder, skip};
+use crate::bench::{folder, skip};
 
 const CRATE: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -66,8 +66,8 @@ fn python(needs: &str) -> Option<&'static str> {
 
 #[test]
 fn a_c_program_asks() {
-    let folder = Folder::new("c");
-    let program = folder.join("use_it");
+    let folder = folder("c");
+    let program = folder.at("use_it");
     let mut gcc = Command::new("gcc");
     gcc.args(["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-I"]).arg(format!("{CRATE}/include"));
     gcc.arg(format!("{CRATE}/tests/guard/use_it.c")).arg(shared_object()).arg("-o").arg(&program);
@@ -76,8 +76,8 @@ fn a_c_program_asks() {
     }
     let library = shared_object().parent().expect("a folder");
     let mut program = Command::new(program);
-    let said = run(program.env("LD_LIBRARY_PATH", library).arg(folder.join("a.db"))).expect("it is there");
-    let expected = assess(folder.join("a.db"));
+    let said = run(program.env("LD_LIBRARY_PATH", library).arg(folder.at("a.db"))).expect("it is there");
+    let expected = assess(folder.at("a.db"));
     println!("{said}");
     let (mode, verdict) = (expected.journal_mode.word(), expected.verdict.word());
     assert!(said.starts_with(&format!("{verdict} {mode} {}\n", expected.filesystem.expect("known").fstype)), "{said}");
@@ -88,11 +88,11 @@ fn python_asks_through_ctypes() {
     let Some(python) = python("import ctypes") else {
         return skip("python_asks_through_ctypes", "python3 is absent");
     };
-    let folder = Folder::new("ctypes");
+    let folder = folder("ctypes");
     let mut script = Command::new(python);
-    script.arg(format!("{CRATE}/tests/guard/use_it.py")).arg(shared_object()).arg(folder.join("a.db"));
+    script.arg(format!("{CRATE}/tests/guard/use_it.py")).arg(shared_object()).arg(folder.at("a.db"));
     let said = run(&mut script).expect("it was there");
-    assert_eq!(said.trim(), assess(folder.join("a.db")).to_json(), "the same document, byte for byte");
+    assert_eq!(said.trim(), assess(folder.at("a.db")).to_json(), "the same document, byte for byte");
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn pythons_sqlite_loads_the_extension() {
     let Some(python) = python("import sqlite3; sqlite3.Connection.enable_load_extension") else {
         return skip("pythons_sqlite_loads_the_extension", "no python3 whose sqlite3 loads extensions");
     };
-    let folder = Folder::new("extension");
+    let folder = folder("extension");
     let mut script = Command::new(python);
     script.arg(format!("{CRATE}/tests/guard/extension.py")).arg(shared_object()).arg(folder.path());
     let said = run(&mut script).expect("it was there");
@@ -119,8 +119,8 @@ fn shell(folder: &Path, database: &str, sql: &str) -> Option<String> {
 
 #[test]
 fn the_shell_loads_the_extension() {
-    let folder = Folder::new("shell");
-    let expected = assess(folder.join("a.db"));
+    let folder = folder("shell");
+    let expected = assess(folder.at("a.db"));
     let Some(said) = shell(folder.path(), "a.db", "SELECT walproof_journal_mode(), walproof_verdict();") else {
         return skip("the_shell_loads_the_extension", "sqlite3 is absent");
     };
@@ -137,8 +137,8 @@ fn the_shell_loads_the_extension() {
 
 #[test]
 fn what_set_prints_is_what_sqlite_then_is_in() {
-    let folder = Folder::new("set");
-    let path = folder.join("a.db");
+    let folder = folder("set");
+    let path = folder.at("a.db");
     let set = command(&path, Options::default(), walproof_guard::Output::Set);
     let sql = format!("{} CREATE TABLE t(x); PRAGMA journal_mode; PRAGMA synchronous;", set.text.trim());
     let Some(said) = shell(folder.path(), "a.db", &sql) else {
@@ -151,17 +151,17 @@ fn what_set_prints_is_what_sqlite_then_is_in() {
 
 #[test]
 fn sqlite_ends_where_the_guard_looks() {
-    let folder = Folder::new("ends");
+    let folder = folder("ends");
     folder.folder("real");
     folder.folder("other");
     for (link, to) in [("to-folder", "real"), ("to-file.db", "real/a.db"), ("real/dangling.db", "../other/new.db")] {
-        std::os::unix::fs::symlink(to, folder.join(link)).expect("a link");
+        std::os::unix::fs::symlink(to, folder.at(link)).expect("a link");
     }
     let asked =
         ["a.db", "./to-file.db", "to-folder/b.db", "to-folder/dangling.db", "to-folder/../c.db", "real/../real//d.db"];
     for path in asked {
         let sql = "CREATE TABLE t(x); SELECT file FROM pragma_database_list;";
-        let guard = assess(folder.join(path)).path;
+        let guard = assess(folder.at(path)).path;
         let Some(sqlite) = shell(folder.path(), path, sql) else {
             return skip("sqlite_ends_where_the_guard_looks", "sqlite3 is absent");
         };

@@ -13,13 +13,14 @@ use std::path::{Path, PathBuf};
 
 use walproof_guard::Verdict::{self, Refuses, Risky, Unknown};
 use walproof_guard::{Options, assess};
+use walproof_testbench::Folder;
 
-use crate::bench::{Folder, apart, become_nobody, comes_to, own_working_directory, timed};
+use crate::bench::{BYTES, apart, become_nobody, comes_to, folder, own_working_directory, timed};
 
 /// As good as a plain path in this folder, and found where SQLite would look.
 #[track_caller]
 fn is_plain(folder: &Folder, asked: &Path, found: &Path) {
-    let plain = assess(folder.join("plain.db"));
+    let plain = assess(folder.at("plain.db"));
     let assessment = timed(asked, Options::default());
     assert_eq!((assessment.verdict, assessment.path.as_path()), (plain.verdict, found), "{assessment:#?}");
     assert!(assessment.probed && nothing_is_left(folder.path()), "{assessment:#?}");
@@ -40,18 +41,18 @@ fn nothing_is_left(folder: &Path) -> bool {
 
 #[test]
 fn a_plain_path_is_what_the_file_system_is() {
-    let folder = Folder::new("plain");
-    is_plain(&folder, &folder.join("missing.db"), &folder.join("missing.db"));
-    is_plain(&folder, &folder.file("there.db"), &folder.join("there.db"));
-    is_plain(&folder, &folder.join("slash.db/"), &folder.join("slash.db"));
-    is_plain(&folder, &folder.join("./././dots.db"), &folder.join("dots.db"));
+    let folder = folder("plain");
+    is_plain(&folder, &folder.at("missing.db"), &folder.at("missing.db"));
+    is_plain(&folder, &folder.write("there.db", BYTES), &folder.at("there.db"));
+    is_plain(&folder, &folder.at("slash.db/"), &folder.at("slash.db"));
+    is_plain(&folder, &folder.at("./././dots.db"), &folder.at("dots.db"));
     folder.folder("sub");
-    is_plain(&folder, &folder.join("sub/../up.db"), &folder.join("up.db"));
+    is_plain(&folder, &folder.at("sub/../up.db"), &folder.at("up.db"));
 }
 
 #[test]
 fn strange_names_are_names() {
-    let folder = Folder::new("names");
+    let folder = folder("names");
     for name in
         [&b"caf\xe9.db"[..], b"a\nb.db", b"with space.db", b"quote'\"\\.db", b"-rf", b"\xf0\x9f\xa6\xa6.db", b".db"]
     {
@@ -64,77 +65,77 @@ fn strange_names_are_names() {
 
 #[test]
 fn relative_paths_start_where_the_caller_stands() {
-    let folder = Folder::new("relative");
+    let folder = folder("relative");
     let sub = folder.folder("sub");
     apart(move || {
         own_working_directory(&sub);
         is_plain(&folder, Path::new("a.db"), &sub.join("a.db"));
-        is_plain(&folder, Path::new("../a.db"), &folder.join("a.db"));
+        is_plain(&folder, Path::new("../a.db"), &folder.at("a.db"));
         fs::remove_dir(&sub).expect("empty");
         shape(Unknown, "no-working-directory", "a.db");
-        is_plain(&folder, &folder.join("absolute.db"), &folder.join("absolute.db"));
+        is_plain(&folder, &folder.at("absolute.db"), &folder.at("absolute.db"));
     });
 }
 
 #[test]
 fn symbolic_links_lead_where_sqlite_would_go() {
-    let folder = Folder::new("links");
-    let (real, other) = (folder.file("real/a.db"), folder.folder("other"));
-    symlink(&real, folder.join("to-file.db")).unwrap();
-    symlink("real", folder.join("to-folder")).unwrap();
-    symlink("../other/not-yet.db", folder.join("real/dangling.db")).unwrap();
-    is_plain(&folder, &folder.join("to-file.db"), &real);
-    is_plain(&folder, &folder.join("to-folder/b.db"), &folder.join("real/b.db"));
-    is_plain(&folder, &folder.join("to-folder/dangling.db"), &other.join("not-yet.db"));
-    is_plain(&folder, &folder.join("to-folder/../c.db"), &folder.join("c.db"));
+    let folder = folder("links");
+    let (real, other) = (folder.write("real/a.db", BYTES), folder.folder("other"));
+    symlink(&real, folder.at("to-file.db")).unwrap();
+    symlink("real", folder.at("to-folder")).unwrap();
+    symlink("../other/not-yet.db", folder.at("real/dangling.db")).unwrap();
+    is_plain(&folder, &folder.at("to-file.db"), &real);
+    is_plain(&folder, &folder.at("to-folder/b.db"), &folder.at("real/b.db"));
+    is_plain(&folder, &folder.at("to-folder/dangling.db"), &other.join("not-yet.db"));
+    is_plain(&folder, &folder.at("to-folder/../c.db"), &folder.at("c.db"));
 }
 
 #[test]
 fn chains_end_and_loops_are_told() {
-    let folder = Folder::new("chains");
+    let folder = folder("chains");
     let chain = |length: usize| {
-        let link = |number: usize| folder.join(&format!("{length}-{number}.db"));
+        let link = |number: usize| folder.at(&format!("{length}-{number}.db"));
         (0..length).for_each(|number| symlink(link(number + 1), link(number)).unwrap());
         (link(0), link(length))
     };
     let (first, last) = chain(150);
     is_plain(&folder, &first, &last);
     shape(Refuses, "links-without-end", chain(250).0);
-    symlink("b.db", folder.join("a.db")).unwrap();
-    symlink("a.db", folder.join("b.db")).unwrap();
-    symlink("self.db", folder.join("self.db")).unwrap();
-    shape(Refuses, "links-without-end", folder.join("a.db"));
-    shape(Refuses, "links-without-end", folder.join("self.db"));
-    shape(Refuses, "links-without-end", folder.join("self.db/below/it.db"));
+    symlink("b.db", folder.at("a.db")).unwrap();
+    symlink("a.db", folder.at("b.db")).unwrap();
+    symlink("self.db", folder.at("self.db")).unwrap();
+    shape(Refuses, "links-without-end", folder.at("a.db"));
+    shape(Refuses, "links-without-end", folder.at("self.db"));
+    shape(Refuses, "links-without-end", folder.at("self.db/below/it.db"));
 }
 
 #[test]
 fn depth_is_no_matter_until_sqlite_has_no_room() {
-    let folder = Folder::new("deep");
+    let folder = folder("deep");
     let deep = folder.folder(&vec!["d"; 150].join("/")).join("a.db");
     is_plain(&folder, &deep, &deep);
     shape(Refuses, "path-too-long", folder.folder(&vec!["deep"; 120].join("/")).join("a.db"));
-    shape(Refuses, "name-too-long", folder.join(&"n".repeat(250)));
-    shape(Refuses, "path-unreachable", folder.join(&"n".repeat(300)));
+    shape(Refuses, "name-too-long", folder.at(&"n".repeat(250)));
+    shape(Refuses, "path-unreachable", folder.at(&"n".repeat(300)));
 }
 
 #[test]
 fn what_is_no_file_is_told() {
-    let folder = Folder::new("no-file");
-    let socket = folder.join("socket");
+    let folder = folder("no-file");
+    let socket = folder.at("socket");
     let _listener = UnixListener::bind(&socket).expect("a socket");
     shape(Refuses, "database-is-a-directory", folder.path());
     shape(Refuses, "database-is-a-directory", "/");
     shape(Unknown, "database-is-special", socket);
     shape(Unknown, "database-is-special", fifo(&folder));
     shape(Unknown, "database-is-special", "/dev/null");
-    shape(Refuses, "path-unreachable", folder.file("file").join("a.db"));
-    shape(Unknown, "directory-missing", folder.join("not/yet/a.db"));
+    shape(Refuses, "path-unreachable", folder.write("file", BYTES).join("a.db"));
+    shape(Unknown, "directory-missing", folder.at("not/yet/a.db"));
     shape(Unknown, "file-system-unknown", "/proc/self/a.db");
 }
 
 fn fifo(folder: &Folder) -> PathBuf {
-    let path = folder.join("fifo");
+    let path = folder.at("fifo");
     let name = CString::new(path.as_os_str().as_bytes()).unwrap();
     // SAFETY: the path is NUL-terminated and lives over the call.
     assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
@@ -151,15 +152,15 @@ fn what_is_no_path_is_told() {
 
 #[test]
 fn files_beside_and_other_names_are_seen() {
-    let folder = Folder::new("beside");
-    fs::hard_link(folder.file("one.db"), folder.join("two.db")).unwrap();
-    shape(Risky, "hard-links", folder.join("one.db"));
-    folder.file("gone.db-wal");
-    shape(Risky, "log-without-database", folder.join("gone.db"));
+    let folder = folder("beside");
+    fs::hard_link(folder.write("one.db", BYTES), folder.at("two.db")).unwrap();
+    shape(Risky, "hard-links", folder.at("one.db"));
+    folder.write("gone.db-wal", BYTES);
+    shape(Risky, "log-without-database", folder.at("gone.db"));
     folder.folder("odd.db-shm");
-    shape(Refuses, "sidecar-is-no-file", folder.join("odd.db"));
-    symlink("elsewhere", folder.join("linked.db-wal")).unwrap();
-    shape(Risky, "sidecar-is-a-link", folder.join("linked.db"));
+    shape(Refuses, "sidecar-is-no-file", folder.at("odd.db"));
+    symlink("elsewhere", folder.at("linked.db-wal")).unwrap();
+    shape(Risky, "sidecar-is-a-link", folder.at("linked.db"));
     assert!(nothing_is_left(folder.path()));
 }
 
@@ -169,17 +170,17 @@ fn set_mode(path: &Path, mode: u32) {
 
 #[test]
 fn who_may_not_is_told() {
-    let folder = Folder::new("rights");
+    let folder = folder("rights");
     set_mode(folder.path(), 0o777);
-    let (closed, read_only) = (folder.file("closed/a.db"), folder.file("read-only/a.db"));
-    let (theirs, sidecar) = (folder.file("open/theirs.db"), folder.file("open/b.db-shm"));
+    let (closed, read_only) = (folder.write("closed/a.db", BYTES), folder.write("read-only/a.db", BYTES));
+    let (theirs, sidecar) = (folder.write("open/theirs.db", BYTES), folder.write("open/b.db-shm", BYTES));
     for (path, mode) in [(&closed, 0o666), (&read_only, 0o666), (&theirs, 0o444), (&sidecar, 0o444)] {
         set_mode(path, mode);
     }
-    set_mode(&folder.join("closed"), 0o600);
-    set_mode(&folder.join("read-only"), 0o555);
-    set_mode(&folder.join("open"), 0o777);
-    let (open, at) = (folder.join("open"), folder.path().to_owned());
+    set_mode(&folder.at("closed"), 0o600);
+    set_mode(&folder.at("read-only"), 0o555);
+    set_mode(&folder.at("open"), 0o777);
+    let (open, at) = (folder.at("open"), folder.path().to_owned());
     apart(move || {
         become_nobody();
         shape(Refuses, "path-unreachable", closed);
@@ -188,8 +189,8 @@ fn who_may_not_is_told() {
         shape(Refuses, "sidecar-not-writable", open.join("b.db"));
         assert!(nothing_is_left(&at));
     });
-    set_mode(&folder.join("closed"), 0o700);
-    set_mode(&folder.join("read-only"), 0o700);
+    set_mode(&folder.at("closed"), 0o700);
+    set_mode(&folder.at("read-only"), 0o700);
 }
 
 #[test]
@@ -197,9 +198,9 @@ fn a_database_of_another_user_is_risky() {
     if !crate::bench::is_root() {
         return crate::bench::skip("a_database_of_another_user_is_risky", "not root");
     }
-    let folder = Folder::new("owner");
+    let folder = folder("owner");
     set_mode(folder.path(), 0o777);
-    let path = folder.file("a.db");
+    let path = folder.write("a.db", BYTES);
     set_mode(&path, 0o666);
     apart(move || {
         become_nobody();
@@ -209,8 +210,8 @@ fn a_database_of_another_user_is_risky() {
 
 #[test]
 fn it_is_as_fast_as_it_says() {
-    let folder = Folder::new("time");
-    let path = folder.file("a.db");
+    let folder = folder("time");
+    let path = folder.write("a.db", BYTES);
     let ways = [
         ("by name alone", Options { probe: false, ..Options::default() }),
         ("with the probe", Options::default()),

@@ -171,37 +171,29 @@ pub fn free_bytes(directory: &Path) -> Option<u64> {
 mod tests {
     use std::io::Write;
 
+    use walproof_testbench::Folder;
+
     use super::*;
 
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("walproof-place-{name}-{}", std::process::id()));
-            for inner in ["data/below", "out"] {
-                fs::create_dir_all(path.join(inner)).expect("a folder");
-            }
-            fs::write(path.join("data/app.db"), b"x").expect("a file");
-            Self(path)
+    fn folder() -> Folder {
+        let folder = Folder::new("place");
+        for inner in ["data/below", "out"] {
+            folder.folder(inner);
         }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
+        folder.write("data/app.db", b"x");
+        folder
     }
 
     #[track_caller]
     fn refuses(path: PathBuf, folder: &Folder, word: &str) {
-        let error = FreshFile::create(&path, &[folder.0.join("data/app.db")]).expect_err("refused");
+        let error = FreshFile::create(&path, &[folder.at("data/app.db")]).expect_err("refused");
         assert!(error.because.contains(word), "{error}");
     }
 
     #[test]
     fn nothing_is_written_beside_or_over() {
-        let folder = Folder::new("beside");
-        let at = |name: &str| folder.0.join(name);
+        let folder = folder();
+        let at = |name: &str| folder.at(name);
         std::os::unix::fs::symlink(at("data"), at("link")).expect("a link");
         std::os::unix::fs::symlink(at("data/new.db"), at("out/dangling.db")).expect("a link");
         fs::write(at("out/there.db"), b"y").expect("a file");
@@ -218,23 +210,23 @@ mod tests {
 
     #[test]
     fn a_file_has_its_name_when_it_is_whole_or_never() {
-        let folder = Folder::new("whole");
-        let path = folder.0.join("out/new.db");
+        let folder = folder();
+        let path = folder.at("out/new.db");
         let mut fresh = FreshFile::create(&path, &[]).expect("it may be written");
         fresh.file.write_all(b"all").expect("writes");
         assert!(!path.exists());
         drop(fresh);
-        assert_eq!(fs::read_dir(folder.0.join("out")).expect("a folder").count(), 0);
+        assert_eq!(fs::read_dir(folder.at("out")).expect("a folder").count(), 0);
         let mut fresh = FreshFile::create(&path, &[]).expect("it may be written");
         fresh.file.write_all(b"all").expect("writes");
         assert_eq!(fresh.finish().ok().as_deref().and_then(Path::file_name), path.file_name());
         assert_eq!(fs::read(&path).expect("there"), b"all");
         // Somebody else takes the name meanwhile.
-        let other = folder.0.join("out/other.db");
+        let other = folder.at("out/other.db");
         let fresh = FreshFile::create(&other, &[]).expect("it may be written");
         fs::write(&other, b"theirs").expect("writes");
         assert!(fresh.finish().is_err());
         assert_eq!(fs::read(&other).expect("there"), b"theirs");
-        assert_eq!(fs::read_dir(folder.0.join("out")).expect("a folder").count(), 2);
+        assert_eq!(fs::read_dir(folder.at("out")).expect("a folder").count(), 2);
     }
 }

@@ -708,6 +708,8 @@ fn unescaped(text: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use walproof_testbench::skip;
+
     use super::*;
 
     #[test]
@@ -751,10 +753,7 @@ mod tests {
     #[test]
     fn clients_are_taken_away_whatever_their_server_does() {
         if let Some(why) = crate::clients::why_not_here() {
-            eprintln!("skipped: {why}: clients_are_taken_away_whatever_their_server_does");
-            let required = std::env::var("WALPROOF_REQUIRE").unwrap_or_default();
-            assert!(!required.split(',').any(|name| name.trim() == "clients"), "required: clients");
-            return;
+            return skip("clients", "clients_are_taken_away_whatever_their_server_does", &why);
         }
         use crate::clients::{Client, ClientOptions, Pages, Server};
         let place = std::env::temp_dir().join(format!("walproof-client-{}", std::process::id()));

@@ -12,11 +12,10 @@ mod trace;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -24,6 +23,7 @@ use walproof_judge::health::{Answer, Question};
 use walproof_lab::collect::live::{LOOK, LiveTarget, look_main};
 use walproof_lab::health::ask;
 use walproof_lab::watch::{WatchSettings, Watcher};
+use walproof_testbench::{Folder, Outcome, Test, run};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_walproof");
 const WRITE: &str = "write-to-a-database";
@@ -34,9 +34,6 @@ const POLLS: u32 = 1_000;
 /// Nothing here may take longer.
 const HANG: Duration = Duration::from_secs(120);
 
-type Outcome = Result<(), (&'static str, String)>;
-/// A test and its name.
-type Test = (&'static str, fn() -> Outcome);
 /// Inode, links, mode, times and bytes of a file.
 type Print = (u64, u64, u32, i64, i64, i64, i64, Vec<u8>);
 
@@ -55,8 +52,7 @@ fn main() {
         WRITE => write(word(2), word(3)),
         POLL => poll(word(2), word(3).parse().expect("a number")),
         HARM => deeds::all(Path::new(word(2))),
-        "--list" => TESTS.iter().for_each(|(name, _)| println!("{name}: test")),
-        filter => test(if filter.starts_with('-') { "" } else { filter }),
+        word => run(TESTS, word),
     }
 }
 
@@ -161,32 +157,9 @@ impl Drop for Role {
 
 // ---- the bench ----
 
-/// A folder that goes away.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("walproof-harmless-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).expect("a folder of the test");
-        Self(fs::canonicalize(path).expect("it is there"))
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Every command that looks at a live database.
 fn commands(folder: &Folder) -> Vec<Vec<String>> {
-    let (path, whole) = (folder.at("app.db").display().to_string(), folder.0.display().to_string());
+    let (path, whole) = (folder.at("app.db").display().to_string(), folder.path().display().to_string());
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     vec![
         words(&["health", &path]),
@@ -202,13 +175,13 @@ fn commands(folder: &Folder) -> Vec<Vec<String>> {
 // ---- what is tested ----
 
 fn each_deed_is_caught() -> Outcome {
-    trace::is_here()?;
-    let folder = Folder::new();
+    trace::is_here("each-deed-is-caught")?;
+    let folder = Folder::new("harmless");
     let program = std::env::current_exe().expect("this program");
-    let words = [HARM.to_owned(), folder.0.display().to_string()];
+    let words = [HARM.to_owned(), folder.path().display().to_string()];
     let (output, lines) = trace::run(&program, &words, &folder.at("../harm.trace"));
     assert!(output.status.success(), "{output:?}");
-    let harms = trace::harms(&lines, &folder.0);
+    let harms = trace::harms(&lines, folder.path());
     for deed in deeds::NAMES {
         assert!(harms.iter().any(|harm| harm.call == *deed), "{deed} was not caught: {harms:#?}");
     }
@@ -217,9 +190,9 @@ fn each_deed_is_caught() -> Outcome {
 }
 
 fn no_call_touches_a_database() -> Outcome {
-    trace::is_here()?;
+    trace::is_here("no-call-touches-a-database")?;
     for mode in ["wal", "delete"] {
-        let folder = Folder::new();
+        let folder = Folder::new("harmless");
         let writers = Role::writers(&folder.at("app.db"), mode);
         for (number, words) in commands(&folder).iter().enumerate() {
             let file = std::env::temp_dir().join(format!("walproof-harmless-{}-{number}.trace", std::process::id()));
@@ -234,7 +207,7 @@ fn no_call_touches_a_database() -> Outcome {
                 .iter()
                 .any(|line| line.starts_with("openat(") && line.contains("app.db\"") && line.contains("O_RDONLY"));
             assert!(reads, "{words:?}: it was looked at, and the trace shows it");
-            let harms = trace::harms(&lines, &folder.0);
+            let harms = trace::harms(&lines, folder.path());
             assert!(harms.is_empty(), "{words:?} in {mode}: {harms:#?}");
         }
         drop(writers);
@@ -258,7 +231,7 @@ fn print_of(folder: &Path) -> BTreeMap<String, Print> {
 
 /// Its files as a crash leaves them, in WAL mode and in the middle of a transaction in DELETE mode.
 fn leave_files(folder: &Folder) {
-    let live = Folder::new();
+    let live = Folder::new("harmless");
     let copy = |suffixes: &[&str], name: &str| {
         for suffix in suffixes {
             fs::copy(live.at(&format!("{name}{suffix}")), folder.at(&format!("{name}{suffix}"))).expect("a copy");
@@ -275,9 +248,9 @@ fn leave_files(folder: &Folder) {
 }
 
 fn a_database_at_rest_is_the_same_afterwards() -> Outcome {
-    let folder = Folder::new();
+    let folder = Folder::new("harmless");
     leave_files(&folder);
-    let before = print_of(&folder.0);
+    let before = print_of(folder.path());
     assert!(before.len() == 6, "{:?}", before.keys());
     for words in commands(&folder) {
         let output = Command::new(BINARY).args(&words).output().expect("it starts");
@@ -285,13 +258,13 @@ fn a_database_at_rest_is_the_same_afterwards() -> Outcome {
     }
     let said = Role::start(&[POLL, &folder.at("app.db").display().to_string(), "300"]).end();
     assert!(said.contains("polls 300 unhealthy 0"), "{said}");
-    assert!(print_of(&folder.0) == before, "something of {} changed", folder.0.display());
+    assert!(print_of(folder.path()) == before, "something of {} changed", folder.path().display());
     Ok(())
 }
 
 fn a_database_at_work_keeps_every_commit() -> Outcome {
     for mode in ["wal", "delete"] {
-        let folder = Folder::new();
+        let folder = Folder::new("harmless");
         let path = folder.at("app.db");
         let writers = Role::writers(&path, mode);
         let began = Instant::now();
@@ -310,35 +283,4 @@ fn a_database_at_work_keeps_every_commit() -> Outcome {
         assert!(written > 100, "somebody worked meanwhile: {written}");
     }
     Ok(())
-}
-
-// ---- the harness ----
-
-fn test(filter: &str) {
-    let wanted = TESTS.iter().filter(|(name, _)| name.contains(filter));
-    let failed = wanted.filter(|(name, body)| !passes(name, *body)).count();
-    println!("\ntest result: {}. {failed} failed", if failed == 0 { "ok" } else { "FAILED" });
-    std::process::exit(i32::from(failed > 0));
-}
-
-fn passes(name: &str, body: fn() -> Outcome) -> bool {
-    let began = Instant::now();
-    match std::panic::catch_unwind(body) {
-        Ok(Ok(())) => println!("  ok      {name} ({:.0?})", began.elapsed()),
-        Ok(Err((requirement, why))) => {
-            let line = format!("skipped: {why}: {name}\n");
-            let _ = std::io::stderr().write_all(line.as_bytes());
-            if let Some(log) = std::env::var_os("WALPROOF_SKIP_LOG") {
-                let file = fs::OpenOptions::new().append(true).create(true).open(log);
-                file.and_then(|mut file| file.write_all(line.as_bytes())).expect("the log of skips can be written");
-            }
-            let required = std::env::var("WALPROOF_REQUIRE").unwrap_or_default();
-            return !required.split(',').any(|one| one.trim() == requirement);
-        }
-        Err(_) => {
-            println!("  FAILED  {name}");
-            return false;
-        }
-    }
-    true
 }

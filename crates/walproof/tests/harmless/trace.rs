@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use walproof_testbench::{Outcome, Skip, skips};
+
 /// A call that must not be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Harm {
@@ -17,13 +19,15 @@ pub struct Harm {
     pub line: String,
 }
 
-/// Whether strace works here: it may be there and not be allowed.
-pub fn is_here() -> Result<(), (&'static str, String)> {
-    match Command::new("strace").args(["-o", "/dev/null", "true"]).output() {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(("strace", String::from_utf8_lossy(&output.stderr).trim().to_owned())),
-        Err(error) => Err(("strace", format!("`strace`: {error}"))),
-    }
+/// Whether strace works here: it may be there and not be allowed. If not, the test's skip is noted in the log as well.
+pub fn is_here(test: &str) -> Outcome {
+    let why = match Command::new("strace").args(["-o", "/dev/null", "true"]).output() {
+        Ok(output) if output.status.success() => return Ok(()),
+        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        Err(error) => format!("`strace`: {error}"),
+    };
+    skips::log(test, &why);
+    Err(Skip("strace", why))
 }
 
 /// Runs a program under strace; its whole calls, without the numbers of processes.

@@ -4,16 +4,16 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use walproof_testbench::Folder;
+pub use walproof_testbench::skip;
 
 /// The binary under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_walproof");
@@ -35,38 +35,36 @@ pub fn stress_alone() -> MutexGuard<'static, ()> {
 
 /// A folder with the tested directory, a temporary directory of its own, and what the binary wrote. Goes away on drop.
 pub struct Bench {
-    root: PathBuf,
+    root: Folder,
     started: RefCell<Vec<u32>>,
 }
 
 impl Bench {
     pub fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("walproof-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let root = storage().join(name);
+        let root = Folder::below(&storage(), "test");
         for folder in ["tested", "temporary"] {
-            fs::create_dir_all(root.join(folder)).expect("a folder of the test");
+            root.folder(folder);
         }
         // Some themes come here as another user.
         for (folder, mode) in [("", 0o755), ("tested", 0o777), ("temporary", 0o777)] {
-            fs::set_permissions(root.join(folder), fs::Permissions::from_mode(mode)).expect("our own folder");
+            fs::set_permissions(root.at(folder), fs::Permissions::from_mode(mode)).expect("our own folder");
         }
         Self { root, started: RefCell::default() }
     }
 
     /// The directory that walproof tests.
     pub fn tested(&self) -> PathBuf {
-        self.root.join("tested")
+        self.root.at("tested")
     }
 
     /// Where histories go.
     pub fn temporary(&self) -> PathBuf {
-        self.root.join("temporary")
+        self.root.at("temporary")
     }
 
     /// A file or folder beside the tested directory.
     pub fn beside(&self, name: &str) -> PathBuf {
-        self.root.join(name)
+        self.root.at(name)
     }
 
     /// The report of [`Self::verify`].
@@ -113,7 +111,7 @@ impl Bench {
         let (out, error) = (self.beside(&format!("out-{number}")), self.beside(&format!("error-{number}")));
         let file = |path: &Path| File::create(path).expect("a file of the test");
         command.stdin(Stdio::null()).stdout(file(&out)).stderr(file(&error));
-        command.env("TMPDIR", self.temporary()).env_remove("XDG_RUNTIME_DIR").current_dir(&self.root);
+        command.env("TMPDIR", self.temporary()).env_remove("XDG_RUNTIME_DIR").current_dir(self.root.path());
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
         self.started.borrow_mut().push(child.id());
         Running { child, out, error }
@@ -135,7 +133,7 @@ impl Bench {
             state_folders().into_iter().filter(|folder| self.supervised(folder)).map(|f| format!("state {f:?}")),
         );
         left.extend(orphans());
-        let root = self.root.display().to_string();
+        let root = self.root.path().display().to_string();
         left.extend(mountinfo().lines().filter(|line| line.contains(&root)).map(|line| format!("mount {line}")));
         left
     }
@@ -145,13 +143,6 @@ impl Bench {
         let record: Value = serde_json::from_str(&text).unwrap_or_default();
         let supervisor = record["supervisor"]["pid"].as_u64();
         self.started.borrow().iter().any(|&pid| supervisor == Some(pid.into()))
-    }
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        // A test that fails may have left anything; the next one has a bench of its own.
-        let _ = fs::remove_dir_all(&self.root);
     }
 }
 
@@ -331,19 +322,6 @@ pub fn containers() -> Result<(), String> {
         if tried.error.contains("cannot serve here") { Err(because.to_owned()) } else { Ok(()) }
     });
     found.clone()
-}
-
-/// Says that something was not tested, where also a passing test is heard: in `WALPROOF_SKIP_LOG`, and on standard
-/// error past the harness, which captures only the printing macros. Fails when `WALPROOF_REQUIRE` names it.
-pub fn skip(requirement: &str, what: &str, why: &str) {
-    let line = format!("skipped: {why}: {what}\n");
-    let _ = std::io::stderr().write_all(line.as_bytes());
-    if let Some(log) = std::env::var_os("WALPROOF_SKIP_LOG") {
-        let file = fs::OpenOptions::new().append(true).create(true).open(log);
-        file.and_then(|mut file| file.write_all(line.as_bytes())).expect("the log of skips can be written");
-    }
-    let required = std::env::var("WALPROOF_REQUIRE").unwrap_or_default();
-    assert!(!required.split(',').any(|name| name.trim() == requirement), "required: {requirement}; {line}");
 }
 
 /// Whether containers on networked storage of our own can be made here.

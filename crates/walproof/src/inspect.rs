@@ -56,12 +56,14 @@ struct Document<'a> {
     walproof_inspect: u32,
     wrong: bool,
     databases: &'a [Inspected],
+    /// Files of directories that are called as databases are, and begin as none.
+    passed_over: &'a [String],
     errors: Vec<String>,
 }
 
 /// Runs it; exit code 1 when something is wrong, 2 when something could not be read.
 pub fn run(flags: &InspectFlags) -> Result<i32, LabError> {
-    let (found, mut errors) = databases(&flags.targets);
+    let (found, passed_over, mut errors) = databases(&flags.targets);
     if let Some(number) = flags.extract_commit {
         return extract_one(flags, number, &only(found, errors)?);
     }
@@ -81,10 +83,19 @@ pub fn run(flags: &InspectFlags) -> Result<i32, LabError> {
     let wrong = databases.iter().flat_map(|one| &one.findings).any(|finding| finding.level == Level::Wrong);
     if flags.json {
         let errors = errors.iter().map(ToString::to_string).collect();
-        let document = Document { walproof_inspect: VERSION, wrong, databases: &databases, errors };
+        let passed_over: Vec<String> = passed_over.iter().map(|path| path.display().to_string()).collect();
+        let document =
+            Document { walproof_inspect: VERSION, wrong, databases: &databases, passed_over: &passed_over, errors };
         output::document(&(serde_json::to_string_pretty(&document).expect("plain data") + "\n"))?;
     } else {
         databases.iter().for_each(show::show);
+        if !passed_over.is_empty() {
+            let names = targets::names(&passed_over);
+            say!(
+                "not looked at: {names} called so and not begun as a database: damaged, encrypted, or of another kind"
+            );
+            say!("  try        `walproof inspect FILE` with each");
+        }
         output::written()?;
     }
     for error in &errors {
@@ -98,13 +109,16 @@ pub fn run(flags: &InspectFlags) -> Result<i32, LabError> {
     })
 }
 
-/// What the targets mean, and what of them means nothing.
-fn databases(targets: &[PathBuf]) -> (Vec<Meant>, Vec<LabError>) {
-    let (mut all, mut errors) = (Vec::<Meant>::new(), Vec::new());
+/// What the targets mean, what of them was passed over, and what means nothing.
+fn databases(targets: &[PathBuf]) -> (Vec<Meant>, Vec<PathBuf>, Vec<LabError>) {
+    let (mut all, mut passed_over, mut errors) = (Vec::<Meant>::new(), Vec::new(), Vec::new());
     for path in targets {
         let found = match live::target(path) {
             Ok(Some(target)) => live::databases(&target),
-            Ok(None) => targets::find(path).map(|found| found.into_iter().map(Meant::from).collect()),
+            Ok(None) => targets::find(path).map(|found| {
+                passed_over.extend(found.passed_over);
+                found.databases.into_iter().map(Meant::from).collect()
+            }),
             Err(error) => Err(error),
         };
         match found {
@@ -112,7 +126,7 @@ fn databases(targets: &[PathBuf]) -> (Vec<Meant>, Vec<LabError>) {
             Err(error) => errors.push(error),
         }
     }
-    (all, errors)
+    (all, passed_over, errors)
 }
 
 /// The one database that is to be copied.

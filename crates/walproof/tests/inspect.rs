@@ -544,6 +544,27 @@ fn a_log_that_is_gone_is_wrong_whatever_the_times_say() {
     }
 }
 
+/// One bit of the first sixteen bytes, and bytes that are none of SQLite's: who names a directory is told of them.
+#[test]
+fn what_is_called_a_database_and_begins_as_none_is_not_passed_over_in_silence() {
+    let folder = Folder::new("inspect");
+    drop(open(&folder.at("good.db"), 4096, "delete"));
+    let mut bytes = fs::read(folder.at("good.db")).expect("read");
+    bytes[0] ^= 1;
+    fs::write(folder.at("flipped.db"), &bytes).expect("written");
+    fs::write(folder.at("notes.txt"), "text").expect("written");
+    let (code, out, _) = run(&[folder.path()]);
+    assert!(code == 0 && out.contains("not looked at: ") && out.contains("flipped.db` is called so"), "{out}");
+    assert!(!out.contains("notes.txt"), "{out}");
+    let seen = inspect(folder.path());
+    assert_eq!(seen.json["passed_over"][0], folder.at("flipped.db").display().to_string());
+    fs::remove_file(folder.at("good.db")).expect("removed");
+    let (code, _, error) = run(&[folder.path()]);
+    assert!(code == 2 && error.contains("flipped.db` is called so"), "{error}");
+    let (code, _, error) = run(&[Path::new("pid:abc")]);
+    assert!(code == 2 && error.contains("no number of a process"), "{error}");
+}
+
 /// Blocks of zeros in the middle of a file without a log, and of one whose log is empty; a file that is larger than what is
 /// walked over unasked is walked over when its pages are asked for.
 #[test]
@@ -564,7 +585,7 @@ fn a_file_alone_is_walked_over() {
         fs::write(&path, &bytes).expect("written");
         inspect(&path).assert_wrong("damaged-structure");
         // Sparse: nothing is written, and it is larger than what is read unasked.
-        fs::File::options().write(true).open(&path).and_then(|file| file.set_len(200 << 20)).expect("longer");
+        fs::File::options().write(true).open(&path).and_then(|file| file.set_len(129 << 20)).expect("longer");
         let (code, out, _) = run(&[&path]);
         assert!(code == 0 && out.contains("were not checked"), "{out}");
         let (code, out, _) = run(&[&path, Path::new("--pages")]);

@@ -108,8 +108,12 @@ pub type FileIdentity = (u64, u64);
 impl Source {
     /// Opens it; `None`: there is no such file.
     pub fn open(path: &Path) -> Result<Option<Self>, LabError> {
-        let fail = |because: &dyn std::fmt::Display| {
-            LabError::path("cannot read", path, because, "as the user who owns it, or as root")
+        let fail = |error: &std::io::Error| {
+            let try_this = match error.kind() {
+                ErrorKind::PermissionDenied => "as the user who owns it, or as root",
+                _ => "the path of a database",
+            };
+            LabError::path("cannot read", path, error, try_this)
         };
         let file = match open_quietly(path) {
             Ok(file) => file,

@@ -32,6 +32,14 @@ pub fn target(path: &Path) -> Result<Option<LiveTarget>, LabError> {
     if let Some(target) = running(text).filter(|_| !text.bytes().all(|byte| byte.is_ascii_digit())) {
         return Ok(Some(target));
     }
+    if text.starts_with("pid:") {
+        let because = "after `pid:` stands no number of a process";
+        return Err(LabError::new(
+            format!("cannot inspect `{text}`"),
+            because,
+            "`pid:NUMBER`; `pidof PROGRAM` tells it",
+        ));
+    }
     if let Some((scheme, _)) = text.split_once("://") {
         let try_this = "`docker://NAME`, `podman://NAME`, `nerdctl://NAME`, `embedded://NAME`, `k8s://NAMESPACE/POD`, `pid:NUMBER`";
         let because = format!("`{scheme}://` is no engine that is known, or no name follows");
@@ -166,13 +174,13 @@ fn of_stopped(target: &LiveTarget, places: &[PathBuf]) -> Result<Vec<PathBuf>, L
 fn search(place: &Path, depth: u32, left: &mut usize, found: &mut Vec<PathBuf>) {
     let Ok(metadata) = place.symlink_metadata() else { return };
     if metadata.is_file() {
-        return found.extend(find(place).unwrap_or_default());
+        return found.extend(find(place).unwrap_or_default().databases);
     }
     if !metadata.is_dir() || *left == 0 {
         return;
     }
     *left -= 1;
-    found.extend(find(place).unwrap_or_default());
+    found.extend(find(place).unwrap_or_default().databases);
     if depth == 0 {
         return;
     }

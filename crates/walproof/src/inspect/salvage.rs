@@ -3,6 +3,7 @@
 //! Top down: look who holds what, copy, put together, compare, tell. What it must not do: touch the originals or their
 //! directory, signal anybody, open anything with SQLite. `walproof_lab::rescue` does the work.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -172,11 +173,7 @@ fn story(salvaged: &Salvaged) -> Vec<String> {
     });
     for generation in &holders.stranded {
         let deleted = generation.held.iter().any(|held| held.names == 0);
-        let pieces: Vec<&str> = generation
-            .held
-            .iter()
-            .map(|held| ["database file", "-wal", "-shm", "-journal"][held.piece as usize])
-            .collect();
+        let pieces: Vec<&str> = generation.held.iter().map(|held| held.piece.word()).collect();
         lines.push(format!(
             "process {} holds {}{} that {} at the path: {}",
             generation.pids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
@@ -206,10 +203,14 @@ fn story(salvaged: &Salvaged) -> Vec<String> {
             set.name
         ));
     }
-    let with_commits = salvaged.recovered.iter().filter(|made| made.recovered.commits > 0).count();
-    if with_commits > 1 {
+    // Two sets may have one log: a database was replaced, and its log was not.
+    let with_commits = salvaged.recovered.iter().filter(|made| made.recovered.commits > 0);
+    let log_of = |made: &Made| salvaged.sets.iter().find(|set| set.name == made.recovered.set)?.wal.clone();
+    let logs: BTreeSet<PathBuf> = with_commits.filter_map(log_of).collect();
+    if logs.len() > 1 {
         lines.push(format!(
-            "{with_commits} logs hold commits, and none knows of the others: no single recovered database has all of them; what is missing in one is to be brought over from the others, row by row"
+            "{} logs hold commits, and none knows of the others: no single recovered database has all of them; what is missing in one is to be brought over from the others, row by row",
+            logs.len()
         ));
     }
     let mixed = salvaged.recovered.iter().filter(|made| made.recovered.pages_of_other_logs > 0);

@@ -389,6 +389,48 @@ fn a_zeroed_header_is_no_database() {
     assert_not_whole(&folder, &dead, &["is no database"]);
 }
 
+/// A header that is zero, or in which one bit differs, hides a log from SQLite; its frames still hang together.
+#[test]
+fn what_lies_behind_a_damaged_header_is_put_together_too() {
+    let rows = |path: &Path| {
+        let connection = Connection::open(path).expect("SQLite opens it");
+        let check: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("an answer");
+        let text = "SELECT group_concat(b, '|') FROM (SELECT b FROM t ORDER BY a)";
+        (check, connection.query_row(text, [], |row| row.get::<_, String>(0)).expect("rows"))
+    };
+    let cases: [(&str, fn(&mut Vec<u8>)); 4] = [
+        ("frame 1 could not be checked", |log| log[..32].fill(0)),
+        ("SQLite would read nothing of it", |log| log[3] ^= 0x40),
+        // The first frame holds the page that the second commit does not touch, or does: its content is lost or not.
+        ("frame 1 is lost; frame 2 could not be checked", |log| log[..4096].fill(0)),
+        ("its header is sound", |_| {}),
+    ];
+    for (words, damage) in cases {
+        let folder = folder_with_data();
+        let mut truth = None;
+        let dead = damaged(&folder, |dead| {
+            for suffix in ["", "-wal"] {
+                fs::copy(sidecar(dead, suffix), sidecar(&folder.at("truth.db"), suffix)).expect("copied");
+            }
+            truth = Some(rows(&folder.at("truth.db")));
+            let mut log = fs::read(sidecar(dead, "-wal")).expect("a log");
+            damage(&mut log);
+            fs::write(sidecar(dead, "-wal"), &log).expect("written");
+        });
+        let (code, said, error) = run(&[text(&dead), "--salvage", text(&folder.at("saved"))]);
+        let behind = folder.at("saved/recovered-originals-behind-header.db");
+        if words.contains("sound") {
+            assert!(code == 0 && !behind.exists(), "{said}{error}");
+            continue;
+        }
+        assert!(code == 1 && said.contains(words) && said.contains("that lie behind it"), "{words}: {said}{error}");
+        assert!(said.contains("differ in"), "{said}");
+        if !words.contains("lost") {
+            assert_eq!(Some(rows(&behind)), truth, "{words}");
+        }
+    }
+}
+
 #[test]
 fn a_log_that_is_left_out_is_named() {
     let at = |dead: &Path| sidecar(dead, "-wal");

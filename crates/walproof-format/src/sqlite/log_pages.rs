@@ -61,6 +61,12 @@ impl LogIndexBuilder {
         }
     }
 
+    /// Puts another in the place of the last one, which ended no transaction.
+    pub fn replace_last(&mut self, header: &FrameHeader) {
+        self.pages.pop();
+        self.push(header);
+    }
+
     /// How many there are.
     pub const fn frames(&self) -> u64 {
         self.pages.len() as u64

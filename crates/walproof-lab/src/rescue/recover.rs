@@ -14,7 +14,7 @@ use walproof_format::sqlite::wal_header::{WAL_HEADER_SIZE, WalHeader};
 
 use super::copying::Set;
 use super::place::{FreshFile, cannot_write};
-use super::snapshot::{Frames, Log, Lost, Origin, Snapshot};
+use super::snapshot::{Behind, Frames, Log, Lost, Origin, Snapshot};
 use crate::collect::quiet::Source;
 use crate::error::LabError;
 
@@ -39,20 +39,20 @@ pub struct Recovered {
     pub pages_of_other_logs: u64,
     /// Why commits of its log are not in it.
     pub log_left_out: Option<String>,
+    /// It was made of what lies behind the damaged header of its log: what is to be known of that.
+    pub behind_header: Option<String>,
     /// What was done with a rollback journal.
     pub journal: Option<String>,
 }
 
 /// Puts one of these sets together; `Ok(Err(words))`: it cannot be, and why.
 pub fn recover(set: &Set, all: &[Set], directory: &Path) -> Result<Result<Recovered, String>, LabError> {
-    let open = |path: &Option<PathBuf>| path.as_deref().map_or(Ok(None), Source::open);
     let database = open(&set.database)?;
     let log = match open(&set.wal)? {
         Some(source) => Log::read(source)?.filter(|log| !log.commits().is_empty()),
         None => None,
     };
-    let header = database.as_ref().map(header_of).transpose()?;
-    let page_size = header.as_ref().and_then(|header| header.page_size);
+    let page_size = page_size_of(database.as_ref())?;
     if let Some((log, size)) = log.as_ref().zip(page_size)
         && log.page_size != size
     {
@@ -70,26 +70,80 @@ pub fn recover(set: &Set, all: &[Set], directory: &Path) -> Result<Result<Recove
     };
     let fresh = FreshFile::create(&directory.join(format!("recovered-{}.db", set.name)), &[])?;
     let lost = snapshot.write_to(&fresh.file, fresh.path())?;
-    let mut first = vec![0; snapshot.page_size() as usize];
     let journal = match (&log, open(&set.journal)?) {
         (None, Some(journal)) => roll_back(&journal, &snapshot, &fresh)?,
         _ => None,
     };
-    fresh.file.read_at(&mut first, 0).map_err(|error| cannot_write(fresh.path(), &error))?;
-    let made = DbHeader::parse(&first[..DB_HEADER_SIZE]);
-    let bytes = fresh.file.metadata().map_or(0, |found| found.len());
-    Ok(Ok(Recovered {
-        set: set.name.clone(),
-        pages: u32::try_from(bytes / u64::from(snapshot.page_size())).unwrap_or(u32::MAX),
-        page_size: snapshot.page_size(),
-        commits: log.as_ref().map_or(0, |log| log.commits().len() as u64),
-        change_counter: made.change_counter,
-        lost,
-        log_left_out: left_out(open(&set.wal)?, log.as_ref(), snapshot.page_size())?,
-        pages_of_other_logs: of_other_logs(set, all, &snapshot)?,
-        journal,
-        path: fresh.finish()?,
-    }))
+    let log_left_out = left_out(open(&set.wal)?, log.as_ref(), snapshot.page_size())?;
+    let made = Made { fresh, snapshot: &snapshot, log: log.as_ref(), lost };
+    Ok(Ok(Recovered { log_left_out, journal, ..made.finish(set, all)? }))
+}
+
+/// Puts a set together once more, with what hangs together behind the damaged header of its log, which SQLite would take
+/// for empty; `None`: there is nothing of the kind.
+pub fn recover_behind_header(set: &Set, all: &[Set], directory: &Path) -> Result<Option<Recovered>, LabError> {
+    let (database, Some(wal)) = (open(&set.database)?, open(&set.wal)?) else { return Ok(None) };
+    let mut head = [0; WAL_HEADER_SIZE];
+    wal.read_at(&mut head, 0)?;
+    let page_size = page_size_of(database.as_ref())?.or(WalHeader::parse(&head).page_size);
+    let Some(behind) = page_size.map_or(Ok(None), |size| Log::behind_damaged_header(&wal, size))? else {
+        return Ok(None);
+    };
+    let Behind { log, first_frame, first_is_checked } = behind;
+    let snapshot = Snapshot::at(&log, database.as_ref(), &log.commits()[log.commits().len() - 1]);
+    let fresh = FreshFile::create(&directory.join(format!("recovered-{}-behind-header.db", set.name)), &[])?;
+    let lost = snapshot.write_to(&fresh.file, fresh.path())?;
+    let mut words = vec!["the header of its log is damaged, and SQLite would read nothing of it".to_owned()];
+    match first_frame {
+        1 => {}
+        2 => words.push("frame 1 is lost".to_owned()),
+        first => words.push(format!("frames 1 to {} are lost", first - 1)),
+    }
+    if !first_is_checked {
+        words.push(format!("frame {first_frame} could not be checked"));
+    }
+    let made = Made { fresh, snapshot: &snapshot, log: Some(&log), lost };
+    Ok(Some(Recovered { behind_header: Some(words.join("; ")), ..made.finish(set, all)? }))
+}
+
+/// A database that is written and has no name yet.
+struct Made<'a> {
+    fresh: FreshFile,
+    snapshot: &'a Snapshot<'a>,
+    log: Option<&'a Log>,
+    lost: Lost,
+}
+
+impl Made<'_> {
+    /// Gives it its name.
+    fn finish(self, set: &Set, all: &[Set]) -> Result<Recovered, LabError> {
+        let Self { fresh, snapshot, log, lost } = self;
+        let mut first = vec![0; snapshot.page_size() as usize];
+        fresh.file.read_at(&mut first, 0).map_err(|error| cannot_write(fresh.path(), &error))?;
+        let header = DbHeader::parse(&first[..DB_HEADER_SIZE]);
+        let bytes = fresh.file.metadata().map_or(0, |found| found.len());
+        Ok(Recovered {
+            set: set.name.clone(),
+            pages: u32::try_from(bytes / u64::from(snapshot.page_size())).unwrap_or(u32::MAX),
+            page_size: snapshot.page_size(),
+            commits: log.map_or(0, |log| log.commits().len() as u64),
+            change_counter: header.change_counter,
+            lost,
+            log_left_out: None,
+            behind_header: None,
+            pages_of_other_logs: of_other_logs(set, all, snapshot)?,
+            journal: None,
+            path: fresh.finish()?,
+        })
+    }
+}
+
+fn open(path: &Option<PathBuf>) -> Result<Option<Source>, LabError> {
+    path.as_deref().map_or(Ok(None), Source::open)
+}
+
+fn page_size_of(database: Option<&Source>) -> Result<Option<u32>, LabError> {
+    Ok(database.map(header_of).transpose()?.and_then(|header| header.page_size))
 }
 
 /// Frames that end a transaction, behind where the chain of checksums breaks: recovery passes over them. Frames of an

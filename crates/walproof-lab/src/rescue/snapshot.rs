@@ -20,10 +20,11 @@ use std::io::Read;
 use std::os::unix::fs::FileExt;
 
 use serde::Serialize;
+use walproof_format::sqlite::checksum::Checksum;
 use walproof_format::sqlite::log_pages::{LogCommit, LogIndex, LogIndexBuilder, page_offset};
 use walproof_format::sqlite::pages::{PageSource, lock_page};
-use walproof_format::sqlite::wal::{FRAME_HEADER_SIZE, FrameHeader, WalScan, WalSummary};
-use walproof_format::sqlite::wal_header::{WAL_HEADER_SIZE, WalHeader};
+use walproof_format::sqlite::wal::{CheckedFrame, FRAME_HEADER_SIZE, FrameCheck, FrameHeader, WalScan, WalSummary};
+use walproof_format::sqlite::wal_header::{Salts, WAL_HEADER_SIZE, WalHeader};
 
 use crate::collect::quiet::Source;
 use crate::error::LabError;
@@ -33,12 +34,23 @@ const FRAMES_MAX: u64 = 16 << 20;
 /// Bytes that are copied at once.
 const CHUNK_BYTES: usize = 1 << 20;
 
+/// What lies behind the damaged header of a log.
+#[derive(Debug)]
+pub struct Behind {
+    /// Frames that hang together; those before the first of them have no page.
+    pub log: Log,
+    /// The first of them, from 1.
+    pub first_frame: u64,
+    /// Its checksum goes on from something that is left; of the others it does.
+    pub first_is_checked: bool,
+}
+
 /// A log, read to its end.
 #[derive(Debug)]
 pub struct Log {
     source: Source,
     /// Its first 32 bytes.
-    pub header: WalHeader,
+    head: [u8; WAL_HEADER_SIZE],
     /// Size of a page.
     pub page_size: u32,
     /// What it holds.
@@ -50,27 +62,97 @@ pub struct Log {
 impl Log {
     /// Reads it; `None`: its header is damaged, and SQLite would take it for empty.
     pub fn read(source: Source) -> Result<Option<Self>, LabError> {
-        let mut bytes = [0; WAL_HEADER_SIZE];
-        let length = source.read_at(&mut bytes, 0)?;
-        let header = WalHeader::parse(&bytes[..length]);
+        let head = head_of(&source)?;
+        let header = WalHeader::parse(&head);
         let (Some(mut scan), Some(page_size)) = (WalScan::new(&header), header.page_size) else { return Ok(None) };
         let mut index = LogIndexBuilder::default();
         let mut frames = Frames::of(&source, page_size, 1);
         let rest = loop {
             let frame = frames.read_next()?;
             let Some(seen) = scan.push(frame) else { break frame.len() };
-            if !seen.valid {
-                continue;
-            }
-            index.push(&seen.header);
-            if index.frames() > FRAMES_MAX {
-                let because = format!("it has more than {FRAMES_MAX} frames, of which no account is kept");
-                let try_this = "a checkpoint on a copy: open a copy of the database and its -wal with sqlite3";
-                return Err(LabError::path("cannot take apart", &source.path, because, try_this));
+            if seen.valid {
+                push(&mut index, &seen.header, &source)?;
             }
         };
         let (summary, index) = (scan.finish(rest as u64), index.finish());
-        Ok(Some(Self { source, header, page_size, summary, index }))
+        Ok(Some(Self { source, head, page_size, summary, index }))
+    }
+
+    /// Behind a damaged header: the first run of frames of one generation in which each goes on from the one before it.
+    /// `None`: the header is sound, or no transaction ends in such a run.
+    pub fn behind_damaged_header(source: &Source, page_size: u32) -> Result<Option<Behind>, LabError> {
+        let head = head_of(source)?;
+        let header = WalHeader::parse(&head);
+        if header.damage.is_empty() {
+            return Ok(None);
+        }
+        let mut found: Option<Behind> = None;
+        for big_endian in [false, true] {
+            let Some(scan) = WalScan::without_header(page_size, big_endian) else { return Ok(None) };
+            let behind = Self::run_of_frames(source, head, scan.check(), header.checksum)?;
+            let commits = |behind: &Option<Behind>| behind.as_ref().map_or(0, |behind| behind.log.commits().len());
+            if commits(&behind) > commits(&found) {
+                found = behind;
+            }
+        }
+        Ok(found)
+    }
+
+    fn run_of_frames(
+        source: &Source,
+        head: [u8; WAL_HEADER_SIZE],
+        check: FrameCheck,
+        mut before: Option<Checksum>,
+    ) -> Result<Option<Behind>, LabError> {
+        let page_size = (check.frame_size() - FRAME_HEADER_SIZE) as u32;
+        let mut index = LogIndexBuilder::default();
+        let mut frames = Frames::of(source, page_size, 1);
+        // The frame just before, which the run may begin with, and how the run began.
+        let mut last: Option<CheckedFrame> = None;
+        let mut began: Option<(u64, bool, Salts)> = None;
+        loop {
+            let bytes = frames.read_next()?;
+            let Some(frame) = check.check(bytes, before).next() else { break };
+            before = Some(frame.header.checksum);
+            let is_page = |header: &FrameHeader| header.page > 0 && !header.is_zeroed();
+            let goes_on = frame.follows && is_page(&frame.header);
+            match began {
+                Some((_, _, salts)) if goes_on && frame.header.salts == salts => {}
+                Some(_) => break,
+                None if goes_on => {
+                    let salts = frame.header.salts;
+                    let first = last.filter(|last| last.header.salts == salts && is_page(&last.header));
+                    began = Some(match first {
+                        Some(first) => (index.frames(), first.follows, salts),
+                        None => (index.frames() + 1, true, salts),
+                    });
+                    if let Some(first) = first {
+                        index.replace_last(&first.header);
+                    }
+                }
+                None => {
+                    push(&mut index, &NO_FRAME, source)?;
+                    last = Some(frame);
+                    continue;
+                }
+            }
+            push(&mut index, &frame.header, source)?;
+        }
+        let Some((first_frame, first_is_checked, salts)) = began else { return Ok(None) };
+        let index = index.finish();
+        let Some(end) = index.commits().last().copied() else { return Ok(None) };
+        let summary = WalSummary {
+            salts: Some(salts),
+            frames_valid: end.last_frame,
+            frames_committed: end.last_frame,
+            commits: index.commits().len() as u64,
+            database_pages: Some(end.database_pages),
+            ..WalSummary::default()
+        };
+        let again = Source::open(&source.path)?.filter(|again| again.identity() == source.identity());
+        let Some(source) = again else { return Ok(None) };
+        let log = Self { source, head, page_size, summary, index };
+        Ok(Some(Behind { log, first_frame, first_is_checked }))
     }
 
     /// The file it was read from.
@@ -83,9 +165,9 @@ impl Log {
         self.index.commits()
     }
 
-    /// The page of a frame that recovery keeps.
+    /// The page of a frame that is kept; behind a damaged header, frames before the first of the run have none.
     pub fn page_of(&self, frame: u64) -> Option<u32> {
-        self.index.page_of(frame)
+        self.index.page_of(frame).filter(|page| *page > 0)
     }
 
     /// A commit by its number.
@@ -100,11 +182,27 @@ impl Log {
 
     /// Whether the file still begins as it did: a log that was restarted has a new header.
     fn is_same(&self) -> Result<bool, LabError> {
-        let mut bytes = [0; WAL_HEADER_SIZE];
-        let length = self.source.read_at(&mut bytes, 0)?;
-        let header = WalHeader::parse(&bytes[..length]);
-        Ok(header.salts == self.header.salts && header.damage.is_empty() && same_file(&self.source)?)
+        Ok(head_of(&self.source)? == self.head && same_file(&self.source)?)
     }
+}
+
+/// A frame of which nothing is known.
+const NO_FRAME: FrameHeader = FrameHeader { page: 0, commit_pages: 0, salts: Salts(0, 0), checksum: (0, 0) };
+
+/// As many bytes as the file has, then zeros.
+fn head_of(source: &Source) -> Result<[u8; WAL_HEADER_SIZE], LabError> {
+    let mut head = [0; WAL_HEADER_SIZE];
+    source.read_at(&mut head, 0).map(|_| head)
+}
+
+fn push(index: &mut LogIndexBuilder, header: &FrameHeader, source: &Source) -> Result<(), LabError> {
+    index.push(header);
+    if index.frames() <= FRAMES_MAX {
+        return Ok(());
+    }
+    let because = format!("it has more than {FRAMES_MAX} frames, of which no account is kept");
+    let try_this = "a checkpoint on a copy: open a copy of the database and its -wal with sqlite3";
+    Err(LabError::path("cannot take apart", &source.path, because, try_this))
 }
 
 /// Whether its path still leads to it.
@@ -304,7 +402,7 @@ impl<'a> Snapshot<'a> {
             let Some(header) = FrameHeader::parse(frame) else { break };
             let number = header.page;
             let of_file = (1..=end).contains(&number) && self.frame_of(number).is_none();
-            if !of_file || Some(header.salts) != log.header.salts || number == lock_page(self.page_size) {
+            if !of_file || Some(header.salts) != log.summary.salts || number == lock_page(self.page_size) {
                 continue;
             }
             if overwritten.contains(&number) || !page(number, &mut found)? {

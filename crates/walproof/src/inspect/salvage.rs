@@ -13,7 +13,7 @@ use walproof_lab::error::LabError;
 use walproof_lab::rescue::copying::{Set, copy_all};
 use walproof_lab::rescue::holders::{self, Holders};
 use walproof_lab::rescue::place::{cannot_write, fresh_directory};
-use walproof_lab::rescue::recover::{Recovered, recover};
+use walproof_lab::rescue::recover::{Recovered, recover, recover_behind_header};
 use walproof_lab::rescue::snapshot::Snapshot;
 
 use super::extract::shown;
@@ -86,6 +86,11 @@ pub fn salvage(database: &Path, directory: &Path) -> Result<Salvaged, LabError> 
             Err(error) => {
                 failed.push(format!("nothing was put together of `{}`: {}: {}", set.name, error.what, error.because));
             }
+        }
+        match recover_behind_header(set, &sets, &directory) {
+            Ok(made) => recovered.extend(made.map(look_into).transpose()?),
+            Err(error) => failed
+                .push(format!("behind the header of the log of `{}`: {}: {}", set.name, error.what, error.because)),
         }
     }
     let differences = compare(&recovered)?;
@@ -230,7 +235,11 @@ fn not_whole(made: &Made) -> Vec<String> {
     let no_database = format!("{path} is no database: its first page does not begin as one");
     let left_out = made.recovered.log_left_out.as_ref();
     let left_out = left_out.map(|why| format!("{why}; what was committed there is not in {path}"));
-    (!made.is_database).then_some(no_database).into_iter().chain(left_out).collect()
+    let behind = made.recovered.behind_header.as_ref();
+    let behind = behind.map(|why| {
+        format!("{path} is made of {} that lie behind it: {why}", several(made.recovered.commits, "commit"))
+    });
+    (!made.is_database).then_some(no_database).into_iter().chain(left_out).chain(behind).collect()
 }
 
 /// Whether a log lies at the path, and no copy of it was had.
@@ -372,7 +381,8 @@ impl Salvaged {
 impl Made {
     fn whole(&self) -> bool {
         let recovered = &self.recovered;
-        self.is_database && self.faults == 0 && recovered.lost.is_empty() && recovered.log_left_out.is_none()
+        let all_of_log = recovered.log_left_out.is_none() && recovered.behind_header.is_none();
+        self.is_database && self.faults == 0 && recovered.lost.is_empty() && all_of_log
     }
 
     fn words(&self) -> String {

@@ -158,7 +158,7 @@ fn commits(log: &Log, map: Option<&OwnerMap>, seen: &Sighting, limit: usize) -> 
         let pages = distinct(log, commit);
         CommitRow {
             commit: *commit,
-            salts: log.header.salts.map(|salts| salts.to_string()).unwrap_or_default(),
+            salts: log.summary.salts.map(|salts| salts.to_string()).unwrap_or_default(),
             in_database_file: pending.map(|pending| pending.first_frame.is_none_or(|first| commit.last_frame < first)),
             touches: map.map(|map| whose::touched(map, pages.iter().copied())).unwrap_or_default(),
             pages: pages.len() as u64,
@@ -180,7 +180,7 @@ fn frames(log: &Log, map: Option<&OwnerMap>, limit: usize) -> Result<List<FrameR
             _ if frame <= summary.frames_committed => "committed",
             _ if frame <= summary.frames_valid => "not committed",
             _ if bytes.iter().take(FRAME_HEADER_SIZE).all(|byte| *byte == 0) => "zeroed",
-            _ if Some(header.salts) == log.header.salts => "behind the valid ones",
+            _ if Some(header.salts) == log.summary.salts => "behind the valid ones",
             _ => "of an older generation",
         };
         let owner = map.filter(|_| frame <= summary.frames_committed).map(|map| whose::name(map, header.page));

@@ -112,8 +112,8 @@ fn follow(
     let time = flags.time.or(flags.once.then_some(ONCE));
     let mut end: Option<Instant> = None;
     while end.is_none_or(|end| Instant::now() < end || outcome.looks < LOOKS_MIN) {
-        // A report is one of time in which something could be seen.
-        if end.is_none() && (outcome.begun || !flags.once) {
+        // What counts is time in which something could be seen.
+        if end.is_none() && outcome.begun {
             end = time.map(|time| Instant::now() + time);
         }
         let mut goes_on = wanted();

@@ -30,7 +30,7 @@ fn scanned_in(text: &[u8], chunk: usize) -> Scan {
 
 /// All that a scan says, as text.
 fn told(scan: &Scan) -> String {
-    format!("{} lines, {} bytes, {} recognised, {:#?}", scan.lines, scan.bytes, scan.recognised, scan.kinds)
+    format!("{scan:#?}")
 }
 
 #[track_caller]
@@ -83,20 +83,61 @@ fn the_size_of_chunks_changes_nothing() {
         "{\"log\":\"SQLITE_BUSY: database is locked\\n\",\"stream\":\"stderr\",\"time\":\"2024-01-02T03:04:07Z\"}",
         "kernel: nfs: server nas not responding, still trying",
     ];
-    for _ in 0..40 {
+    for round in 0..60 {
         let mut text = Vec::new();
         for _ in 0..draw.next(60) {
             text.extend_from_slice(lines[draw.next(lines.len())].as_bytes());
             if draw.next(20) == 0 {
-                text.resize(text.len() + draw.next(2 * LINE_BYTES_MAX), b'y');
+                let filler = [b"y".as_slice(), b"y ", b"\n", b"\\u0041", b"database is locked "][draw.next(5)];
+                text.extend_from_slice(&filler.repeat(draw.next(3 * LINE_BYTES_MAX) / filler.len()));
+                text.extend_from_slice(lines[draw.next(lines.len())].as_bytes());
             }
-            text.push(b'\n');
+            if draw.next(20) != 0 {
+                text.push(b'\n');
+            }
         }
         let whole = told(&scanned(&text));
-        for chunk in [1 + draw.next(7), 1 + draw.next(5000), 65536] {
-            assert_eq!(told(&scanned_in(&text, chunk)), whole, "chunks of {chunk}");
+        for chunk in [1 + draw.next(7), 1 + draw.next(5000), 65536, 1 + draw.next(4 * LINE_BYTES_MAX)] {
+            assert!(told(&scanned_in(&text, chunk)) == whole, "round {round}, chunks of {chunk}");
         }
     }
+}
+
+/// Wherever it stands in a line that is read in pieces, a message counts once, as itself, and has the line's time.
+#[test]
+fn a_message_in_a_long_line_counts_once() {
+    let mut places: Vec<usize> = (0..300_000).step_by(9_973).collect();
+    for edge in [LINE_BYTES_MAX, 2 * LINE_BYTES_MAX - 1024] {
+        places.extend((edge - 3_000..edge + 100).step_by(17));
+    }
+    for filler in ["x", "x "] {
+        for lead in &places {
+            let mut text = b"2024-01-02T03:04:05Z ".to_vec();
+            text.extend_from_slice(&filler.as_bytes().repeat(lead / filler.len()));
+            text.extend_from_slice(b" sqlite3.OperationalError: database is locked (517) ");
+            text.extend_from_slice(&filler.as_bytes().repeat(80_000));
+            text.push(b'\n');
+            for chunk in [1024 * 1024, 30_011] {
+                let scan = scanned_in(&text, chunk);
+                assert_eq!((scan.kinds.len(), scan.lines, scan.recognised), (1, 1, 1), "{lead}: {}", told(&scan));
+                let kind = &scan.kinds[0];
+                assert_eq!((kind.code, kind.driver.is_some(), kind.count), (Some(517), true, 1), "{lead}");
+                assert!(kind.first.time.is_some(), "{lead}");
+            }
+        }
+    }
+}
+
+#[test]
+fn pieces_are_counted_in_lines_that_say_nothing_too() {
+    let pieces = |length: usize, chunk: usize| scanned_in(&vec![b'y'; length], chunk).pieces;
+    for chunk in [1, 1000, LINE_BYTES_MAX, LINE_BYTES_MAX + 1, 1024 * 1024] {
+        assert_eq!((pieces(LINE_BYTES_MAX, chunk), pieces(LINE_BYTES_MAX + 1, chunk)), (0, 2), "{chunk}");
+        assert_eq!(pieces(300_000, chunk), 5, "{chunk}");
+    }
+    let both = [vec![b'y'; 300_000], b"\nfine\n".to_vec(), vec![b'y'; 100_000], b"\n".to_vec()].concat();
+    let scan = scanned(&both);
+    assert_eq!((scan.lines, scan.pieces), (3, 7));
 }
 
 #[test]

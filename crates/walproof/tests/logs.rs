@@ -93,13 +93,55 @@ fn damage_exits_1_and_silence_0() {
     run(&["logs"], b"SQLITE_FULL: database or disk is full\n").assert_says(0, &["disk-full (documented by SQLite"]);
 }
 
+/// Text that is long without a line's end: one JSON object, a dump of SQL.
+#[test]
+fn a_message_at_the_edge_of_a_piece_is_seen() {
+    let folder = Folder::new("logs");
+    let blanks = format!("{}database disk image is malformed and more text\n", "x ".repeat(32_755));
+    let said = |text: &str| {
+        let file = file(&folder, "long.log", text.as_bytes());
+        [run(&["logs", "--json"], text.as_bytes()), run(&["logs", "--json", &file], b"")]
+    };
+    for ended in said(&blanks) {
+        ended.assert_says(1, &["\"corrupt\""]);
+        assert_eq!(ended.json()["read"]["pieces_of_long_lines"], 2, "{}", ended.out);
+    }
+    for length in 65_472..65_497 {
+        let sql = "x".repeat(length);
+        let line = format!("{{\"level\":\"error\",\"sql\":\"{sql}\",\"msg\":\"database disk image is malformed\"}}\n");
+        let [ended, _] = said(&line);
+        assert_eq!((ended.code, &ended.json()["seen"][0]["count"]), (1, &1.into()), "{length}: {}", ended.out);
+    }
+    // Longer than what is read at a time, and shorter: both are said.
+    for length in [300_000, 3_000_000_usize] {
+        for ended in said(&format!("fine\n{}\nfine\n", "y".repeat(length))) {
+            let read = &ended.json()["read"];
+            let pieces = read["pieces_of_long_lines"].as_u64().expect("a number") as usize;
+            assert_eq!((ended.code, &read["lines"]), (0, &3.into()), "{}", ended.out);
+            assert!((length.div_ceil(65_536)..length / 60_000 + 2).contains(&pieces), "{length}: {pieces}");
+        }
+    }
+    run(&["logs"], blanks.as_bytes()).assert_says(1, &["2 pieces of very long lines"]);
+}
+
+/// What hides a message in JSON from who looks at raw bytes.
+#[test]
+fn escaped_letters_do_not_hide_a_message() {
+    run(&["logs"], br#"{"message":"\u0064atabase disk image is malformed"}"#).assert_says(1, &["corrupt (damage)"]);
+    run(&["logs"], br#"{"message":"database disk image is m\u0061lformed"}"#).assert_says(1, &["corrupt (damage)"]);
+    run(&["logs"], br#"{"message":"disk I\/O error (522)"}"#).assert_says(1, &["short-read (damage)"]);
+    let nested = br#"{"log":"{\"msg\":\"disk I\\/O error (522)\"}\n","stream":"stderr","time":"2024-01-02T03:04:05Z"}"#;
+    run(&["logs"], nested).assert_says(1, &["short-read (damage)"]);
+}
+
 #[test]
 fn misuse_says_what_to_do() {
     let folder = Folder::new("logs");
     run(&["logs", "--with", "nfs4"], b"").assert_says(2, &["fs=nfs4"]);
     run(&["logs", "--with", "colour=red"], b"").assert_says(2, &["runtime"]);
     let packed = file(&folder, "a.log.gz", b"\x1f\x8b\x08rest");
-    run(&["logs", &packed], b"").assert_says(2, &["zcat", "because: it is compressed"]);
+    run(&["logs", &packed], b"").assert_says(2, &[&format!("zcat < {packed} |"), "because: it is compressed"]);
+    run(&["logs", &packed, "--tail", "5"], b"").assert_says(2, &["because: it is compressed by gzip"]);
     for (order, wide) in [("le", [b"database is locked\n".as_slice(), &[]]), ("be", [&[], b"database is locked\n"])] {
         let letters =
             wide[0].iter().flat_map(|letter| [*letter, 0]).chain(wide[1].iter().flat_map(|letter| [0, *letter]));

@@ -67,6 +67,20 @@ pub fn open(line: &[u8]) -> Opened {
     }
 }
 
+/// The time that [`open`] finds in a line, of which the beginning is enough; what an application wrote inside of another
+/// wrapping is not opened for it.
+pub fn time_of(line: &[u8]) -> Option<Time> {
+    let line = line.trim_ascii();
+    if line.starts_with(b"{\"log\":\"") {
+        return last_string(line, b"\"time\":\"").and_then(|text| time::of_line(text.as_bytes()));
+    }
+    if line.starts_with(b"{") {
+        let since_1970 = value_of(line, b"\"__REALTIME_TIMESTAMP\"");
+        return since_1970.map_or_else(|| json_time(line), |number| time::since_1970(&number));
+    }
+    if line.starts_with(b"MESSAGE=") { None } else { time::of_line(line) }
+}
+
 /// What a line says, still in its wrapping, and when it was written: enough to tell that the same was said before.
 pub struct Outline<'l> {
     /// Lines of two wrappings are not the same.

@@ -15,8 +15,22 @@ use super::envelope::NUMBERED_MESSAGE;
 use super::reading::Reading;
 use crate::signatures::{SIGNATURES, Signature};
 
-/// Words that make a line worth reading although no phrase starts with them: codes by name and by number.
-const CODE_WORDS: &[&str] = &["sqlite_", "sqlite error", "error code", "extended_code", "sqlitelog", NUMBERED_MESSAGE];
+/// Words that make a line worth reading although no phrase starts with them: codes by name and by number, and what hides
+/// a phrase from raw bytes: ASCII letters escaped by number, and the stroke as PHP escapes it, once and inside of JSON.
+const CODE_WORDS: &[&str] = &[
+    "sqlite_",
+    "sqlite error",
+    "error code",
+    "extended_code",
+    "sqlitelog",
+    NUMBERED_MESSAGE,
+    "\\u004",
+    "\\u005",
+    "\\u006",
+    "\\u007",
+    "disk i\\/o error",
+    "disk i\\\\/o error",
+];
 
 /// The automaton over raw bytes, and what the words of signatures are in the lexicon.
 pub struct Needles {
@@ -48,7 +62,7 @@ impl Needles {
             }
         }
         Self {
-            // Log drivers escape quotes and nothing else that stands in a phrase; case differs between drivers.
+            // Log drivers escape quotes and hardly anything else that stands in a phrase; case differs between drivers.
             raw: automaton(&raw, MatchKind::LeftmostFirst),
             phrases: signatures.iter().map(|one| one.phrases.iter().map(|phrase| words(phrase)).collect()).collect(),
             unless: signatures.iter().map(|one| words(one.unless)).collect(),
@@ -59,6 +73,11 @@ impl Needles {
     /// Where the next line worth reading is hit.
     pub fn next_hit(&self, bytes: &[u8]) -> Option<usize> {
         self.raw.find(bytes).map(|found| found.start())
+    }
+
+    /// Where something is that makes a line worth reading.
+    pub fn hits(&self, bytes: &[u8]) -> impl Iterator<Item = usize> {
+        self.raw.find_iter(bytes).map(|found| found.start())
     }
 
     /// The signatures that recognise a line.

@@ -3,9 +3,10 @@
 //! What is kept: for each kind (signature, code, driver, error of the system) a count, the first and the last place and
 //! one line, cut. The kinds are bounded by tables, so memory does not grow with the input. Several inputs may come in
 //! turns, each with its own unfinished line ([`Scanner::turn_to`]).
-//! What it must not do: keep lines, need a whole line, stop at damage. A line longer than [`LINE_BYTES_MAX`] is read in
-//! pieces; a message that lies across the edge of two pieces is not seen.
-//! Where to look next: `memory.rs` for lines that come again and again, `timeline.rs` for their order in time.
+//! A line longer than [`LINE_BYTES_MAX`] is read in pieces. It counts once for each kind, as any other line does.
+//! What it must not do: keep lines, need a whole line, stop at damage, depend on the size of chunks.
+//! Where to look next: `pieces.rs` for where long lines are cut, `memory.rs` for lines that come again and again,
+//! `timeline.rs` for their order in time.
 
 use std::collections::BTreeMap;
 
@@ -15,17 +16,18 @@ use super::envelope::{self, Format};
 use super::ground::Ground;
 use super::memory::Memory;
 use super::needles::NEEDLES;
+use super::pieces::{self, Cut, LINE_BYTES_MAX};
 use super::reading::Reading;
 use super::time::{self, Time};
 use crate::signatures::{SIGNATURES, Signature};
 
-/// Longer lines are read in pieces of this size; docker and CRI cut at 16 KiB themselves.
-pub const LINE_BYTES_MAX: usize = 64 * 1024;
 /// A message for people is cut here.
 const EXAMPLE_CHARS_MAX: usize = 240;
 /// A line without a time takes that of a line before it, this many lines at most: a traceback is not longer.
 const LINES_BACK_MAX: usize = 40;
 const BYTES_BACK_MAX: usize = 16 * 1024;
+/// One byte more is kept: so a line that lost its beginning is too long to be looked at.
+const TAIL_BYTES: usize = BYTES_BACK_MAX + 1;
 /// After so many looks back in vain, no more are taken: this log has no times.
 const LOOKS_IN_VAIN_MAX: u32 = 64;
 
@@ -88,7 +90,7 @@ pub struct Scan {
     pub bytes: u64,
     /// Lines that were recognised as something.
     pub recognised: u64,
-    /// Pieces of lines longer than [`LINE_BYTES_MAX`].
+    /// Pieces of lines longer than [`LINE_BYTES_MAX`], the last ones included.
     pub pieces: u64,
     /// How recognised lines were wrapped.
     pub formats: Vec<Format>,
@@ -118,12 +120,21 @@ struct Input {
     carry: Vec<u8>,
     /// The last whole lines before what is being read, so that times do not depend on the size of chunks.
     tail: Vec<u8>,
-    in_long_line: bool,
-    /// The unfinished line was recognised already ([`Scanner::read_unfinished`]).
-    is_carry_read: bool,
+    /// What was read of the line that is not ended.
+    begun: Option<Begun>,
     looks_in_vain: u32,
     /// When the last recognised line was written.
     unix_ms: Option<i64>,
+}
+
+/// A line of which a part was read before it ended: because it is long, or after a silence.
+#[derive(Debug, Default)]
+struct Begun {
+    is_long: bool,
+    /// The kinds that it was counted for, by their place in the scan's list.
+    kinds: Vec<usize>,
+    /// When it was written, as the first piece of a long line says.
+    time: Option<Time>,
 }
 
 impl Scanner {
@@ -151,17 +162,13 @@ impl Scanner {
         &self.scan
     }
 
-    /// Reads the line that this input has begun and not ended, after a silence. Recognised, it does not count again when
-    /// it ends; not recognised, it is read again as a whole.
+    /// Reads the line that this input has begun and not ended, after a silence. It is read again as a whole when it ends,
+    /// and does not count again for what it was counted for.
     pub fn read_unfinished(&mut self) {
-        if self.input.carry.is_empty() || self.input.in_long_line || self.input.is_carry_read {
-            return;
-        }
         let line = std::mem::take(&mut self.input.carry);
         if NEEDLES.next_hit(&line).is_some() {
-            let before = self.scan.recognised;
+            self.input.begun.get_or_insert_default();
             self.read_line(&line, self.input.line + 1, &[]);
-            self.input.is_carry_read = self.scan.recognised > before;
         }
         self.input.carry = line;
     }
@@ -173,38 +180,30 @@ impl Scanner {
     }
 
     fn end_line(&mut self) {
-        if !self.input.carry.is_empty() || self.input.in_long_line {
+        if !self.input.carry.is_empty() {
             self.end_carried_line();
         }
     }
 
-    /// The next bytes of this input.
+    /// The next bytes of this input. Whole lines are read where they are, but for long ones; those, and what is begun, go
+    /// by the way of the carry, so that it does not matter how they come.
     pub fn feed(&mut self, mut bytes: &[u8]) {
         self.scan.bytes += bytes.len() as u64;
-        while !self.input.carry.is_empty() || self.input.in_long_line {
-            let room = LINE_BYTES_MAX - self.input.carry.len();
-            let end = memchr(b'\n', bytes).map(|end| end + 1).filter(|end| *end <= room);
-            let taken = end.unwrap_or(room.min(bytes.len()));
-            self.input.carry.extend_from_slice(&bytes[..taken]);
-            bytes = &bytes[taken..];
+        while !bytes.is_empty() {
+            if self.input.carry.is_empty() {
+                let (lines, rest) = bytes.split_at(whole_lines(bytes));
+                self.read_block(lines);
+                bytes = rest;
+            }
+            let near = &bytes[..bytes.len().min(LINE_BYTES_MAX + 1 - self.input.carry.len())];
+            let end = memchr(b'\n', near);
+            let (taken, rest) = bytes.split_at(end.map_or(near.len(), |end| end + 1));
+            self.input.carry.extend_from_slice(taken);
+            bytes = rest;
             if end.is_some() {
                 self.end_carried_line();
-            } else if self.input.carry.len() == LINE_BYTES_MAX {
-                self.read_piece();
-            } else {
-                return;
-            }
-        }
-        let whole = memrchr(b'\n', bytes).map_or(0, |end| end + 1);
-        self.read_block(&bytes[..whole]);
-        if whole < bytes.len() {
-            let rest = &bytes[whole..];
-            // A long line begins: by the way of the carry, piece by piece.
-            let first = rest.len().min(LINE_BYTES_MAX - 1);
-            self.input.carry.extend_from_slice(&rest[..first]);
-            if first < rest.len() {
-                self.scan.bytes -= (rest.len() - first) as u64;
-                self.feed(&rest[first..]);
+            } else if self.input.carry.len() > LINE_BYTES_MAX {
+                self.cut_piece();
             }
         }
     }
@@ -229,39 +228,45 @@ impl Scanner {
 
     fn end_carried_line(&mut self) {
         let mut line = std::mem::take(&mut self.input.carry);
-        self.input.in_long_line = false;
-        if line.last() != Some(&b'\n') {
-            line.push(b'\n');
-        }
-        if std::mem::take(&mut self.input.is_carry_read) {
+        if self.input.begun.as_ref().is_some_and(|begun| begun.is_long) {
+            self.read_piece(&line);
             self.input.line += 1;
             self.scan.lines += 1;
-            self.keep_tail(&line);
+            // What stands before a long line is far away from what stands behind it.
+            self.input.tail.clear();
         } else {
+            if line.last() != Some(&b'\n') {
+                line.push(b'\n');
+            }
             self.read_block(&line);
         }
+        self.input.begun = None;
         line.clear();
         self.input.carry = line;
     }
 
-    /// A piece of a line that goes on, cut behind a blank or a quote where there is one near the edge.
-    fn read_piece(&mut self) {
-        let edge = LINE_BYTES_MAX - 1024;
-        let cut = self.input.carry[edge..]
-            .iter()
-            .rposition(|byte| matches!(byte, b' ' | b'"' | b','))
-            .map_or(LINE_BYTES_MAX, |at| edge + at + 1);
-        let rest = self.input.carry.split_off(cut);
-        let piece = std::mem::replace(&mut self.input.carry, rest);
-        self.input.in_long_line = true;
+    /// Reads the beginning of what is carried of a line that goes on. The rest stays, with some of it once more.
+    fn cut_piece(&mut self) {
+        let Cut { end, next } = pieces::cut(&self.input.carry);
+        let rest = self.input.carry[next..].to_vec();
+        let mut piece = std::mem::replace(&mut self.input.carry, rest);
+        piece.truncate(end);
+        let begun = self.input.begun.get_or_insert_default();
+        if !begun.is_long {
+            begun.is_long = true;
+            begun.time = envelope::time_of(&piece);
+        }
+        self.read_piece(&piece);
+    }
+
+    fn read_piece(&mut self, piece: &[u8]) {
         self.scan.pieces += 1;
-        let is_read = std::mem::take(&mut self.input.is_carry_read);
-        if !is_read && NEEDLES.next_hit(&piece).is_some() {
-            self.read_line(&piece, self.input.line + 1, &[]);
+        if NEEDLES.next_hit(piece).is_some() {
+            self.read_line(piece, self.input.line + 1, &[]);
         }
     }
 
-    /// Whole lines.
+    /// Whole lines, none of them long.
     fn read_block(&mut self, block: &[u8]) {
         let (mut from, mut counted) = (0, 0);
         while let Some(hit) = NEEDLES.next_hit(&block[from..]) {
@@ -270,10 +275,7 @@ impl Scanner {
             let end = memchr(b'\n', &block[hit..]).map_or(block.len(), |end| hit + end);
             self.input.line += memchr_iter(b'\n', &block[counted..begin]).count() as u64;
             counted = begin;
-            let line = &block[begin..end];
-            for piece in line.chunks(LINE_BYTES_MAX) {
-                self.read_line(piece, self.input.line + 1, &block[..begin]);
-            }
+            self.read_line(&block[begin..end], self.input.line + 1, &block[..begin]);
             from = (end + 1).min(block.len());
         }
         self.input.line += memchr_iter(b'\n', &block[counted..]).count() as u64;
@@ -282,13 +284,13 @@ impl Scanner {
     }
 
     fn keep_tail(&mut self, block: &[u8]) {
-        let recent = &block[block.len().saturating_sub(BYTES_BACK_MAX)..];
+        let recent = &block[block.len().saturating_sub(TAIL_BYTES)..];
         if recent.len() < block.len() {
             self.input.tail.clear();
         }
         self.input.tail.extend_from_slice(recent);
-        if self.input.tail.len() > BYTES_BACK_MAX {
-            self.input.tail.drain(..self.input.tail.len() - BYTES_BACK_MAX);
+        if self.input.tail.len() > TAIL_BYTES {
+            self.input.tail.drain(..self.input.tail.len() - TAIL_BYTES);
         }
     }
 
@@ -298,10 +300,8 @@ impl Scanner {
         if let Some(known) = known {
             let kinds = known.kinds.clone();
             if !kinds.is_empty() {
-                self.scan.recognised += 1;
-                let time = outline.and_then(|outline| outline.time);
-                let place = self.place(time, number, before);
-                kinds.iter().for_each(|kind| self.scan.kinds[*kind].see(&place));
+                let place = self.recognised_at(outline.and_then(|outline| outline.time), number, before);
+                kinds.iter().for_each(|kind| self.see(*kind, &place));
             }
             return;
         }
@@ -309,11 +309,10 @@ impl Scanner {
         let recognised = NEEDLES.recognise(&reading);
         let mut kinds = Vec::new();
         if !recognised.signatures.is_empty() {
-            self.scan.recognised += 1;
             if !self.scan.formats.contains(&reading.format) {
                 self.scan.formats.push(reading.format);
             }
-            let place = self.place(reading.time.clone(), number, before);
+            let place = self.recognised_at(reading.time.clone(), number, before);
             kinds.extend(recognised.signatures.iter().map(|index| self.keep(SIGNATURES[*index], &reading, &place)));
         }
         if outline.is_some() && recognised.by_words_alone {
@@ -321,9 +320,13 @@ impl Scanner {
         }
     }
 
-    /// Where a recognised line is, and when it was written.
-    fn place(&mut self, time: Option<Time>, number: u64, before: &[u8]) -> Place {
-        let time = time.or_else(|| self.time_before(before));
+    /// Counts a recognised line, once; where it is, and when it was written.
+    fn recognised_at(&mut self, time: Option<Time>, number: u64, before: &[u8]) -> Place {
+        let begun = self.input.begun.as_ref();
+        self.scan.recognised += u64::from(begun.is_none_or(|begun| begun.kinds.is_empty()));
+        // What looks like a time in the middle of a long line is none of its own.
+        let of_line = begun.and_then(|begun| begun.time.clone());
+        let time = of_line.or(time).or_else(|| self.time_before(before));
         let place = Place { source: self.input.source, line: number, time };
         let Some(now) = place.unix_ms() else { return place };
         let back_ms = self.input.unix_ms.replace(now).map_or(0, |before| before.saturating_sub(now));
@@ -351,7 +354,7 @@ impl Scanner {
         let known =
             self.scan.kinds.iter().position(|kind| (kind.signature.name, kind.code, kind.driver, kind.errno) == key);
         if let Some(index) = known {
-            self.scan.kinds[index].see(place);
+            self.see(index, place);
             return index;
         }
         self.scan.kinds.push(Kind {
@@ -366,7 +369,26 @@ impl Scanner {
             path: reading.path().map(|path| path.chars().take(EXAMPLE_CHARS_MAX).collect()),
             silence_unix_ms: None,
         });
-        self.scan.kinds.len() - 1
+        let index = self.scan.kinds.len() - 1;
+        self.is_new_of_line(index);
+        index
+    }
+
+    /// One more line of a kind.
+    fn see(&mut self, kind: usize, place: &Place) {
+        if self.is_new_of_line(kind) {
+            self.scan.kinds[kind].see(place);
+        }
+    }
+
+    /// Whether the line that is read was not counted for this kind yet; from here on it was.
+    fn is_new_of_line(&mut self, kind: usize) -> bool {
+        let Some(begun) = &mut self.input.begun else { return true };
+        let is_new = !begun.kinds.contains(&kind);
+        if is_new {
+            begun.kinds.push(kind);
+        }
+        is_new
     }
 
     /// The time of the nearest line before that has one: of a traceback only the first line does, and in journald's
@@ -376,12 +398,13 @@ impl Scanner {
             return None;
         }
         let mut bytes_left = BYTES_BACK_MAX;
-        let lines = lines_back(before).chain(lines_back(&self.input.tail)).take(LINES_BACK_MAX);
-        let mut near = lines.take_while(|line| {
+        let lines = lines_back(before).chain(lines_back(&self.input.tail));
+        let near = lines.take_while(|line| {
             let fits = line.len() < bytes_left;
             bytes_left = bytes_left.saturating_sub(line.len() + 1);
             fits
         });
+        let mut near = near.filter(|line| !line.is_empty()).take(LINES_BACK_MAX);
         let found = near.find_map(|line| envelope::export_time(line).or_else(|| time::of_line(line)));
         self.input.looks_in_vain = if found.is_some() { 0 } else { self.input.looks_in_vain + 1 };
         found
@@ -390,8 +413,16 @@ impl Scanner {
 
 /// Whole lines from the last to the first.
 fn lines_back(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let text = text.strip_suffix(b"\n").unwrap_or(text);
-    text.rsplit(|byte| *byte == b'\n').filter(|line| !line.is_empty())
+    text.strip_suffix(b"\n").into_iter().flat_map(|text| text.rsplit(|byte| *byte == b'\n'))
+}
+
+/// How many bytes at the beginning are whole lines, up to the first long one.
+fn whole_lines(bytes: &[u8]) -> usize {
+    let mut end = 0;
+    while let Some(newline) = memrchr(b'\n', &bytes[end..bytes.len().min(end + LINE_BYTES_MAX + 1)]) {
+        end += newline + 1;
+    }
+    end
 }
 
 impl Place {

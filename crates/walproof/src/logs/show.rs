@@ -21,10 +21,7 @@ pub fn show(outcome: &Outcome<'_>) {
         &format!("{}, {} bytes{formats}; {recognised} recognised", several(scan.lines, "line"), thousands(scan.bytes)),
     );
     if scan.pieces > 0 {
-        line(
-            "",
-            &format!("{} of very long lines: a message across two of them is not seen", several(scan.pieces, "piece")),
-        );
+        line("", &format!("{} of very long lines, each read by itself", several(scan.pieces, "piece")));
     }
     taken.given.iter().for_each(show_fact);
     taken.left_out.iter().for_each(|text| line("not taken", text));

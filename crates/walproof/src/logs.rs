@@ -1,7 +1,8 @@
 //! `walproof logs`: diagnosis from log text.
 //!
 //! Logs are read once, front to back, in chunks: `logs/targets.rs` says what is meant, `logs/command.rs` asks engines and
-//! journald, `logs/follow.rs` reads what grows, `logs/facts.rs` takes what `check` knows. `walproof_judge::logs` recognises
+//! journald, `logs/follow.rs` reads what grows, `logs/facts.rs` takes what `check` knows,
+//! `logs/text.rs` refuses what is no text. `walproof_judge::logs` recognises
 //! and ranks, `logs/show.rs` prints, `logs/document.rs` is the JSON. docs/logs.md says what each field means and what text
 //! cannot tell.
 //! What it must not do: read a whole file into memory, change anything of a container or a unit.
@@ -12,6 +13,7 @@ mod facts;
 mod follow;
 mod show;
 mod targets;
+mod text;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Seek, SeekFrom};
@@ -22,6 +24,7 @@ use walproof_lab::error::LabError;
 
 use crate::arguments::LogsFlags;
 use targets::Source;
+use text::{refuse_by_head, refuse_what_is_no_text};
 
 /// How much is read at a time.
 const CHUNK_BYTES: usize = 1024 * 1024;
@@ -105,6 +108,7 @@ fn read_file(path: &Path, tail: Option<u64>, scanner: &mut Scanner) -> Result<()
     let wrong = |error| LabError::path("cannot read", path, error, "a file that may be read");
     let mut file = File::open(path).map_err(wrong)?;
     if let Some(tail) = tail {
+        refuse_by_head(path, &mut file)?;
         last_lines(&mut file, tail).map_err(wrong)?;
     }
     feed(path, &mut file, scanner)
@@ -152,39 +156,9 @@ fn feed(path: &Path, from: &mut impl Read, scanner: &mut Scanner) -> Result<(), 
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(LabError::path("cannot read", path, error, "a file, not a directory")),
         };
-        if is_first && let Some((what, instead)) = not_text(&chunk[..length]) {
-            return Err(LabError::path("cannot read", path, what, instead));
+        if std::mem::take(&mut is_first) {
+            refuse_what_is_no_text(path, &chunk[..length])?;
         }
-        is_first = false;
         scanner.feed(&chunk[..length]);
-    }
-}
-
-/// Files in which nothing would be recognised, so that silence would be taken for health.
-fn not_text(start: &[u8]) -> Option<(&'static str, &'static str)> {
-    const FORMS: &[(&[u8], &str, &str)] = &[
-        (b"\x1f\x8b", "it is compressed by gzip", "`zcat FILE | walproof logs`"),
-        (b"\x28\xb5\x2f\xfd", "it is compressed by zstd", "`zstdcat FILE | walproof logs`"),
-        (b"\xfd7zXZ", "it is compressed by xz", "`xzcat FILE | walproof logs`"),
-        (b"LPKSHHRH", "it is journald's own binary file", "`journalctl --file FILE -o json | walproof logs`"),
-        (b"SQLite format 3\0", "it is a database", "`walproof inspect FILE`"),
-        (b"\xff\xfe", "it is UTF-16", "`iconv -f utf-16 -t utf-8 FILE | walproof logs`"),
-        (b"\xfe\xff", "it is UTF-16", "`iconv -f utf-16 -t utf-8 FILE | walproof logs`"),
-    ];
-    let found = FORMS.iter().find(|(magic, ..)| start.starts_with(magic));
-    found.map(|(_, what, instead)| (*what, *instead)).or_else(|| wide_letters(start))
-}
-
-/// UTF-16 without a mark: every other byte of what people write in it is zero.
-fn wide_letters(start: &[u8]) -> Option<(&'static str, &'static str)> {
-    let pairs = start[..start.len().min(4096)].as_chunks::<2>().0;
-    let with_zero = |at: usize| {
-        pairs.len() >= 8
-            && pairs.iter().filter(|pair| pair[at] == 0 && pair[1 - at] != 0).count() * 10 >= pairs.len() * 7
-    };
-    match (with_zero(1), with_zero(0)) {
-        (true, _) => Some(("it looks like UTF-16", "`iconv -f utf-16le -t utf-8 FILE | walproof logs`")),
-        (_, true) => Some(("it looks like UTF-16", "`iconv -f utf-16be -t utf-8 FILE | walproof logs`")),
-        _ => None,
     }
 }

@@ -157,6 +157,35 @@ fn misuse_says_what_to_do() {
 }
 
 #[test]
+fn what_is_compressed_is_refused_with_the_command_that_makes_text_of_it() {
+    let folder = Folder::new("logs");
+    let forms: [(&[u8], &str, &str); 9] = [
+        (b"\x1f\x8b\x08", "gzip", "zcat"),
+        (b"\x1f\x9d\x90", "compress", "zcat"),
+        (b"\x28\xb5\x2f\xfd", "zstd", "zstdcat"),
+        (b"\xfd7zXZ\0", "xz", "xzcat"),
+        (b"\x5d\x00\x00\x80\x00", "lzma", "xzcat"),
+        (b"BZh91AY&SY", "bzip2", "bzcat"),
+        (b"\x04\x22\x4d\x18", "lz4", "lz4cat"),
+        (b"PK\x03\x04\x14", "zip", "unzip -p"),
+        (b"SQLite format 3\0", "database", "walproof inspect"),
+    ];
+    for (start, what, command) in forms {
+        let content = [start, b"\x01\x02rest\n"].concat();
+        let file = file(&folder, "a file.bin", &content);
+        let named = run(&["logs", &file], b"");
+        named.assert_says(2, &[what, command, &format!("'{file}'")]);
+        let piped = run(&["logs"], &content);
+        piped.assert_says(2, &[what, "try: `"]);
+        assert!(!piped.error.contains("FILE") && !piped.error.contains("< -"), "{}", piped.error);
+        let followed = run(&["logs", "--follow", "-"], &content);
+        followed.assert_says(2, &[what]);
+    }
+    run(&["logs"], b"BZh91AY&SY").assert_says(2, &["`... | bzcat | walproof logs`"]);
+    run(&["logs"], b"PK\x03\x04\x14").assert_says(2, &["`... | funzip | walproof logs`"]);
+}
+
+#[test]
 fn codes_messages_signatures_and_causes_are_explained() {
     run(&["explain", "5386"], b"")
         .assert_says(0, &["SQLITE_IOERR_SHMMAP", "shared-memory-refused", "fuse-without-mmap-or-locks"]);

@@ -9,6 +9,7 @@ mod alarm;
 mod file;
 
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -18,9 +19,10 @@ use std::time::{Duration, Instant};
 use walproof_judge::logs::{Alarms, Given, Scanner};
 use walproof_lab::error::LabError;
 
+use super::CHUNK_BYTES;
 use super::command::{Asked, end_group};
 use super::targets::Source;
-use super::{CHUNK_BYTES, not_text};
+use super::text::refuse_what_is_no_text;
 use crate::arguments::LogsFlags;
 use crate::interrupt;
 use alarm::Teller;
@@ -69,7 +71,7 @@ pub fn follow(sources: &[Source], flags: &LogsFlags, given: &[Given], scanner: &
         let sender = Sender { source: index as u32, channel: channel.clone() };
         let (source, tail, groups) = (source.clone(), flags.tail, Arc::clone(&groups));
         thread::spawn(move || match source {
-            Source::Input => stream(&mut io::stdin().lock(), &sender),
+            Source::Input => stream(Path::new("-"), &mut io::stdin().lock(), &sender),
             Source::File(path) => file::follow(&path, tail, &sender),
             Source::Command(asked) => command(&asked, &groups, &sender),
         });
@@ -150,7 +152,7 @@ impl Following {
 }
 
 /// A pipe, read to its end.
-fn stream(from: &mut impl Read, sender: &Sender) {
+fn stream(path: &Path, from: &mut impl Read, sender: &Sender) {
     let mut is_first = true;
     loop {
         let mut bytes = vec![0; CHUNK_BYTES / 16];
@@ -164,9 +166,9 @@ fn stream(from: &mut impl Read, sender: &Sender) {
             }
         };
         if std::mem::take(&mut is_first)
-            && let Some((what, instead)) = not_text(&bytes[..length])
+            && let Err(error) = refuse_what_is_no_text(path, &bytes[..length])
         {
-            sender.say(Said::Ended(Some(LabError::new("cannot follow this", what, instead))));
+            sender.say(Said::Ended(Some(error)));
             return;
         }
         bytes.truncate(length);

@@ -161,6 +161,68 @@ fn rotation_truncation_and_a_file_that_appears_later_are_followed() {
     assert_eq!(last.expect("seen")["last"]["line"], 1, "numbers begin again with the file");
 }
 
+/// Whoever rotates may leave anything under the name for a moment.
+#[test]
+fn what_is_no_file_for_a_moment_is_waited_out() {
+    let folder = Bench::new();
+    let name = folder.path("app.log");
+    folder.append("app.log", BUSY);
+    let mut following = folder.follow(&[&name]);
+    assert_eq!(following.alarm().0, "busy-made-by-application");
+    fs::remove_file(&name).expect("removed");
+    let fifo = std::ffi::CString::new(name.clone()).expect("no zero");
+    // SAFETY: a plain system call with a string that ends in zero.
+    assert_eq!(unsafe { libc::mkfifo(fifo.as_ptr(), 0o600) }, 0);
+    assert!(following.line().ends_with("is no file at the moment: it is waited for"));
+    fs::remove_file(&name).expect("removed");
+    folder.append("app.log", FULL);
+    assert_eq!(following.alarm().0, "disk-full");
+    fs::remove_file(&name).expect("removed");
+    fs::create_dir(&name).expect("a folder");
+    thread::sleep(Duration::from_millis(1_000));
+    fs::remove_dir(&name).expect("removed");
+    folder.append("app.log", MOVED);
+    assert_eq!(following.alarm().0, "files-replaced-while-open");
+    following.end();
+}
+
+#[test]
+fn a_pipe_that_was_named_is_read_to_its_end() {
+    let folder = Bench::new();
+    let name = folder.path("pipe");
+    let fifo = std::ffi::CString::new(name.clone()).expect("no zero");
+    // SAFETY: a plain system call with a string that ends in zero.
+    assert_eq!(unsafe { libc::mkfifo(fifo.as_ptr(), 0o600) }, 0);
+    let mut following = folder.follow(&[&name]);
+    let mut pipe = OpenOptions::new().write(true).open(&name).expect("its reader opens it");
+    pipe.write_all(FULL.as_bytes()).expect("written");
+    assert_eq!(following.alarm().0, "disk-full");
+    drop(pipe);
+    assert_eq!(seen(&following.summary(), "disk-full"), 1);
+}
+
+#[test]
+fn damage_behind_the_first_suspect_is_told_once() {
+    let folder = Bench::new();
+    let told = folder.path("told");
+    let mut following = folder.follow(&["-", "--exec", &format!("cat >> {told}")]);
+    let mut input = following.input.take().expect("a pipe");
+    input.write_all(b"2024-01-02T03:04:05Z disk I/O error\n").expect("written");
+    let (first, alarm) = following.alarm();
+    assert_eq!((&alarm["why"], &alarm["points_at_damage"]), (&"first".into(), &false.into()));
+    for _ in 0..3 {
+        input.write_all(b"2024-01-02T03:04:06Z database disk image is malformed\n").expect("written");
+        thread::sleep(Duration::from_millis(100));
+    }
+    let (cause, alarm) = following.alarm();
+    assert_eq!((&cause, &alarm["why"], &alarm["signature"]), (&first, &"points-at-damage".into(), &"corrupt".into()));
+    assert_eq!(alarm["points_at_damage"], true);
+    drop(input);
+    assert_eq!(seen(&following.summary(), "corrupt"), 3);
+    let told = fs::read_to_string(told).expect("told");
+    assert_eq!(told.lines().count(), 2, "{told}");
+}
+
 #[test]
 fn a_line_is_judged_when_it_is_whole_or_silent_and_counts_once() {
     let folder = Bench::new();

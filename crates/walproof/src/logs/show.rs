@@ -121,6 +121,7 @@ pub fn alarm(sources: &[String], alarm: &Alarm<'_>) {
         Why::Overtakes(before) => format!("overtakes {before}; {clear}"),
         Why::NamedByDefinition if *is_beside => format!("named by a line; does not explain the {}", seen_too(*damage)),
         Why::NamedByDefinition => "named by a line; not the first suspect".to_owned(),
+        Why::PointsAtDamage => format!("still the first suspect, and now there is damage; {clear}"),
     };
     line("alarm", &format!("{} ({}; {harm}; {rank}): {}", cause.name, certainty.word(), cause.line));
     line("", &format!("{} `{}`", place(sources, &kind.first), kind.example));

@@ -67,6 +67,7 @@ impl Teller {
             Why::First => ("first", None),
             Why::Overtakes(before) => ("overtakes", Some(*before)),
             Why::NamedByDefinition => ("named-by-definition", None),
+            Why::PointsAtDamage => ("points-at-damage", None),
         };
         json!({
             "walproof_logs_follow": VERSION,

@@ -129,6 +129,19 @@ fn an_unfinished_line_is_read_after_a_silence_and_counts_once() {
     assert_eq!((scan.recognised, scan.lines, scan.kinds[0].count, scan.kinds[0].first.line), (1, 3, 1, 2));
 }
 
+/// What follows after a silence is read as well: it may be the worse part.
+#[test]
+fn a_line_that_was_read_before_it_ended_is_read_to_its_end() {
+    let mut scanner = Scanner::new();
+    scanner.feed(b"disk I/O error");
+    scanner.read_unfinished();
+    scanner.feed(b"; database disk image is malformed (11)\n");
+    let scan = scanner.finish();
+    let names: Vec<&str> = scan.kinds.iter().map(|kind| kind.signature.name).collect();
+    assert_eq!(names, ["corrupt", "io-error"], "{scan:#?}");
+    assert_eq!((scan.recognised, scan.lines), (1, 1));
+}
+
 #[test]
 fn a_file_that_begins_again_ends_its_line() {
     let mut scanner = Scanner::new();

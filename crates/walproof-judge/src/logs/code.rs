@@ -13,7 +13,8 @@
 //! ```
 //!
 //! A number counts only in such a place, only when the table knows it, and only when it does not contradict the message
-//! beside it: `(200)` is a status of HTTP.
+//! beside it: `(200)` is a status of HTTP. What defines a code (`#define SQLITE_CORRUPT 11 /* ... */`) does not tell it, and
+//! a lock or a full disk is not SQLite's where another product says it (`pg_dump: error: database or disk is full`).
 //! Where to look next: `walproof_format::sqlite::error_code` for the table.
 
 use std::sync::LazyLock;
@@ -22,8 +23,17 @@ use super::needles::{Seen, Table};
 use regex::Regex;
 use walproof_format::sqlite::error_code::{ERROR_CODES, ErrorCode, primary};
 
-/// Messages of SQLite and of drivers in lower case, and the primary code each stands for.
+/// Messages of SQLite and of drivers in lower case, and the primary code each stands for. Of two in one line the first row
+/// counts, so damage comes first.
 pub static MESSAGES: &[(&str, u32)] = &[
+    ("database disk image is malformed", 11),
+    ("malformed database schema", 11),
+    ("sqlite3::corruptexception", 11),
+    ("sqlitedatabasecorruptexception", 11),
+    ("file is not a database", 26),
+    ("file is encrypted or is not a database", 26),
+    ("notadatabaseexception", 26),
+    ("file opened that is not a database file", 26),
     ("database is locked", 5),
     ("database file is locked", 5),
     ("database busy", 5),
@@ -42,10 +52,6 @@ pub static MESSAGES: &[(&str, u32)] = &[
     ("sqlitediskioexception", 10),
     ("some kind of disk i/o error occurred", 10),
     ("sqlite3::ioexception", 10),
-    ("database disk image is malformed", 11),
-    ("malformed database schema", 11),
-    ("sqlite3::corruptexception", 11),
-    ("sqlitedatabasecorruptexception", 11),
     ("database or disk is full", 13),
     ("sqlite3::fullexception", 13),
     ("insertion failed because database is full", 13),
@@ -59,10 +65,6 @@ pub static MESSAGES: &[(&str, u32)] = &[
     ("locking protocol", 15),
     ("database lock protocol error", 15),
     ("sqlite3::protocolexception", 15),
-    ("file is not a database", 26),
-    ("file is encrypted or is not a database", 26),
-    ("notadatabaseexception", 26),
-    ("file opened that is not a database file", 26),
 ];
 
 static MESSAGE_WORDS: LazyLock<Table> = LazyLock::new(|| Table::new(MESSAGES.iter().map(|(message, _)| *message)));
@@ -74,9 +76,18 @@ pub fn of(text: &str) -> Option<u32> {
 
 /// The same of a text that was looked through.
 pub(super) fn of_seen(text: &str, seen: &Seen) -> Option<u32> {
+    let definition = SOURCE_WORDS.first(seen).and_then(|_| definition(text));
+    let code = match definition {
+        Some(at) => told(&text[..at], &Seen::of(&text[..at])),
+        None => told(text, seen),
+    };
+    code.filter(|code| !SAID_BY_OTHERS.contains(&primary(*code)) || !is_said_by_another(text, seen))
+}
+
+fn told(text: &str, seen: &Seen) -> Option<u32> {
     let from_message = MESSAGE_WORDS.first(seen).map(|row| MESSAGES[row].1);
     let agrees = |code: &u32| from_message.is_none_or(|said| primary(*code) == said);
-    let named = named(text).filter(agrees);
+    let named = if HEADER_WORDS.first(seen).is_some() { None } else { named(text).filter(agrees) };
     let named_or_said = named.or(from_message);
     if named.is_some_and(|code| code > 255) {
         return named;
@@ -84,6 +95,58 @@ pub(super) fn of_seen(text: &str, seen: &Seen) -> Option<u32> {
     let numbered = named_or_said.is_some() || text.contains("sqlite") || text.contains("error code");
     let number = if numbered { number(text, seen) } else { None };
     number.filter(|code| named_or_said.is_none_or(|said| primary(*code) == primary(said))).or(named_or_said)
+}
+
+/// Where source text that defines a code begins; what stands before it may be an error that quotes it.
+fn definition(text: &str) -> Option<usize> {
+    let defines = |after: &str| after.starts_with([' ', '\t']) && after.trim_start().starts_with("sqlite_");
+    text.match_indices(DEFINE).find(|(at, word)| defines(&text[at + word.len()..])).map(|(at, _)| at)
+}
+
+const DEFINE: &str = "#define";
+/// Of source text; names of codes beside the name of their header are no errors, messages still are.
+const HEADERS: &[&str] = &["defined in sqlite3.h", "sqlite3.h:"];
+
+static SOURCE_WORDS: LazyLock<Table> = LazyLock::new(|| Table::new([DEFINE]));
+static HEADER_WORDS: LazyLock<Table> = LazyLock::new(|| Table::new(HEADERS.iter().copied()));
+
+/// The primary codes whose words other products say too: a lock, a full disk. No other is passed over for the sake of a
+/// product's name, least of all damage.
+const SAID_BY_OTHERS: &[u32] = &[5, 13];
+/// What only the programs of other products write. A name alone is no sign: a host may have it, and `mongodb: database is
+/// locked` may be an importer whose own database is.
+const OF_OTHERS: &[&str] = &[
+    "(firebird)",
+    "lock conflict on no wait transaction",
+    "mariadbd[",
+    "mongod[",
+    "mysqld[",
+    "pg_basebackup: error:",
+    "pg_dump: error:",
+    "pg_dumpall: error:",
+    "pg_restore: error:",
+    "postgres[",
+    "psql: error:",
+];
+/// Who speaks, where a message begins with it.
+const OTHERS: &[&str] = &["firebird: ", "mariadb: ", "mongodb: ", "mysql: ", "postgres: ", "postgresql: "];
+/// What may stand before the one who speaks, beside numbers and single letters.
+const LEVELS: &[&str] = &["error", "err", "warn", "warning", "fatal", "critical", "info", "stderr", "stdout"];
+
+static WORDS_OF_OTHERS: LazyLock<Table> = LazyLock::new(|| Table::new(OF_OTHERS.iter().chain(OTHERS).copied()));
+
+/// Whether another product says it, and nothing in the line speaks of SQLite.
+fn is_said_by_another(text: &str, seen: &Seen) -> bool {
+    WORDS_OF_OTHERS.first(seen).is_some_and(|row| row < OF_OTHERS.len() || OTHERS.iter().any(|name| speaks(text, name)))
+        && !text.contains("sqlite")
+}
+
+/// Whether a message begins with this name: at the beginning of a string, or behind times and levels alone.
+fn speaks(text: &str, name: &str) -> bool {
+    let is_no_word = |word: &str| word.len() < 2 || LEVELS.contains(&word);
+    let is_before =
+        |before: &str| before.ends_with('"') || before.split(|letter: char| !letter.is_alphabetic()).all(is_no_word);
+    text.match_indices(name).any(|(at, _)| is_before(&text[..at]))
 }
 
 /// The row of a name such as `SQLITE_IOERR_SHMMAP` or `ioerr_shmmap`.
@@ -203,6 +266,8 @@ pub(super) fn words() -> Vec<&'static str> {
     let mut words: Vec<&str> = ERRNOS.iter().flat_map(|(.., messages)| messages.iter().copied()).collect();
     words.extend(ERRNO_PLACES);
     words.extend(NUMBER_CONTEXTS);
+    words.push(DEFINE);
+    words.extend(HEADERS.iter().chain(OF_OTHERS).chain(OTHERS));
     words
 }
 
@@ -275,6 +340,12 @@ mod tests {
     }
 
     #[test]
+    fn damage_counts_before_what_else_a_line_says() {
+        tells("disk I/O error; database disk image is malformed", 11);
+        tells("unable to open database file: file is not a database", 26);
+    }
+
+    #[test]
     fn other_numbers_are_no_codes() {
         for line in ["GET /x 200 (14)", "error (5)", "exit code 11", "SQLITE_ENABLE_WAL", "sqlite 3.50.4", "rc=10"] {
             assert_eq!(of(&line.to_ascii_lowercase()), None, "{line}");
@@ -282,6 +353,42 @@ mod tests {
         // A status beside a message of SQLite does not replace the message's code.
         tells("database is locked (500)", 5);
         tells("disk I/O error, code 5", 10);
+    }
+
+    #[track_caller]
+    fn tells_nothing(line: &str) {
+        assert_eq!(of(&line.to_ascii_lowercase()), None, "{line}");
+    }
+
+    #[test]
+    fn source_text_tells_no_code_and_an_error_that_quotes_it_does() {
+        tells_nothing("#define SQLITE_CORRUPT     11   /* The database disk image is malformed */");
+        tells_nothing("  430 | #define\tSQLITE_BUSY  5 /* The database file is locked */");
+        tells_nothing("SQLITE_CORRUPT is defined in sqlite3.h");
+        tells_nothing("/usr/include/sqlite3.h:430:29: note: in expansion of macro SQLITE_CORRUPT");
+        tells("database disk image is malformed: INSERT INTO snippets VALUES ('#define SQLITE_BUSY 5')", 11);
+        tells("INSERT INTO snippets VALUES ('#define X 5'): database disk image is malformed", 11);
+        tells("SQL error 11 (see sqlite3.h): database disk image is malformed", 11);
+        tells("SQLITE_CORRUPT, see https://docs.python.org/3/library/sqlite3.html", 11);
+    }
+
+    #[test]
+    fn what_another_product_says_is_not_sqlites() {
+        tells_nothing("MongoDB: database is locked by another operation");
+        tells_nothing("2024-01-02T03:04:05.123Z ERROR MongoDB: database is locked by another operation");
+        tells_nothing(r#"{"level":"error","msg":"mongodb: database is locked"}"#);
+        tells_nothing("ERROR: the database is locked (Firebird) lock conflict on no wait transaction");
+        tells_nothing("pg_dump: error: database or disk is full");
+        tells_nothing("Jan  2 03:04:05 host mongod[123]: database is locked");
+        // The name of a host, of a source, of a path.
+        tells("Jan  2 03:04:05 mongodb app[123]: database is locked", 5);
+        tells("import from mongodb: database is locked", 5);
+        tells("pg_dump failed: database or disk is full", 13);
+        tells("backup of /srv/postgres: database is locked", 5);
+        tells("MySQL: fallback to SQLite: database is locked", 5);
+        // Nobody else says this.
+        tells("mongodb: database disk image is malformed", 11);
+        tells("pg_dump: error: file is not a database", 26);
     }
 
     #[test]

@@ -122,7 +122,7 @@ fn wal(bytes: &[u8]) {
         }
         let index = LogIndex::of(seen);
         for commit in index.commits() {
-            let _ = (index.newest(1, commit.last_frame), index.overwritten_after(commit.last_frame, u32::MAX).len());
+            let _ = (index.newest(1, commit.last_frame), index.overwritten_after(commit.last_frame, u64::MAX).len());
         }
         let _ = scan.finish(0);
     }

@@ -40,11 +40,9 @@ pub fn plain(text: &str) -> String {
 pub fn document(text: &str) -> Result<(), LabError> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(LabError::new(
-            "cannot write to standard output",
-            error.to_string(),
-            "a place with room, or `--output FILE`",
-        )),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(LabError::new("cannot write to standard output", error.to_string(), "a place with room"))
+        }
         _ => Ok(()),
     }
 }

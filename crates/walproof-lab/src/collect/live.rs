@@ -245,15 +245,18 @@ impl Looking {
                 self.not_seen(format!("`{}`: its name is no UTF-8", database_path.display()));
                 continue;
             };
+            let in_directory = *database_path != absolute && database_path.starts_with(&absolute);
             let question = Question::Database { ways: vec![way.to_owned()], is: None, held: None, log: !self.again };
             match self.asker.ask::<Option<LiveDatabase>>(&question) {
                 Ok(Some(database)) => {
                     self.more.by_path.insert(way.to_owned());
-                    if *database_path != absolute && database_path.starts_with(&absolute) {
+                    if in_directory {
                         self.more.in_directory.insert(way.to_owned());
                     }
                     self.add(database, None);
                 }
+                // What a directory has is known from a moment ago: databases come and go there.
+                Ok(None) if in_directory && self.again => {}
                 Ok(None) => self.not_seen(format!("`{way}`: it went away while it was looked at")),
                 Err(_) => self.hangs(way),
             }

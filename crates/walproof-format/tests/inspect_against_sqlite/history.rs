@@ -75,7 +75,12 @@ impl Life {
         let mut random = Random::new(seed);
         let folder = folder();
         let page_size = 512 << random.below(8);
-        let open = || Connection::open(folder.at("live.db")).expect("SQLite opens it");
+        let open = || {
+            let connection = Connection::open(folder.at("live.db")).expect("SQLite opens it");
+            // Whoever is in the way is another connection of this thread: waiting would help nobody.
+            connection.busy_timeout(std::time::Duration::ZERO).expect("a setting");
+            connection
+        };
         let writer = open();
         let (vacuum, encoding) = (random.below(3), random.one_of(&["UTF-8", "UTF-16le", "UTF-16be"]));
         let journal = if wal { "WAL" } else { random.one_of(&["DELETE", "PERSIST", "TRUNCATE"]) };

@@ -45,7 +45,8 @@ pub struct StressOptions<'a> {
     pub keep_history: bool,
     /// Whether to go on after the first anomaly.
     pub keep_going: bool,
-    /// How long to go on after the first anomaly otherwise: time for a fuller story.
+    /// How long to go on after the first anomaly otherwise: time for a fuller story. After errors alone,
+    /// [`AFTER_ERRORS_ALONE`] times as long.
     pub grace: Duration,
     /// Commits that every writer must have made before the stress ends, at most [`LONGER_MAX`] times as long as asked.
     pub commits_min: u64,
@@ -250,6 +251,10 @@ impl Watched {
     }
 }
 
+/// An error that SQLite gives (a key that is there already, a page that is malformed) may stand alone for a while, until
+/// somebody reads what it did to the data: one run in some dozens of a broken world saw no more within the usual time.
+const AFTER_ERRORS_ALONE: u32 = 5;
+
 /// Looks on until the time is over, an anomaly has had its grace, or somebody pressed Ctrl-C.
 fn watch_over(
     fleet: &Fleet<'_>,
@@ -261,7 +266,7 @@ fn watch_over(
     let began = Instant::now();
     let time = Duration::from_millis(options.plan.stress_ms);
     let patience = PATIENCE + Duration::from_millis(fleet.workload().busy_timeout_ms.into());
-    let mut first_anomaly: Option<Instant> = None;
+    let (mut first_anomaly, mut first_of_data): (Option<Instant>, Option<Instant>) = (None, None);
     let short = |recorder: &Recorder<'_>| {
         began.elapsed() < time * LONGER_MAX && fewest_commits(fleet, recorder) < options.commits_min
     };
@@ -281,6 +286,9 @@ fn watch_over(
         if anomalies > 0 && recorder.checker.any(speaks) {
             first_anomaly.get_or_insert_with(Instant::now);
             watched.announced_ns.get_or_insert_with(monotonic_ns);
+            if recorder.checker.any(|anomaly| speaks(anomaly) && !is_of_the_storage(anomaly.kind)) {
+                first_of_data.get_or_insert_with(Instant::now);
+            }
         }
         watch(&Progress {
             elapsed: began.elapsed(),
@@ -292,7 +300,9 @@ fn watch_over(
         if anomalies > 0 && options.loud_is_enough_after.is_some_and(|enough| began.elapsed() >= enough) {
             break;
         }
-        if !options.keep_going && first_anomaly.is_some_and(|at| at.elapsed() > options.grace) {
+        let over = |first: Option<Instant>, grace: Duration| first.is_some_and(|at| at.elapsed() > grace);
+        let enough = over(first_of_data, options.grace) || over(first_anomaly, options.grace * AFTER_ERRORS_ALONE);
+        if !options.keep_going && enough {
             break;
         }
     }

@@ -347,24 +347,16 @@ fn about_structure(seen: &Sighting, found: &mut Found) {
         return found.caution("damaged-structure", Suspected, about, says, Some("`PRAGMA integrity_check` on a copy"));
     }
     let count = several(structure.faults, "fault");
-    let (about, says) = match structure.faults_of_file_alone {
-        _ if !structure.with_log => {
-            (DATABASE, format!("the pages of the database do not hang together: {count} in their structure ({faults})"))
-        }
-        Some(0) => (
-            BOTH,
-            format!(
-                "database and log do not fit together: {count} in their structure ({faults}); the database file alone has none: the log is likely of another state of it"
-            ),
-        ),
-        _ => (
-            BOTH,
-            format!(
-                "database and log do not fit together: {count} in their structure ({faults}); the database file is damaged, or the log is of another state of it"
-            ),
-        ),
+    if !structure.with_log {
+        let says = format!("the pages of the database do not hang together: {count} in their structure ({faults})");
+        return found.wrong("damaged-structure", Suspected, DATABASE, says, Some(KEEP_ALL));
+    }
+    let why = match structure.faults_of_file_alone {
+        Some(0) => "the database file alone has none: the log is likely of another state of it",
+        _ => "the database file is damaged, or the log is of another state of it",
     };
-    found.wrong("damaged-structure", Suspected, about, says, Some(KEEP_ALL));
+    let says = format!("database and log do not fit together: {count} in their structure ({faults}); {why}");
+    found.wrong("damaged-structure", Suspected, BOTH, says, Some(KEEP_ALL));
 }
 
 /// A checkpoint that a reader held up leaves pages alone that have a newer frame than it may copy: the database file is

@@ -234,6 +234,9 @@ fn say(word: &Word) {
 
 /// The child's life: answers until its standard input ends.
 pub fn look_main() -> i32 {
+    // Ctrl-C in a terminal reaches the whole group: whoever asks ends it in order, and this with it.
+    // SAFETY: a plain system call; to ignore a signal runs nothing.
+    unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
     say(&Word::Ready);
     let mut glancer = Glancer::default();
     for line in std::io::stdin().lock().lines() {
